@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deadlines: what the kernel does when time passes. One list a CPU, on the EL2 physical timer (arm64: CNTHP). */
+#ifndef CORE_DEADLINE_H
+#define CORE_DEADLINE_H
+
+#include <core/vcpu.h>
+
+struct deadline {
+    uint64_t at_ns; /* system counter time; 0: not set */
+    void (*expired)(struct deadline *deadline); /* on the CPU that set it, interrupts masked */
+    void *owner;
+    struct deadline *next;
+};
+/* Own CPU only. */
+void deadline_set(struct deadline *deadline, uint64_t at_ns);
+void deadline_cancel(struct deadline *deadline);
+void deadline_interrupt(void); /* the timer's interrupt */
+uint64_t time_ns(void);        /* since reset of the system counter */
+uint64_t time_wall_s(void);    /* UNIX time from the board's clock, 0: none */
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A physical disk as the volume store sees it: asynchronous requests, completed from the event loop. */
+#ifndef DEVICES_DISK_DISK_H
+#define DEVICES_DISK_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum disk_operation { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES };
+enum disk_result { DISK_OK = 0, DISK_IO_ERROR = -1, DISK_UNSUPPORTED = -2, DISK_GONE = -3 };
+
+struct disk_segment {
+    void *base; /* in memory of this domain or of a guest that granted it: the device reads or writes it directly */
+    uint32_t length; /* bytes, multiple of 512 */
+};
+
+struct disk_request {
+    uint8_t operation; /* enum disk_operation */
+    uint8_t reserved;
+    uint16_t segments;                   /* READ and WRITE; at most disk->segments_max */
+    const struct disk_segment *segment;  /* valid until done() */
+    uint64_t sector;                     /* 512-byte units, on this disk */
+    uint64_t sectors;                    /* length in 512-byte units, also for READ and WRITE */
+    /* Called once, from the event loop, never from within submit(). */
+    void (*done)(struct disk_request *request, enum disk_result result);
+    void *owner;
+    struct disk_request *next; /* the driver's, while it has the request */
+};
+
+struct disk {
+    const char *name;
+    uint64_t sectors; /* 512-byte units */
+    uint32_t segments_max;
+    uint32_t max_transfer; /* bytes a request */
+    bool read_only, has_flush, has_discard, has_write_zeroes;
+    uint64_t reads, writes, flushes, discards, errors, read_bytes, written_bytes; /* counters */
+    /* Takes the request, queueing it without limit but its own memory (a linked list). */
+    void (*submit)(struct disk *disk, struct disk_request *request);
+};
+
+/* Disks in discovery order. */
+struct disk *disk_get(uint32_t index); /* NULL: no such disk */
+
+#endif
