@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One appliance in QEMU, as a test sees it: a serial line, a QMP socket, forwarded ports, and what the build made."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pexpect
+from pexpect import fdpexpect
+
+TOP = Path(__file__).resolve().parents[2]
+# Emulation on a busy machine: a limit says "this will not come any more", never "this should be quick".
+PATIENCE = int(os.environ.get("BULKHEAD_PATIENCE", "180"))
+PROMPT = re.compile(rb"(?:^|[\r\n])[\w.-]+> (?:\x1b\[[0-9;]*[A-Za-z])*$")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Line:
+    """A byte stream that is waited on for conditions: the serial line, or a program such as openssl."""
+
+    def __init__(self, process, log):
+        self.process = process
+        process.logfile_read = log
+
+    def expect(self, pattern, timeout=PATIENCE):
+        """Waits for a pattern (regular expression, or a list: returns its index); says what came instead when it does not come."""
+        patterns = pattern if isinstance(pattern, list) else [pattern]
+        patterns = [p.encode() if isinstance(p, str) else p for p in patterns]
+        try:
+            return self.process.expect(patterns, timeout=timeout)
+        except (pexpect.TIMEOUT, pexpect.EOF) as error:
+            tail = (self.process.before or b"")[-3000:].decode("utf-8", "replace")
+            raise AssertionError(f"{type(error).__name__}: waited {timeout} s for {patterns}; the last that came:\n{tail}") from None
+
+    @property
+    def before(self):
+        return self.process.before.decode("utf-8", "replace")
+
+    @property
+    def match(self):
+        return self.process.match
+
+    def send(self, text):
+        self.process.send(text.encode() if isinstance(text, str) else text)
+
+    def send_line(self, text, end="\r"):
+        self.send(text + end)
+
+
+def plain(text):
+    """Without terminal control sequences and carriage returns."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+
+
+class Shell:
+    """The management shell on a Line."""
+
+    def __init__(self, line):
+        self.line = line
+
+    def wait_prompt(self, timeout=PATIENCE):
+        self.line.expect(PROMPT, timeout)
+
+    def run(self, command, timeout=PATIENCE):
+        """Runs a command, returns its output without echo and prompt."""
+        self.line.send_line(command)
+        self.line.expect(re.escape(command), timeout)
+        self.wait_prompt(timeout)
+        return plain(self.line.before).strip("\n")
+
+    def json(self, command, timeout=PATIENCE):
+        text = self.run(command + " --json", timeout)
+        start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
+        assert start >= 0, f"no JSON in the answer to {command!r}: {text!r}"
+        return json.loads(text[start:])
+
+
+class Appliance:
+    """Starts QEMU with the products of a build directory; a context manager. Every run's lines are kept in `folder`."""
+
+    def __init__(self, out, cpu="neoverse-n1", smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False):
+        self.out = Path(out)
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.tls_port = free_port()
+        self.disk = Path(disk) if disk else self._copy_disk()
+        self.arguments = [
+            os.environ.get("QEMU", "qemu-system-aarch64"),
+            "-M", "virt,virtualization=on,gic-version=3", "-cpu", cpu, "-smp", str(smp), "-m", memory,
+            "-display", "none", "-nodefaults", "-no-reboot" if loader == "once" else "-boot", *([] if loader == "once" else ["order=c"]),
+            "-chardev", f"socket,id=serial0,path={self.folder}/serial,server=on,wait=on", "-serial", "chardev:serial0",
+            "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
+            "-global", "virtio-mmio.force-legacy=false",
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", "-device", "virtio-net-device,netdev=n0",
+            "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", "-device", "virtio-blk-device,drive=d0",
+            "-device", "virtio-rng-device",
+        ]
+        if loader in ("kernel", "once"):
+            self.arguments += ["-kernel", str(self.out / "bulkhead.bin"), "-initrd", str(self.out / "bundle.itb")]
+        if icount:
+            self.arguments += ["-icount", "shift=0,sleep=off"]
+        self.arguments += list(extra)
+        self.qemu = None
+
+    def _copy_disk(self):
+        target = self.folder / "disk.img"
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(self.out / "disk.img"), str(target)], check=True)
+        return target
+
+    def __enter__(self):
+        self.log = open(self.folder / "serial.log", "wb")
+        self.qemu = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
+                                     stdout=open(self.folder / "qemu.log", "wb"), stderr=subprocess.STDOUT)
+        self.socket = self._connect(self.folder / "serial")
+        self.serial = Line(fdpexpect.fdspawn(self.socket.fileno(), timeout=PATIENCE, maxread=65536), self.log)
+        self.shell = Shell(self.serial)
+        return self
+
+    def __exit__(self, *_):
+        self.qemu.terminate()
+        try:
+            self.qemu.wait(10)
+        except subprocess.TimeoutExpired:
+            self.qemu.kill()
+            self.qemu.wait()
+        self.socket.close()
+        self.log.close()
+        if self.disk.parent == self.folder:
+            self.disk.unlink(missing_ok=True)
+
+    def _connect(self, path, limit=30):
+        end = time.monotonic() + limit
+        while True:
+            if self.qemu.poll() is not None:
+                raise AssertionError("QEMU ended: " + (self.folder / "qemu.log").read_text())
+            try:
+                connection = socket.socket(socket.AF_UNIX)
+                connection.connect(str(path))
+                return connection
+            except (FileNotFoundError, ConnectionRefusedError):
+                connection.close()
+                if time.monotonic() > end:
+                    raise AssertionError(f"QEMU made no {path.name} socket in {limit} s") from None
+                time.sleep(0.05)
+
+    def qmp(self, command, **arguments):
+        """One QMP command on a connection of its own."""
+        with self._connect(self.folder / "qmp") as connection:
+            stream = connection.makefile("rw")
+            json.loads(stream.readline())
+            for name, values in (("qmp_capabilities", {}), (command, arguments)):
+                stream.write(json.dumps({"execute": name, "arguments": values}) + "\n")
+                stream.flush()
+                while True:
+                    answer = json.loads(stream.readline())
+                    if "return" in answer or "error" in answer:
+                        break
+            assert "return" in answer, answer
+            return answer["return"]
+
+    # Ways in beside the serial line
+
+    @property
+    def certificates(self):
+        return self.out / "certificates"
+
+    def bhctl(self, *command, check=True, timeout=PATIENCE):
+        """tools/bhctl with the build's development certificates. Returns the CompletedProcess."""
+        done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(self.certificates),
+                               f"localhost:{self.tls_port}", *command], capture_output=True, text=True, timeout=timeout)
+        if check:
+            assert done.returncode == 0, f"bhctl {command}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def bhctl_json(self, *command):
+        return json.loads(self.bhctl(*command, "--json").stdout)
+
+    def openssl(self, *options):
+        """An interactive session through openssl s_client; returns a Line."""
+        command = ["openssl", "s_client", "-quiet", "-connect", f"localhost:{self.tls_port}",
+                   "-CAfile", str(self.certificates / "ca.crt"), "-cert", str(self.certificates / "client.crt"),
+                   "-key", str(self.certificates / "client.key"), *options]
+        return Line(pexpect.spawn(command[0], command[1:], timeout=PATIENCE, echo=False, maxread=65536),
+                    open(self.folder / "openssl.log", "ab"))
+
+    def console(self, name):
+        """A guest's console over TLS, attached from the start of its ring; returns a Line."""
+        line = self.openssl()
+        Shell(line).wait_prompt()
+        line.send_line(f"console {name}")
+        return line
+
+    def wait_state(self, domain, state, timeout=PATIENCE):
+        """Polls the shell until the domain is in the state (the supervisor's work is asynchronous)."""
+        end = time.monotonic() + timeout
+        while True:
+            found = next(d for d in self.bhctl_json("domain", "list") if d["name"] == domain)
+            if found["state"] == state:
+                return found
+            if time.monotonic() > end:
+                raise AssertionError(f"domain {domain} is {found['state']}, not {state}, after {timeout} s")
+            time.sleep(0.3)
+
+
+def have(tool):
+    return shutil.which(tool) is not None
