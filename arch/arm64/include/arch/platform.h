@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts about an arm64 machine, from its device tree (host_tree.c). Const after boot. */
+#ifndef ARCH_PLATFORM_H
+#define ARCH_PLATFORM_H
+
+#include <core/address.h>
+
+#define GICR_REGIONS_MAX 4
+
+struct arch_platform {
+    struct hpa gicd;
+    uint64_t gicd_size;
+    struct {
+        struct hpa base;
+        uint64_t size;
+    } gicr[GICR_REGIONS_MAX];
+    uint32_t gicr_count;
+    uint64_t gicr_stride;        /* 0: as GICR_TYPER says */
+    uint32_t maintenance_intid;  /* the vGIC's maintenance interrupt, a PPI; 0: none given */
+    uint32_t timer_virtual_intid;    /* 27 */
+    uint32_t timer_hypervisor_intid; /* CNTHP: 26 */
+    bool psci_hvc;               /* host PSCI by HVC: never so at EL2 of a real machine */
+};
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine, as the boot code found it. Written by the boot CPU before anything else runs; const afterwards. */
+#ifndef CORE_PLATFORM_H
+#define CORE_PLATFORM_H
+
+#include <arch/platform.h>
+#include <bulkhead/limits.h>
+#include <core/address.h>
+
+#define PLATFORM_RANGES_MAX 32
+
+struct memory_range {
+    struct hpa base;
+    uint64_t size;
+};
+
+struct platform {
+    struct memory_range ram[PLATFORM_RANGES_MAX];
+    uint32_t ram_count;
+    struct memory_range reserved[PLATFORM_RANGES_MAX]; /* not for domains: firmware's, the kernel's, bundle, tree, log */
+    uint32_t reserved_count;
+    struct memory_range kernel; /* image with its zeroed data */
+    struct memory_range bundle; /* size 0: none given */
+    const void *tree;           /* the host's device tree, checked, mapped until boot is done */
+    struct hpa uart;            /* PL011 of stdout; value 0: none */
+    struct hpa clock;           /* PL031; value 0: none */
+    uint32_t cpu_count;         /* entries of cpus[] that exist */
+    struct arch_platform arch;
+};
+extern struct platform platform;
+
+#endif
