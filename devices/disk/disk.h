@@ -11,7 +11,7 @@ enum disk_result { DISK_OK = 0, DISK_IO_ERROR = -1, DISK_UNSUPPORTED = -2, DISK_
 
 struct disk_segment {
     void *base; /* in memory of this domain or of a guest that granted it: the device reads or writes it directly */
-    uint32_t length; /* bytes, multiple of 512 */
+    uint32_t length; /* bytes, not 0; only the sum over a request is a multiple of the block size */
 };
 
 struct disk_request {
@@ -29,10 +29,13 @@ struct disk_request {
 
 struct disk {
     const char *name;
-    uint64_t sectors; /* 512-byte units */
+    uint64_t sectors;    /* 512-byte units */
+    uint32_t block_size; /* 512 or 4096: sector and length of every request are multiples of it */
     uint32_t segments_max;
-    uint32_t max_transfer; /* bytes a request */
-    bool read_only, has_flush, has_discard, has_write_zeroes;
+    uint32_t max_transfer;     /* bytes a READ or WRITE */
+    uint32_t max_discard;      /* sectors a DISCARD; 0 without has_discard */
+    uint32_t max_write_zeroes; /* sectors a WRITE_ZEROES; 0 without has_write_zeroes */
+    bool read_only, has_flush, has_discard, has_write_zeroes; /* no has_flush: a WRITE is stable once done */
     uint64_t reads, writes, flushes, discards, errors, read_bytes, written_bytes; /* counters */
     /* Takes the request, queueing it without limit but its own memory (a linked list). */
     void (*submit)(struct disk *disk, struct disk_request *request);
