@@ -39,16 +39,16 @@ void memory_scrub(void *address, uint64_t size);
 /* --- CPUs (smp.c, vcpu.c) --- */
 /* Boot CPU: bring up all others; returns when all run or have been given up on (present = false). */
 void cpus_start(void);
-struct cpu *cpu_current(void);
-/* Interrupts another CPU so that it looks at its requests (gic_v3.c). */
-void cpu_kick(uint32_t cpu);
-/* Own CPU, interrupts masked: take and handle every physical interrupt that is pending, as an exit would (gic_v3.c). */
-void cpu_handle_interrupts(void);
 /* Own CPU of `vcpu`: all registers of the guest to their reset values, with pc = entry, first argument = context. Includes
  * its private interrupts and timers. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context);
-/* Enters the guest from its frame; later exits come through the vectors (vectors.S). */
+/* Enters the guest with its registers; later exits come through the vectors (vectors.S). */
 _Noreturn void vcpu_enter(struct vcpu *vcpu);
+
+/* Own CPU, interrupts masked: handle every physical interrupt that is pending, as an exit would (gic_v3.c). */
+void gic_poll(void);
+/* Own CPU, on CPU_REQUEST_HALT: off for ever. */
+_Noreturn void cpu_halt(void);
 
 _Noreturn void machine_reset(void);
 _Noreturn void machine_off(void);

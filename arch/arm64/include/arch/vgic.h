@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-struct vgic_cpu {
+struct vgic_vcpu {
     uint32_t reserved;
 };
 
