@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+mgmt-y += storage/gpt.o storage/gpt_read.o storage/volume.o
