@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The domain's device tree, as the kernel built it. Trusted; read-only after start-up. Nodes are libfdt offsets;
+ * negative: none. #address-cells and #size-cells of the root are taken to be 2, as the kernel writes them.
+ */
+#ifndef LIB_TREE_H
+#define LIB_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tree_range {
+    uint64_t base, size; /* size 0: there is none */
+};
+
+/* Once, before everything else here: false if that is no device tree. */
+bool tree_init(const void *blob);
+const void *tree_blob(void);
+
+int tree_path(const char *path);
+/* The first node after `previous` (-1: from the start) that is compatible and not disabled. */
+int tree_compatible(int previous, const char *compatible);
+struct tree_range tree_reg(int node, uint32_t index);
+/* INTID of the node's n-th interrupt (GIC binding, 3 cells), or 0. `level` (may be NULL): level-triggered. */
+uint32_t tree_interrupt(int node, uint32_t index, bool *level);
+/* A 32-bit or 64-bit property, or `otherwise`. */
+uint64_t tree_number(int node, const char *property, uint64_t otherwise);
+
+#endif
