@@ -53,6 +53,8 @@
 #define HC_EVENT 0xc600000eu
 /* A, only in kernels built with BENCH=y: x1 returned = 0. Does nothing; for measuring. */
 #define HC_NOTHING 0xc600000fu
+/* D: the caller, a native domain, has crashed: it is stopped with CAUSE_PANIC and detail x1. Does not return. */
+#define HC_PANIC 0xc6000010u
 
 enum domain_operation {
     DOMAIN_OP_START = 0, /* from stopped, off or crashed */
