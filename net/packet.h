@@ -3,7 +3,7 @@
 #ifndef NET_PACKET_H
 #define NET_PACKET_H
 
-#include <stddef.h>
+#include <lib/segment.h>
 #include <stdint.h>
 
 /* virtio 1.2, section 5.1.6: little-endian; says which checksum and segmentation work is still to be done. */
@@ -15,11 +15,6 @@ struct virtio_net_header {
     uint16_t csum_start;
     uint16_t csum_offset;
     uint16_t buffers;
-};
-
-struct segment {
-    const void *base;
-    size_t length;
 };
 
 /*
