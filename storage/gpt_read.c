@@ -27,7 +27,7 @@ static void read_blocks(struct gpt_reader *reader, uint64_t lba, uint32_t count,
 {
     uint32_t sectors_a_block = reader->disk->block_size / SECTOR;
 
-    reader->segment = (struct disk_segment){.base = to, .length = count * reader->disk->block_size};
+    reader->segment = (struct segment){.base = to, .length = count * reader->disk->block_size};
     reader->request = (struct disk_request){
         .operation = DISK_READ,
         .segments = 1,

@@ -27,7 +27,7 @@ struct gpt_reader {
     uint32_t read_blocks; /* of the table, so far */
     bool backup, io_error;
     struct disk_request request;
-    struct disk_segment segment;
+    struct segment segment;
 };
 
 /* `disk`, `done` and `owner` are set by the caller. */

@@ -3,24 +3,22 @@
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
 
+#include <lib/segment.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 enum disk_operation { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES };
 enum disk_result { DISK_OK = 0, DISK_IO_ERROR = -1, DISK_UNSUPPORTED = -2, DISK_GONE = -3 };
 
-struct disk_segment {
-    void *base; /* in memory of this domain or of a guest that granted it: the device reads or writes it directly */
-    uint32_t length; /* bytes, not 0; only the sum over a request is a multiple of the block size */
-};
-
 struct disk_request {
     uint8_t operation; /* enum disk_operation */
     uint8_t reserved;
-    uint16_t segments;                   /* READ and WRITE; at most disk->segments_max */
-    const struct disk_segment *segment;  /* valid until done() */
-    uint64_t sector;                     /* 512-byte units, on this disk */
-    uint64_t sectors;                    /* length in 512-byte units, also for READ and WRITE */
+    uint16_t segments; /* READ and WRITE; 1..disk->segments_max */
+    /* Valid and unchanged until done(). In memory of this domain or of a guest that granted it: the device reads or
+     * writes it directly. No length is 0; only their sum is a multiple of the block size. */
+    const struct segment *segment;
+    uint64_t sector;  /* 512-byte units, on this disk */
+    uint64_t sectors; /* length in 512-byte units, also for READ and WRITE */
     /* Called once, from the event loop, never from within submit(). */
     void (*done)(struct disk_request *request, enum disk_result result);
     void *owner;

@@ -66,7 +66,7 @@ static void transfer(struct fake_disk *fake, struct disk_request *request)
 
     assert(request->segments > 0 && request->segments <= fake->disk.segments_max);
     for (uint32_t i = 0; i < request->segments; i++) {
-        const struct disk_segment *segment = &request->segment[i];
+        const struct segment *segment = &request->segment[i];
 
         assert(segment->length > 0);
         if (request->operation == DISK_READ)

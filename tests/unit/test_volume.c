@@ -106,11 +106,11 @@ static void done(struct volume_request *request, enum disk_result result)
 static bool submit(uint32_t index, enum disk_operation operation, uint64_t sector, uint64_t sectors)
 {
     static uint8_t buffer[1 << 16];
-    static struct disk_segment segment;
+    static struct segment segment;
     static struct volume_request request;
     uint32_t calls = done_calls;
 
-    segment = (struct disk_segment){.base = buffer, .length = (uint32_t)(sectors * 512)};
+    segment = (struct segment){.base = buffer, .length = (uint32_t)(sectors * 512)};
     memset(buffer, 0x5a, sizeof(buffer));
     request = (struct volume_request){
         .disk = {.operation = operation, .segments = 1, .segment = &segment, .sector = sector, .sectors = sectors},
