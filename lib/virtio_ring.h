@@ -44,7 +44,8 @@ struct virtio_used {
 #define VIRTIO_AVAILABLE_BYTES(size) (6ull + 2ull * (size))
 #define VIRTIO_USED_BYTES(size) (6ull + 8ull * (size))
 
-/* Section 2.7.7.2: whether moving an index from `old` to `new` passes `event`, so that the other side asked to be told. */
+/* Section 2.7.7.2: whether moving an index from `old` to `new` passes `event`, so that the other side asked to be told.
+ */
 static inline int virtio_event_passed(uint16_t event, uint16_t new, uint16_t old)
 {
     return (uint16_t)(new - event - 1) < (uint16_t)(new - old);

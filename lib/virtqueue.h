@@ -46,7 +46,7 @@ struct virtqueue {
     bool event_index, indirect, broken;
     bool signal_always; /* resumed: what was published before may not have been signalled */
     struct grant grant;
-    uint64_t chains; /* counter: taken since the start */
+    uint64_t chains;                                     /* counter: taken since the start */
     struct virtqueue_slot slot[BULKHEAD_QUEUE_SIZE_MAX]; /* virtqueue_complete() only */
 };
 

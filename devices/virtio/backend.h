@@ -15,8 +15,8 @@ struct backend;
 struct backend_operations {
     /* The driver is ready: DRIVER_OK stands, backend->features is final and the ready queues are started. */
     void (*start)(struct backend *backend);
-    /* Serve the queues in the mask `queues`, a bounded amount of work; true: there is more, call again soon. Called once
-     * with all queues after start(). */
+    /* Serve the queues in the mask `queues`, a bounded amount of work; true: there is more, call again soon. Called
+     * once with all queues after start(). */
     bool (*serve)(struct backend *backend, uint32_t queues);
     /* The front-end resets or its domain stops; the queues are stopped and nothing may touch the front-end's memory
      * after RESET_DONE. True: nothing is in use any more. False: backend_stopped() follows. Only after start(). */
@@ -24,7 +24,7 @@ struct backend_operations {
 };
 
 enum backend_state {
-    BACKEND_IDLE,     /* no driver */
+    BACKEND_IDLE, /* no driver */
     BACKEND_RUNNING,
     BACKEND_BROKEN,   /* the driver broke the rules and has not reset since */
     BACKEND_STOPPING, /* waits for backend_stopped() */
@@ -49,8 +49,8 @@ struct backend {
 
 /*
  * Offers a device on `channel` and attaches to it. `features`: device-specific and VIRTIO_F_ bits; `queues` of
- * BULKHEAD_QUEUE_SIZE_MAX; `config`: the device's configuration structure. A driver that is already running (this domain
- * restarted) is served on, from where it is. The backend lives for ever. False: the kernel refused; logged.
+ * BULKHEAD_QUEUE_SIZE_MAX; `config`: the device's configuration structure. A driver that is already running (this
+ * domain restarted) is served on, from where it is. The backend lives for ever. False: the kernel refused; logged.
  */
 bool backend_attach(struct backend *backend, uint32_t channel, const struct backend_operations *operations,
                     uint64_t features, uint32_t queues, const void *config, uint32_t config_size);

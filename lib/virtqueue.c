@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <lib/virtqueue.h>
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "virtqueues are little-endian");
+_Static_assert(sizeof(struct virtio_descriptor) == 16, "as the specification lays it out");
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Memory that the driver writes at any time is read through these, once each. */
+static inline uint16_t load(const uint16_t *from)
+{
+    return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+static inline struct virtio_descriptor load_descriptor(const struct virtio_descriptor *from)
+{
+    const uint64_t *words = (const uint64_t *)from;
+    uint64_t first = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+    uint64_t second = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+
+    return (struct virtio_descriptor){
+        .address = first,
+        .length = (uint32_t)second,
+        .flags = (uint16_t)(second >> 32),
+        .next = (uint16_t)(second >> 48),
+    };
+}
+
+static inline uint16_t *used_event(const struct virtqueue *queue)
+{
+    return (uint16_t *)&queue->available->ring[queue->size];
+}
+
+static inline uint16_t *avail_event(const struct virtqueue *queue)
+{
+    return (uint16_t *)&queue->used->ring[queue->size];
+}
+
+static enum virtqueue_result break_queue(struct virtqueue *queue)
+{
+    queue->broken = true;
+    queue->offered = queue->taken;
+    return VIRTQUEUE_EMPTY;
+}
+
+static void *part(const struct grant *grant, uint64_t address, uint64_t length, uint64_t alignment)
+{
+    return address % alignment ? NULL : grant_translate(grant, address, length);
+}
+
+bool virtqueue_start(struct virtqueue *queue, const struct grant *grant, const struct channel_queue *where,
+                     uint64_t features, bool resume)
+{
+    uint32_t size = where->size;
+
+    virtqueue_stop(queue);
+    queue->broken = true;
+    if (size == 0 || size > BULKHEAD_QUEUE_SIZE_MAX || (size & (size - 1)))
+        return false;
+    queue->descriptors = part(grant, where->descriptors, sizeof(struct virtio_descriptor) * size, 16);
+    queue->available = part(grant, where->driver, VIRTIO_AVAILABLE_BYTES(size), 2);
+    queue->used = part(grant, where->device, VIRTIO_USED_BYTES(size), 4);
+    if (!queue->descriptors || !queue->available || !queue->used)
+        return false;
+    queue->grant = *grant;
+    queue->size = (uint16_t)size;
+    queue->mask = (uint16_t)(size - 1);
+    queue->event_index = features & VIRTIO_F_EVENT_IDX;
+    queue->indirect = features & VIRTIO_F_INDIRECT_DESC;
+    queue->broken = false;
+    if (resume) {
+        /* Chains are given back in the order in which they were offered, so this is where the last instance stood. */
+        queue->taken = load(&queue->used->index);
+        queue->signal_always = true;
+    }
+    queue->offered = queue->returned = queue->published = queue->signalled = queue->taken;
+    return true;
+}
+
+void virtqueue_stop(struct virtqueue *queue)
+{
+    memset(queue, 0, sizeof(*queue));
+}
+
+/* Reads the driver's index anew; whether there is a chain to take. */
+static bool refresh(struct virtqueue *queue)
+{
+    uint16_t index;
+
+    if (queue->size == 0 || queue->broken)
+        return false;
+    index = __atomic_load_n(&queue->available->index, __ATOMIC_ACQUIRE);
+    /* The driver cannot have more chains out than the ring holds, nor fewer than we have taken. */
+    if (UNLIKELY((uint16_t)(index - queue->published) > queue->size ||
+                 (uint16_t)(index - queue->taken) > queue->size)) {
+        break_queue(queue);
+        return false;
+    }
+    queue->offered = index;
+    return index != queue->taken;
+}
+
+/* The state of a walk along one chain. */
+struct walk {
+    const struct virtqueue *queue;
+    struct virtqueue_chain *chain;
+    struct segment *segments;
+    uint32_t capacity;
+    bool too_long;
+};
+
+/* Adds what one (copied) descriptor names; false when it breaks a rule. */
+static inline bool walk_add(struct walk *walk, const struct virtio_descriptor *descriptor)
+{
+    struct virtqueue_chain *chain = walk->chain;
+    uint32_t count = chain->readable + chain->writable;
+    bool write = descriptor->flags & VIRTIO_DESCRIPTOR_WRITE;
+    uint32_t *bytes = write ? &chain->writable_bytes : &chain->readable_bytes;
+    void *base = grant_translate(&walk->queue->grant, descriptor->address, descriptor->length);
+
+    if (UNLIKELY(!write && chain->writable) || UNLIKELY(__builtin_add_overflow(*bytes, descriptor->length, bytes)))
+        return false;
+    if (UNLIKELY(descriptor->length == 0))
+        return true;
+    if (UNLIKELY(!base))
+        return false;
+    if (UNLIKELY(count == walk->capacity)) {
+        walk->too_long = true;
+        return true;
+    }
+    walk->segments[count].base = base;
+    walk->segments[count].length = descriptor->length;
+    if (write)
+        chain->writable++;
+    else
+        chain->readable++;
+    return true;
+}
+
+/*
+ * Follows a chain from its copied first descriptor. A table holds at most as many descriptors as the queue, and no more
+ * of them are read than it holds, so a loop ends.
+ */
+static bool walk_chain(struct walk *walk, struct virtio_descriptor descriptor)
+{
+    const struct virtqueue *queue = walk->queue;
+    const struct virtio_descriptor *table = queue->descriptors;
+    uint32_t size = queue->size, left = size;
+    bool indirect = false;
+
+    for (;;) {
+        if (UNLIKELY(left-- == 0) || walk->too_long)
+            return walk->too_long;
+        if (descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT) {
+            /* Ends the chain in the queue's own table (section 2.7.5.3.1), and does not nest. */
+            if (!queue->indirect || indirect || (descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
+                return false;
+            if (descriptor.length == 0 || descriptor.length % sizeof(descriptor) ||
+                descriptor.length / sizeof(descriptor) > queue->size || descriptor.address % 16)
+                return false;
+            table = grant_translate(&queue->grant, descriptor.address, descriptor.length);
+            if (!table)
+                return false;
+            size = left = descriptor.length / sizeof(descriptor);
+            indirect = true;
+            descriptor = load_descriptor(&table[0]);
+            continue;
+        }
+        if (!walk_add(walk, &descriptor))
+            return false;
+        if (!(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
+            return true;
+        if (UNLIKELY(descriptor.next >= size))
+            return false;
+        descriptor = load_descriptor(&table[descriptor.next]);
+    }
+}
+
+enum virtqueue_result virtqueue_take(struct virtqueue *queue, struct virtqueue_chain *chain, struct segment *segments,
+                                     uint32_t capacity)
+{
+    struct walk walk = {.queue = queue, .chain = chain, .segments = segments, .capacity = capacity};
+    uint16_t head;
+
+    if (queue->taken == queue->offered && !refresh(queue))
+        return VIRTQUEUE_EMPTY;
+    head = load(&queue->available->ring[queue->taken & queue->mask]);
+    if (UNLIKELY(head >= queue->size))
+        return break_queue(queue);
+    *chain = (struct virtqueue_chain){.head = head, .position = queue->taken};
+    if (UNLIKELY(!walk_chain(&walk, load_descriptor(&queue->descriptors[head]))))
+        return break_queue(queue);
+    queue->slot[queue->taken & queue->mask].head = head;
+    queue->taken++;
+    queue->chains++;
+    if (UNLIKELY(walk.too_long)) {
+        *chain = (struct virtqueue_chain){.head = head, .position = chain->position};
+        return VIRTQUEUE_TOO_LONG;
+    }
+    return VIRTQUEUE_TAKEN;
+}
+
+void virtqueue_untake(struct virtqueue *queue, uint16_t count)
+{
+    if (queue->size == 0 || queue->broken)
+        return;
+    queue->taken -= count;
+    queue->chains -= count;
+}
+
+void virtqueue_return(struct virtqueue *queue, uint16_t head, uint32_t written)
+{
+    struct virtio_used_element *element;
+
+    if (UNLIKELY(queue->size == 0))
+        return;
+    element = &queue->used->ring[queue->returned & queue->mask];
+    __atomic_store_n(&element->head, head, __ATOMIC_RELAXED);
+    __atomic_store_n(&element->length, written, __ATOMIC_RELAXED);
+    queue->returned++;
+}
+
+void virtqueue_publish(struct virtqueue *queue)
+{
+    if (queue->published == queue->returned || queue->size == 0)
+        return;
+    queue->published = queue->returned;
+    __atomic_store_n(&queue->used->index, queue->published, __ATOMIC_RELEASE);
+}
+
+void virtqueue_complete(struct virtqueue *queue, uint16_t position, uint32_t written)
+{
+    struct virtqueue_slot *slot = &queue->slot[position & queue->mask];
+
+    if (queue->size == 0)
+        return;
+    slot->done = true;
+    slot->length = written;
+    while (queue->returned != queue->taken) {
+        slot = &queue->slot[queue->returned & queue->mask];
+        if (!slot->done)
+            break;
+        slot->done = false;
+        virtqueue_return(queue, slot->head, slot->length);
+    }
+    virtqueue_publish(queue);
+}
+
+bool virtqueue_signal_wanted(struct virtqueue *queue)
+{
+    uint16_t old = queue->signalled;
+    bool always = queue->signal_always;
+
+    if (queue->size == 0 || (queue->published == old && !always))
+        return false;
+    queue->signalled = queue->published;
+    queue->signal_always = false;
+    if (always)
+        return true;
+    /* The used index must be out before the driver's wish is read: it writes its wish and then reads the index. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (queue->event_index)
+        return virtio_event_passed(load(used_event(queue)), queue->published, old);
+    return !(load(&queue->available->flags) & VIRTIO_AVAILABLE_NO_INTERRUPT);
+}
+
+void virtqueue_notify_disable(struct virtqueue *queue)
+{
+    /* With event indices the driver rings once when it passes avail_event, and not again until that is moved. */
+    if (queue->size && !queue->event_index)
+        __atomic_store_n(&queue->used->flags, VIRTIO_USED_NO_NOTIFY, __ATOMIC_RELAXED);
+}
+
+bool virtqueue_notify_enable(struct virtqueue *queue)
+{
+    if (queue->size == 0 || queue->broken)
+        return false;
+    if (queue->event_index)
+        __atomic_store_n(avail_event(queue), queue->taken, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&queue->used->flags, 0, __ATOMIC_RELAXED);
+    /* The wish must be out before the index is read, as the driver does it the other way round. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return refresh(queue);
+}
+
+size_t segments_read(const struct segment *segments, uint32_t count, size_t offset, void *to, size_t length)
+{
+    size_t done = 0;
+
+    for (uint32_t i = 0; i < count && done < length; i++) {
+        size_t piece;
+
+        if (offset >= segments[i].length) {
+            offset -= segments[i].length;
+            continue;
+        }
+        piece = segments[i].length - offset;
+        if (piece > length - done)
+            piece = length - done;
+        memcpy((uint8_t *)to + done, (const uint8_t *)segments[i].base + offset, piece);
+        done += piece;
+        offset = 0;
+    }
+    return done;
+}
+
+size_t segments_write(const struct segment *segments, uint32_t count, size_t offset, const void *from, size_t length)
+{
+    size_t done = 0;
+
+    for (uint32_t i = 0; i < count && done < length; i++) {
+        size_t piece;
+
+        if (offset >= segments[i].length) {
+            offset -= segments[i].length;
+            continue;
+        }
+        piece = segments[i].length - offset;
+        if (piece > length - done)
+            piece = length - done;
+        memcpy((uint8_t *)segments[i].base + offset, (const uint8_t *)from + done, piece);
+        done += piece;
+        offset = 0;
+    }
+    return done;
+}
