@@ -36,6 +36,7 @@ struct backend {
     void *owner;
     uint64_t features; /* accepted by the driver */
     enum backend_state state;
+    bool in_use;      /* stop() returned false, and backend_stopped() is still to come */
     uint32_t queues;  /* offered */
     uint32_t waiting; /* mask of queues to be served by the loop source */
     uint32_t generation;
