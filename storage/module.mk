@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 mgmt-y += storage/gpt.o storage/gpt_read.o storage/volume.o
+mgmt-y += devices/virtio/blk_backend.o

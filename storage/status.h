@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the `disk` command shows: volumes and what serves them. The physical disks: disk_get() of devices/disk/disk.h. */
+/* What the `disk` command shows: volumes and what serves them. The physical disks: disk_get() of devices/disk/disk.h.
+ */
 #ifndef STORAGE_STATUS_H
 #define STORAGE_STATUS_H
 
@@ -14,7 +15,7 @@ struct storage_status {
     uint32_t in_flight; /* requests taken from the guest and not yet answered */
     uint64_t requests;  /* taken from the guest, in all */
     uint64_t failed;    /* answered with an error */
-    uint64_t malformed; /* of those: not a request at all */
+    uint64_t malformed; /* what was no request at all: the channel then failed */
     uint64_t resets;    /* by the guest, or because it stopped */
 };
 

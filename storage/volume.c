@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <inttypes.h>
 #include <mgmt/bulkhead_log.h>
+#include <mgmt/module.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <storage/gpt_read.h>
@@ -192,6 +193,8 @@ void volume_start(void)
             place(volume, 0, disk->sectors);
     }
 }
+
+MODULE(MODULE_SERVICE, volume, volume_start);
 
 static void request_done(struct disk_request *disk_request, enum disk_result result)
 {

@@ -28,7 +28,7 @@ struct volume {
     char status[96];  /* for people: "ready", or why not */
     uint32_t in_flight;
     uint64_t reads, writes, flushes, discards, write_zeroes, refused, errors, read_bytes, written_bytes; /* counters */
-    /* Set by the user before volume_start(), or NULL: called once, when the state is no longer VOLUME_OPENING. */
+    /* Set by the user while the state is VOLUME_OPENING, or NULL: called once, when it no longer is. */
     void (*opened)(struct volume *volume);
     void *user;
 };
@@ -41,9 +41,9 @@ struct volume_request {
     void *owner;
 };
 
-/* Once, after the disks are probed: begins to open disks[0..disk_count-1]. */
+/* Once, after the disks are probed: begins to open disks[0..disk_count-1]. A module's start (MODULE_SERVICE). */
 void volume_start(void);
-/* The volume of disks[index]; NULL out of range. Valid before volume_start(). */
+/* The volume of disks[index]; NULL out of range. */
 struct volume *volume_get(uint32_t index);
 
 /* The caller fills operation, segments, segment, sector and sectors of `request->disk`, and done and owner. False:

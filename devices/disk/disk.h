@@ -30,9 +30,9 @@ struct disk {
     uint64_t sectors;    /* 512-byte units */
     uint32_t block_size; /* 512 or 4096: sector and length of every request are multiples of it */
     uint32_t segments_max;
-    uint32_t max_transfer;     /* bytes a READ or WRITE */
-    uint32_t max_discard;      /* sectors a DISCARD; 0 without has_discard */
-    uint32_t max_write_zeroes; /* sectors a WRITE_ZEROES; 0 without has_write_zeroes */
+    uint32_t max_transfer;                                    /* bytes a READ or WRITE */
+    uint32_t max_discard;                                     /* sectors a DISCARD; 0 without has_discard */
+    uint32_t max_write_zeroes;                                /* sectors a WRITE_ZEROES; 0 without has_write_zeroes */
     bool read_only, has_flush, has_discard, has_write_zeroes; /* no has_flush: a WRITE is stable once done */
     uint64_t reads, writes, flushes, discards, errors, read_bytes, written_bytes; /* counters */
     /* Takes the request, queueing it without limit but its own memory (a linked list). */
