@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# Native domains: the management domain's program and the bare-metal test guests, on picolibc.
+
+# Position-independent: start.S relocates the program to where its partition's memory is.
+native-flags := -std=gnu2x -ffreestanding -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
+	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
+	-fdata-sections -O2 -g $(prefix-map) -nostdinc -isystem $(shell $(TARGET_CC) -print-file-name=include) \
+	-isystem $(PICOLIBC_DIR)/include $(include-flags) -Iarch/arm64/include -include $(config-header)
+mgmt-flags := $(native-flags) -Inet -Inet/lwip -isystem $(LIBFDT_DIR) -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
+	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
+third-party-ready := $(PICOLIBC_DIR)/.built $(LIBFDT_DIR)/.unpacked $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked
+
+$(eval $(call compile-rules,native,$(native-flags) -isystem $(LIBFDT_DIR) $(warnings),$(third-party-ready) $(O)/generated/version.h))
+$(eval $(call compile-rules,mgmt,$(mgmt-flags) $(warnings),$(third-party-ready) $(O)/generated/version.h))
+
+# Third-party sources of a native program are compiled as their authors left them: no warnings of ours.
+$(O)/mgmt/libfdt/%.o: $(third-party-ready) $(config-header) $(O)/flags/native
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(native-flags) -w -I$(LIBFDT_DIR) -MMD -MP -c -o $@ $(LIBFDT_DIR)/$*.c
+$(O)/mgmt/lwip/%.o: $(third-party-ready) $(config-header) $(O)/flags/mgmt
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(mgmt-flags) -w -MMD -MP -c -o $@ $(LWIP_DIR)/src/$*.c
+$(O)/mgmt/mbedtls/%.o: $(third-party-ready) $(config-header) $(O)/flags/mgmt
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(mgmt-flags) -w -I$(MBEDTLS_DIR)/library -MMD -MP -c -o $@ $(MBEDTLS_DIR)/$*.c
+
+native-fdt := $(addprefix $(O)/mgmt/libfdt/,fdt.o fdt_ro.o fdt_addresses.o)
+native-objects := $(addprefix $(O)/native/,$(sort $(native-y)))
+mbedtls-objects := $(patsubst %.c,$(O)/mgmt/mbedtls/%.o,$(sort $(mbedtls-sources)))
+mgmt-objects := $(addprefix $(O)/mgmt/,$(sort $(mgmt-y))) $(O)/mgmt/generated/partitions.o \
+	$(O)/mgmt/generated/management.o $(patsubst %.c,$(O)/mgmt/lwip/%.o,$(sort $(lwip-sources)))
+$(call depend,$(native-objects) $(mgmt-objects) $(mbedtls-objects) $(native-fdt))
+
+$(O)/libmbedtls.a: $(mbedtls-objects)
+	$(call say,AR,$(call shown,$@))
+	$(Q)rm -f $@ && $(TARGET_AR) rcD $@ $^
+
+link-native = $(TARGET_CC) -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,--build-id=none \
+	-Wl,--gc-sections -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 \
+	-T $(O)/arch/arm64/native/native.lds
+native-libraries := -L$(PICOLIBC_DIR)/lib -Wl,--start-group -lc -Wl,--end-group \
+	$(shell $(TARGET_CC) -print-libgcc-file-name)
+
+$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(O)/libmbedtls.a $(O)/arch/arm64/native/native.lds
+	$(call say,LD,$(call shown,$@))
+	$(Q)$(link-native) -Wl,-Map=$(O)/mgmt.map -o $@ $(native-objects) $(mgmt-objects) $(native-fdt) \
+		$(O)/libmbedtls.a $(native-libraries)
+
+.PHONY: mgmt native-guests
+mgmt: $(O)/mgmt.elf ## Build the management domain's program (mgmt.elf)
+
+# Test guests: tests/guests/NAME.c for each NAME in guests-y, with guest-support-y.
+guest-support-objects := $(addprefix $(O)/native/,$(sort $(guest-support-y)))
+guest-main-objects := $(patsubst %,$(O)/native/tests/guests/%.o,$(guests-y))
+$(call depend,$(guest-support-objects) $(guest-main-objects))
+.SECONDARY: $(guest-main-objects)
+
+$(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-objects) $(native-fdt) \
+		$(O)/arch/arm64/native/native.lds
+	$(call say,LD,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link-native) -o $@ $< $(guest-support-objects) $(native-objects) $(native-fdt) $(native-libraries)
+$(O)/guests/%.bin: $(O)/guests/%.elf
+	$(call say,OBJCOPY,$(call shown,$@))
+	$(Q)$(TARGET_OBJCOPY) -O binary $< $@
+
+native-guests: $(patsubst %,$(O)/guests/%.elf,$(guests-y)) $(patsubst %,$(O)/guests/%.bin,$(guests-y)) ## Build the bare-metal test guests (guests/NAME.elf, .bin)

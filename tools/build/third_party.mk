@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Third-party sources: fetched once into CACHE, checked against tools/third_party/pins.txt, unpacked and built there.
+
+LWIP_DIR := $(CACHE)/lwip-2.2.1
+MBEDTLS_DIR := $(CACHE)/mbedtls-3.6.6
+DTC_DIR := $(CACHE)/dtc-1.7.2
+LIBFDT_DIR := $(DTC_DIR)/libfdt
+PICOLIBC_SOURCE := $(CACHE)/picolibc-1.8.10
+# A change of the recipe makes another directory, so that trees of different commits can share one cache.
+picolibc-recipe := tools/third_party/picolibc.sh tools/third_party/aarch64.cross
+PICOLIBC_DIR := $(CACHE)/picolibc-1.8.10-$(shell cat $(picolibc-recipe) | sha256sum | cut -c1-12)
+
+third-party-unpack = $(Q)tools/third_party/unpack.sh $(CACHE)
+$(LWIP_DIR)/.unpacked:
+	$(third-party-unpack) lwip $(@D)
+$(MBEDTLS_DIR)/.unpacked:
+	$(third-party-unpack) mbedtls $(@D)
+$(DTC_DIR)/.unpacked:
+	$(third-party-unpack) device-tree-compiler $(@D)
+$(PICOLIBC_SOURCE)/.unpacked:
+	$(third-party-unpack) picolibc $(@D)
+$(LIBFDT_DIR)/.unpacked: | $(DTC_DIR)/.unpacked
+	$(Q)touch $@
+$(PICOLIBC_DIR)/.built: | $(PICOLIBC_SOURCE)/.unpacked
+	$(Q)tools/third_party/picolibc.sh $(PICOLIBC_SOURCE) $(@D)
+
+.PHONY: third-party
+third-party: $(third-party-ready) $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked $(LIBFDT_DIR)/.unpacked $(PICOLIBC_DIR)/.built ## Fetch and build the third-party sources only

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the build knows of the board: figures from .config and the list of its devices (board/NAME/devices.txt)."""
+
+import os
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Device:
+    path: str
+    compatibles: list
+    base: int
+    size: int
+    interrupts: list  # SPI numbers
+    dma: bool  # reaches memory by itself
+    kernel: bool  # the kernel's own: never passed through
+
+
+@dataclass
+class Board:
+    name: str
+    cpus: int
+    ram_base: int
+    ram_size: int
+    log_base: int
+    log_size: int
+    devices: list = field(default_factory=list)
+
+    def find(self, name):
+        """Devices of a device-tree path or a compatible string."""
+        if name.startswith("/"):
+            return [device for device in self.devices if device.path == name]
+        return [device for device in self.devices if name in device.compatibles]
+
+
+def read_board(config, root):
+    board = Board(config.text("BOARD"), config.number("BOARD_CPUS"), config.number("BOARD_RAM_BASE"),
+                  config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"))
+    with open(os.path.join(root, "board", board.name, "devices.txt"), encoding="utf-8") as handle:
+        for line in handle:
+            if not line.strip() or line.startswith("#"):
+                continue
+            path, compatibles, base, length, interrupts, flags = line.split()
+            board.devices.append(Device(
+                path, compatibles.split(";"), int(base, 0), int(length, 0),
+                [] if interrupts == "-" else [int(number) for number in interrupts.split(",")],
+                "dma" in flags, "kernel" in flags))
+    return board

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bundle.its and bundle.mk: what goes into the bundle, for mkimage and for make."""
+
+import os
+
+# Files that the build makes, below O; `debian` and `busybox` come from tools/build/linux.mk.
+BUILT = {"management": "mgmt.elf", "debian": "guest-linux/Image", "busybox": "guest-linux/initrd.cpio"}
+
+
+def image_path(image, root, output):
+    if image.source in BUILT:
+        return os.path.join(output, BUILT[image.source])
+    if image.path.startswith("guest:"):
+        return os.path.join(output, "guests", image.path.removeprefix("guest:") + ".elf")
+    return os.path.join(root, image.path)
+
+
+def image_format(image):
+    """What the kernel's loader is told of an image: image, elf, raw, initrd."""
+    known = {"management": "elf", "debian": "image", "busybox": "initrd"}
+    if image.source in known:
+        return known[image.source]
+    return "elf" if image.path.startswith("guest:") else image.kind
+
+
+def image_node(image, root, output):
+    kind = "ramdisk" if image.kind == "initrd" else "kernel"
+    return f"""        {image.node} {{
+            data = /incbin/("{image_path(image, root, output)}");
+            type = "{kind}";
+            arch = "arm64";
+            os = "linux";
+            compression = "none";
+            bulkhead,format = "{image_format(image)}";
+            hash-1 {{ algo = "sha256"; }};
+        }};
+"""
+
+
+def bundle_source(appliance, root, output):
+    nodes = "\n".join(image_node(image, root, output) for image in appliance.images)
+    return f"""/dts-v1/;
+/* Made from .config by tools/resolver. */
+/ {{
+    description = "Bulkhead bundle";
+    #address-cells = <2>;
+
+    images {{
+{nodes}    }};
+
+    configurations {{
+        default = "bulkhead";
+        bulkhead {{
+            description = "the management domain";
+            kernel = "{appliance.partitions[0].kernel.node}";
+        }};
+    }};
+}};
+"""
+
+
+def bundle_makefile(appliance, root, output):
+    paths = " ".join(image_path(image, root, output) for image in appliance.images)
+    return f"# Made from .config by tools/resolver.\nbundle-images := {paths}\n"

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers that the C headers define, so that nothing is written down twice."""
+
+import os
+import re
+
+
+class Limits:
+    """Attributes are the names of plain numeric #defines of limits.h and partition.h, without BULKHEAD_."""
+
+    def __init__(self, root):
+        for name in ("limits.h", "partition.h"):
+            with open(os.path.join(root, "include", "bulkhead", name), encoding="utf-8") as handle:
+                for line in handle:
+                    match = re.match(r"#define (?:BULKHEAD_)?(\w+) (0x[0-9a-fA-F]+|\d+)(?:u?l{0,2})\b", line)
+                    if match:
+                        setattr(self, match[1], int(match[2], 0))
+
+    def __getattr__(self, name):
+        raise AttributeError(f"include/bulkhead defines no {name}")
