@@ -2,7 +2,7 @@
 # Native domains: the management domain's program and the bare-metal test guests, on picolibc.
 
 # Position-independent: start.S relocates the program to where its partition's memory is.
-native-flags := -std=gnu2x -ffreestanding -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
+native-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
 	-fdata-sections -O2 -g $(prefix-map) -nostdinc -isystem $(shell $(TARGET_CC) -print-file-name=include) \
 	-isystem $(PICOLIBC_DIR)/include $(include-flags) -Iarch/arm64/include -include $(config-header)
@@ -31,7 +31,7 @@ native-fdt := $(addprefix $(O)/mgmt/libfdt/,fdt.o fdt_ro.o fdt_addresses.o)
 native-objects := $(addprefix $(O)/native/,$(sort $(native-y)))
 mbedtls-objects := $(patsubst %.c,$(O)/mgmt/mbedtls/%.o,$(sort $(mbedtls-sources)))
 mgmt-objects := $(addprefix $(O)/mgmt/,$(sort $(mgmt-y))) $(O)/mgmt/generated/partitions.o \
-	$(O)/mgmt/generated/management.o $(patsubst %.c,$(O)/mgmt/lwip/%.o,$(sort $(lwip-sources)))
+	$(O)/mgmt/generated/management.o $(O)/mgmt/generated/certificates.o $(patsubst %.c,$(O)/mgmt/lwip/%.o,$(sort $(lwip-sources)))
 $(call depend,$(native-objects) $(mgmt-objects) $(mbedtls-objects) $(native-fdt))
 
 $(O)/libmbedtls.a: $(mbedtls-objects)
