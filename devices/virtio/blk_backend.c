@@ -305,7 +305,7 @@ static void begin_transfer(struct blk_request *request, uint64_t bytes)
 }
 
 /* Leaves `bytes`, which are there, out of data[first..end). */
-static void skip(struct blk_request *request, size_t bytes)
+static void skip_bytes(struct blk_request *request, size_t bytes)
 {
     while (request->data[request->first].length <= bytes) {
         bytes -= request->data[request->first++].length;
@@ -345,7 +345,7 @@ static bool request_begin(struct blk_request *request, const struct virtqueue_ch
     if (to_guest)
         request->end -= last->length == 0; /* status alone */
     else
-        skip(request, sizeof(header));
+        skip_bytes(request, sizeof(header));
 
     if (header.type == VIRTIO_BLK_T_GET_ID) {
         begin_get_id(request);
