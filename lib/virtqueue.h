@@ -105,8 +105,4 @@ bool virtqueue_signal_wanted(struct virtqueue *queue);
 void virtqueue_notify_disable(struct virtqueue *queue);
 bool virtqueue_notify_enable(struct virtqueue *queue);
 
-/* Copies out of and into segments, `offset` bytes in; returns how many bytes there were. */
-size_t segments_read(const struct segment *segments, uint32_t count, size_t offset, void *to, size_t length);
-size_t segments_write(const struct segment *segments, uint32_t count, size_t offset, const void *from, size_t length);
-
 #endif
