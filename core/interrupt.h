@@ -14,6 +14,8 @@ void interrupt_raise_private(struct vcpu *vcpu, uint32_t id);
 /* Boot CPU: physical interrupt `physical` (INTID) is passed through to `domain` under the same INTID, linked in the list
  * register so that the guest's EOI ends it. Enabled at the physical distributor when the guest enables it. */
 void interrupt_pass_through(struct domain *domain, uint32_t physical);
+/* Own CPU: whether an interrupt that the vCPU may take has been waiting for it, untouched, since the last call. */
+bool interrupt_untaken(struct vcpu *vcpu);
 /* Everything about interrupts of a stopped domain back to its reset state, passed-through ones disabled and ended. */
 void interrupt_reset(struct domain *domain);
 

@@ -60,7 +60,7 @@ struct cpu {
 
 extern struct domain domains[BULKHEAD_PARTITIONS_MAX];
 extern struct cpu cpus[BULKHEAD_CPUS_MAX];
-struct vcpu *vcpu_current(void); /* arch: from TPIDR_EL2 */
+/* struct vcpu *vcpu_current(void): the calling CPU's; in arch/vcpu.h, inline where it is one instruction. */
 
 /* Any CPU, no lock needed: set request bits on a CPU and interrupt it if it is not the caller. */
 void cpu_request(uint32_t cpu, uint32_t requests);

@@ -4,8 +4,21 @@
 #define ARCH_GIC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-void gic_init_distributor(void); /* boot CPU, once: everything disabled, affinity routing on */
-void gic_init_cpu(void);         /* each CPU: its redistributor, CPU interface, virtual interface off */
+struct vcpu;
+
+void gic_init(void);     /* boot CPU, once: everything disabled, affinity routing on */
+void gic_init_cpu(void); /* each CPU: its redistributor, CPU interface, virtual CPU interface */
+
+/* The exit by IRQ: take one physical interrupt and handle it. True: the vCPU's or its domain's state may have changed. */
+bool gic_interrupt(struct vcpu *vcpu);
+
+/* Any CPU: one physical interrupt. `cpu` says whose it is if the interrupt is private (INTID < 32). */
+void gic_enable(uint32_t cpu, uint32_t intid, bool on);
+void gic_configure(uint32_t intid, bool edge); /* shared ones only; while disabled */
+void gic_route(uint32_t intid, uint32_t cpu);  /* shared ones only */
+void gic_set_pending(uint32_t cpu, uint32_t intid, bool pending);
+void gic_deactivate(uint32_t cpu, uint32_t intid);
 
 #endif

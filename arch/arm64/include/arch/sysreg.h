@@ -11,7 +11,7 @@
         asm volatile("mrs %0, " #name : "=r"(value_));                                                                 \
         value_;                                                                                                        \
     })
-#define sysreg_write(name, value) asm volatile("msr " #name ", %0" ::"rZ"((uint64_t)(value)) : "memory")
+#define sysreg_write(name, value) asm volatile("msr " #name ", %x0" ::"rZ"((uint64_t)(value)) : "memory")
 
 /* `width` bits from bit `shift` on. */
 static inline uint64_t field(uint64_t value, unsigned shift, unsigned width)
@@ -35,6 +35,7 @@ static inline uint64_t field(uint64_t value, unsigned shift, unsigned width)
 #define HCR_TACR (1ull << 21)
 #define HCR_TSW (1ull << 22)
 #define HCR_RW (1ull << 31)
+#define HCR_TLOR (1ull << 35)
 #define HCR_TERR (1ull << 36)
 #define HCR_APK (1ull << 40)
 #define HCR_API (1ull << 41)

@@ -14,17 +14,30 @@
 #include <arch/vgic.h>
 #include <core/address.h>
 
+struct vcpu;
+
 struct arch_vcpu {
     uint64_t x[31]; /* first: vectors.S saves them with SP_EL2 as base */
     uint64_t spare;
-    uint64_t vmpidr; /* VMPIDR_EL2: affinity 0 is the index in the domain */
     struct vgic_vcpu vgic;
 };
 
 struct arch_domain {
     uint64_t *stage2; /* root: concatenated level 1 tables */
     uint64_t vttbr;   /* VTTBR_EL2 with the VMID, which is the domain's index + 1 */
+    uint64_t counter_offset; /* CNTVOFF_EL2 since the domain's start; 0 for the management domain */
     struct vgic_domain vgic;
 };
+
+/* Own CPU: FP and SIMD registers to zero (bulk.S). */
+void fp_reset(void);
+
+static inline struct vcpu *vcpu_current(void)
+{
+    struct vcpu *vcpu;
+
+    asm("mrs %0, tpidr_el2" : "=r"(vcpu));
+    return vcpu;
+}
 
 #endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a guest sees of a GICv3 (Arm IHI 0069): one security state, affinity routing always on, group 1 only, no LPIs,
+ * no ITS, no extended ranges. A width or an offset that the architecture does not define reads zero and ignores writes.
+ */
+#include "vgic.h"
+
+#include <arch/sysreg.h>
+#include <core/interrupt.h>
+
+#define FRAME_SIZE 0x10000u
+#define IMPLEMENTER 0x0000042bu /* GICD_IIDR: product 0, Arm's code: the field has no code for us */
+
+enum distributor_register {
+    GICD_CTLR = 0x0000,
+    GICD_TYPER = 0x0004,
+    GICD_IIDR = 0x0008,
+    GICD_BANKS = 0x0080,
+    GICD_BANKS_END = 0x0d00,
+    GICD_IROUTER = 0x6000,
+    GICD_IROUTER_END = 0x8000,
+    GIC_PIDR2 = 0xffe8,
+};
+#define GICD_CTLR_GROUP1 (1u << 1)
+#define GICD_CTLR_ALWAYS (1u << 4 | 1u << 6) /* affinity routing; one security state */
+#define GICD_CTLR_RWP (1u << 31)
+#define GICD_TYPER_ALWAYS (9u << 19 | 1u << 25) /* 10 bits of INTID; no 1-of-N */
+#define PIDR2_GICV3 0x3bu
+
+enum redistributor_register {
+    GICR_CTLR = 0x0000,
+    GICR_IIDR = 0x0004,
+    GICR_TYPER = 0x0008,
+    GICR_WAKER = 0x0014,
+};
+#define GICR_CTLR_RWP (1u << 3)
+#define GICR_TYPER_LAST (1u << 4)
+#define GICR_WAKER_SLEEP (1u << 1)
+#define GICR_WAKER_ASLEEP (1u << 2)
+
+/* --- List registers --- */
+
+#define LR_CASES(DO)                                                                                                   \
+    DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
+
+uint64_t vgic_lr_read(uint32_t index)
+{
+    switch (index) {
+#define READ(n)                                                                                                        \
+    case n:                                                                                                            \
+        return sysreg_read(ich_lr##n##_el2);
+        LR_CASES(READ)
+    default:
+        return 0;
+    }
+}
+
+void vgic_lr_write(uint32_t index, uint64_t value)
+{
+    switch (index) {
+#define WRITE(n)                                                                                                       \
+    case n:                                                                                                            \
+        sysreg_write(ich_lr##n##_el2, value);                                                                          \
+        break;
+        LR_CASES(WRITE)
+    default:
+        break;
+    }
+}
+
+uint32_t vgic_lr_all(void)
+{
+    return (2u << (sysreg_read(ich_vtr_el2) & 15)) - 1; /* ListRegs: their number less one, at most 16 */
+}
+
+/* Bits above the number of list registers read as zero. */
+uint32_t vgic_lr_empty(void)
+{
+    return (uint32_t)sysreg_read(ich_elrsr_el2);
+}
+
+#define ICH_HCR_EN 1u
+#define ICH_HCR_UIE 2u
+
+void vgic_lr_underflow(bool wanted)
+{
+    sysreg_write(ich_hcr_el2, wanted ? ICH_HCR_EN | ICH_HCR_UIE : ICH_HCR_EN);
+}
+
+void vgic_maintenance(struct vcpu *vcpu)
+{
+    vgic_maintain(vcpu, (uint32_t)sysreg_read(ich_eisr_el2) & vgic_lr_all());
+}
+
+void vgic_reset_vcpu(struct vcpu *vcpu)
+{
+    vgic_reset_private(vcpu);
+    sysreg_write(cntv_ctl_el0, 0);
+    sysreg_write(ich_vmcr_el2, 0);
+    /* Active priorities: how many registers there are depends on ICH_VTR_EL2.PREbits; more than that are undefined. */
+    uint64_t bits = field(sysreg_read(ich_vtr_el2), 26, 3) + 1;
+
+    sysreg_write(ich_ap1r0_el2, 0);
+    sysreg_write(ich_ap0r0_el2, 0);
+    if (bits >= 6) {
+        sysreg_write(ich_ap1r1_el2, 0);
+        sysreg_write(ich_ap0r1_el2, 0);
+    }
+    if (bits >= 7) {
+        sysreg_write(ich_ap1r2_el2, 0);
+        sysreg_write(ich_ap1r3_el2, 0);
+        sysreg_write(ich_ap0r2_el2, 0);
+        sysreg_write(ich_ap0r3_el2, 0);
+    }
+    vgic_lr_underflow(false);
+    cpu_request(vcpu->cpu, CPU_REQUEST_INTERRUPTS); /* shared interrupts that came meanwhile stand in the inbox */
+}
+
+/* --- SGIs --- */
+
+/* ICC_SGI1R_EL1: target list [15:0], affinity 1 [23:16], INTID [27:24], affinity 2 [39:32], everybody else [40],
+ * range selector [47:44], affinity 3 [55:48]. A vCPU's affinity 0 is its index; the others are zero. */
+void vgic_sgi_register(struct vcpu *vcpu, uint64_t value)
+{
+    uint32_t targets;
+
+    if (value & 1ull << 40)
+        targets = ~(1u << vcpu->index);
+    else if (value & 0x00fff0ff00ff0000ull)
+        return;
+    else
+        targets = value & 0xffff;
+    vgic_sgi(vcpu, targets, (uint32_t)(value >> 24 & 15));
+}
+
+/* --- Distributor --- */
+
+static uint64_t route_read(struct vcpu *vcpu, uint64_t offset)
+{
+    uint64_t intid = (offset - GICD_IROUTER) / 8;
+
+    if (intid < 32 || intid >= vcpu->domain->arch.vgic.words * 32 || offset % 8 != 0)
+        return 0;
+    return vcpu->domain->arch.vgic.route[intid - 32];
+}
+
+/* The upper half (affinity 3) is always zero, so it is not kept. What names no vCPU is routed to nobody. */
+static void route_write(struct vcpu *vcpu, uint64_t offset, uint32_t value)
+{
+    uint64_t intid = (offset - GICD_IROUTER) / 8;
+
+    if (intid < 32 || intid >= vcpu->domain->arch.vgic.words * 32 || offset % 8 != 0)
+        return;
+    vgic_route(vcpu, (uint32_t)intid, value < vcpu->domain->vcpu_count ? (uint8_t)value : VGIC_NOBODY);
+}
+
+static uint32_t distributor_read(struct vcpu *vcpu, uint64_t offset)
+{
+    const struct vgic_domain *vgic = &vcpu->domain->arch.vgic;
+
+    switch (offset) {
+    case GICD_CTLR:
+        return GICD_CTLR_ALWAYS | (vgic->enabled ? GICD_CTLR_GROUP1 : 0) | (vgic->unsettled ? GICD_CTLR_RWP : 0);
+    case GICD_TYPER:
+        return GICD_TYPER_ALWAYS | (vgic->words - 1);
+    case GICD_IIDR:
+        return IMPLEMENTER;
+    case GIC_PIDR2:
+        return PIDR2_GICV3;
+    default:
+        break;
+    }
+    if (offset >= GICD_IROUTER && offset < GICD_IROUTER_END)
+        return (uint32_t)route_read(vcpu, offset);
+    if (offset >= GICD_BANKS && offset < GICD_BANKS_END && !vgic_bank_is_private((uint32_t)offset))
+        return vgic_bank_read(vcpu, (uint32_t)offset);
+    return 0;
+}
+
+static void distributor_write(struct vcpu *vcpu, uint64_t offset, uint32_t value, uint32_t mask)
+{
+    if (offset == GICD_CTLR)
+        vgic_enable(vcpu, value & GICD_CTLR_GROUP1);
+    else if (offset >= GICD_IROUTER && offset < GICD_IROUTER_END)
+        route_write(vcpu, offset, value);
+    else if (offset >= GICD_BANKS && offset < GICD_BANKS_END && !vgic_bank_is_private((uint32_t)offset))
+        vgic_bank_write(vcpu, (uint32_t)offset, value, mask);
+}
+
+/* --- Redistributors: two frames a vCPU, one vCPU after the other --- */
+
+static uint32_t redistributor_read(struct vcpu *vcpu, uint64_t offset)
+{
+    const struct vgic_vcpu *vgic = &vcpu->arch.vgic;
+
+    switch (offset) {
+    case GICR_CTLR:
+        return vcpu->domain->arch.vgic.unsettled >> vcpu->index & 1 ? GICR_CTLR_RWP : 0;
+    case GICR_IIDR:
+        return IMPLEMENTER;
+    case GICR_TYPER:
+        return vcpu->index << 8 | (vcpu->index + 1 == vcpu->domain->vcpu_count ? GICR_TYPER_LAST : 0);
+    case GICR_TYPER + 4:
+        return vcpu->index; /* affinity */
+    case GICR_WAKER:
+        return vgic->asleep ? GICR_WAKER_SLEEP | GICR_WAKER_ASLEEP : 0;
+    case GIC_PIDR2:
+        return PIDR2_GICV3;
+    default:
+        break;
+    }
+    offset -= FRAME_SIZE;
+    if (offset >= GICD_BANKS && offset < GICD_BANKS_END && vgic_bank_is_private((uint32_t)offset))
+        return vgic_bank_read(vcpu, (uint32_t)offset);
+    return offset == GIC_PIDR2 ? PIDR2_GICV3 : 0;
+}
+
+static void redistributor_write(struct vcpu *vcpu, uint64_t offset, uint32_t value, uint32_t mask)
+{
+    if (offset == GICR_WAKER)
+        vcpu->arch.vgic.asleep = value & GICR_WAKER_SLEEP;
+    offset -= FRAME_SIZE;
+    if (offset >= GICD_BANKS && offset < GICD_BANKS_END && vgic_bank_is_private((uint32_t)offset))
+        vgic_bank_write(vcpu, (uint32_t)offset, value, mask);
+}
+
+/* --- Widths: words; bytes of a priority; pairs of words for the 64-bit registers --- */
+
+static bool is_pair(uint64_t offset, bool redistributor)
+{
+    return offset % 8 == 0 &&
+           (redistributor ? offset == GICR_TYPER : offset >= GICD_IROUTER && offset < GICD_IROUTER_END);
+}
+
+static bool is_priority(uint64_t offset)
+{
+    return offset % FRAME_SIZE >= 0x400 && offset % FRAME_SIZE < 0x800;
+}
+
+static void access_registers(struct vcpu *vcpu, struct mmio_access *access, bool redistributor)
+{
+    uint32_t (*read)(struct vcpu *, uint64_t) = redistributor ? redistributor_read : distributor_read;
+    void (*write)(struct vcpu *, uint64_t, uint32_t, uint32_t) =
+        redistributor ? redistributor_write : distributor_write;
+    uint64_t offset = access->offset, word = offset & ~3ull;
+    uint32_t shift = (uint32_t)(offset & 3) * 8;
+
+    if (access->width == 4 && shift == 0) {
+        if (access->write)
+            write(vcpu, word, (uint32_t)access->value, UINT32_MAX);
+        else
+            access->value = read(vcpu, word);
+    } else if (access->width == 8 && is_pair(offset, redistributor)) {
+        if (access->write)
+            write(vcpu, word, access->value >> 32 ? UINT32_MAX : (uint32_t)access->value, UINT32_MAX);
+        else
+            access->value = read(vcpu, word) | (uint64_t)read(vcpu, word + 4) << 32;
+    } else if (access->width == 1 && is_priority(offset)) {
+        if (access->write)
+            write(vcpu, word, (uint32_t)(access->value & 0xff) << shift, 0xffu << shift);
+        else
+            access->value = read(vcpu, word) >> shift & 0xff;
+    } else if (!access->write) {
+        access->value = 0;
+    }
+}
+
+static enum mmio_result distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
+{
+    (void)device;
+    access_registers(vcpu, access, false);
+    return MMIO_DONE;
+}
+
+static enum mmio_result redistributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
+{
+    uint64_t index = access->offset / (2 * FRAME_SIZE); /* bounded by the region's size */
+
+    (void)device;
+    access->offset %= 2 * FRAME_SIZE;
+    access_registers(vcpu->domain->vcpu[index], access, true);
+    return MMIO_DONE;
+}
+
+void vgic_init(struct domain *domain, uint64_t distributor, uint64_t redistributors)
+{
+    vgic_init_state(domain);
+    mmio_add(domain, &(struct mmio_region){distributor, FRAME_SIZE, distributor_access, NULL, EXIT_REGISTER});
+    mmio_add(domain, &(struct mmio_region){redistributors, 2ull * FRAME_SIZE * domain->vcpu_count, redistributor_access,
+                                           NULL, EXIT_REGISTER});
+}
