@@ -55,7 +55,7 @@ def main():
     for name, content in (
             ("generated/config.h", config_header(config)), ("generated/partitions.c", partitions_source(appliance)),
             ("generated/management.c", management_source(appliance)), ("generated/bundle.its", bundle_source(appliance, root, output)),
-            ("generated/bundle.mk", bundle_makefile(appliance, root, output)), ("partitions.txt", text),
+            ("generated/bundle.mk", bundle_makefile(appliance, config, root, output)), ("partitions.txt", text),
             ("flow.svg", flow_svg(appliance))):
         write(os.path.join(output, name), content)
     print(text, end="")

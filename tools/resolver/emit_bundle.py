@@ -59,6 +59,7 @@ def bundle_source(appliance, root, output):
 """
 
 
-def bundle_makefile(appliance, root, output):
+def bundle_makefile(appliance, config, root, output):
     paths = " ".join(image_path(image, root, output) for image in appliance.images)
-    return f"# Made from .config by tools/resolver.\nbundle-images := {paths}\n"
+    return (f"# Made from .config by tools/resolver.\nbundle-images := {paths}\n"
+            f"debian-kernel-package := {config.text('DEBIAN_KERNEL_PACKAGE')}\n")
