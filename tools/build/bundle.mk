@@ -1,1 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
+# The bundle: a FIT with all images of the configuration and their SHA-256, each image once. And a disk to run with.
+
+$(O)/bundle.itb: $(O)/generated/bundle.its $(bundle-images)
+	$(call say,FIT,$(call shown,$@))
+	$(Q)mkimage -f $(O)/generated/bundle.its $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)mv $@.new $@
+	$(Q)printf '  %-9s%s\n' SIZE "bundle.itb: $$(stat -Lc %s $@) bytes"
+
+# A sparse disk with a partition for each guest of the default configuration. Made once: guests keep their data in it.
+$(O)/disk.img:
+	$(call say,DISK,$(call shown,$@))
+	$(Q)truncate -s 192M $@.new
+	$(Q)printf 'label: gpt\nlabel-id: 5b6d1f0e-0a2c-4c80-9c52-0d9a4be3a001\n%s\n%s\n%s\n' \
+		'size=64MiB, name=linux1, uuid=5b6d1f0e-0a2c-4c80-9c52-0d9a4be3a002' \
+		'size=64MiB, name=linux2, uuid=5b6d1f0e-0a2c-4c80-9c52-0d9a4be3a003' \
+		'name=data, uuid=5b6d1f0e-0a2c-4c80-9c52-0d9a4be3a004' | sfdisk --quiet $@.new
+	$(Q)mv $@.new $@
+
+.PHONY: bundle appliance
+bundle: $(O)/bundle.itb ## Build the bundle (management domain and guests)
+appliance: $(O)/bulkhead.bin $(O)/bundle.itb $(O)/disk.img $(O)/certificates/.copied ## Build all that runs: kernel, bundle, disk, certificates
