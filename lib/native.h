@@ -6,6 +6,7 @@
 #ifndef LIB_NATIVE_H
 #define LIB_NATIVE_H
 
+#include <arch/native.h> /* INTERRUPT_CONTEXT, interrupt_mask(), cpu_sleep(), counter_read(), mmio_read32() and the like */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +15,6 @@
  * Interrupt handlers run on the stack of whatever they interrupt, interrupts masked, and save no FP/SIMD registers: they
  * and all they call are INTERRUPT_CONTEXT. They quieten their device and signal the loop, nothing else.
  */
-#define INTERRUPT_CONTEXT __attribute__((target("general-regs-only")))
-
 struct interrupt_handler {
     void (*handle)(struct interrupt_handler *handler);
     void *owner;
@@ -24,42 +23,6 @@ struct interrupt_handler {
 /* Enables interrupt `id` (INTID) for this CPU. The handler must exist for ever. false: no such interrupt. */
 bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handler);
 
-/* Masks interrupts and says whether they were enabled; hand that to interrupt_restore(). Nests. */
-static inline INTERRUPT_CONTEXT bool interrupt_mask(void)
-{
-    uint64_t daif;
-
-    __asm__ volatile("mrs %0, daif\n\tmsr daifset, #2" : "=r"(daif)::"memory");
-    return !(daif & 0x80);
-}
-
-static inline INTERRUPT_CONTEXT void interrupt_restore(bool enabled)
-{
-    if (enabled)
-        __asm__ volatile("msr daifclr, #2" ::: "memory");
-}
-
-/* Sleeps until an interrupt is pending; interrupts are masked and stay so. */
-static inline void cpu_sleep(void)
-{
-    __asm__ volatile("dsb sy\n\twfi" ::: "memory");
-}
-
-/* The system counter (virtual), and its frequency. */
-static inline uint64_t counter_read(void)
-{
-    uint64_t count;
-
-    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(count)::"memory");
-    return count;
-}
-static inline uint64_t counter_frequency(void)
-{
-    uint64_t hertz;
-
-    __asm__("mrs %0, cntfrq_el0" : "=r"(hertz));
-    return hertz;
-}
 /* Interrupts this CPU once the counter reaches `count`; ~0: never. Only wakes the CPU: there is no handler to set. */
 void counter_alarm(uint64_t count);
 
@@ -80,17 +43,16 @@ struct memory_use {
 };
 struct memory_use memory_use(void);
 
-static inline uint32_t mmio_read32(uintptr_t address)
-{
-    uint32_t value;
-
-    __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
-    return value;
-}
-static inline INTERRUPT_CONTEXT void mmio_write32(uintptr_t address, uint32_t value)
-{
-    __asm__ volatile("str %w0, [%1]" ::"r"(value), "r"(address) : "memory");
-}
+/*
+ * The background: one context below main(), with a stack of its own (16-byte aligned top). background_run() is called
+ * with interrupts masked; it runs the background, interrupts enabled, until an interrupt was handled or the background
+ * yields, and returns with interrupts masked. All of its registers are kept between turns.
+ */
+void background_start(void (*entry)(void), void *stack_top);
+void background_run(void);
+void background_yield(void);
+/* Takes one page-aligned page of the program's own data away, below a stack. Boot only. */
+void memory_guard(void *page);
 
 /* Prints why on the console, reports CAUSE_PANIC. For mistakes of this program. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

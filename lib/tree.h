@@ -21,6 +21,8 @@ int tree_path(const char *path);
 /* The first node after `previous` (-1: from the start) that is compatible and not disabled. */
 int tree_compatible(int previous, const char *compatible);
 struct tree_range tree_reg(int node, uint32_t index);
+/* The range of a memory node that holds `address`. */
+struct tree_range tree_memory(uint64_t address);
 /* INTID of the node's n-th interrupt (GIC binding, 3 cells), or 0. `level` (may be NULL): level-triggered. */
 uint32_t tree_interrupt(int node, uint32_t index, bool *level);
 /* A 32-bit or 64-bit property, or `otherwise`. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small parts of lib/native.h that are worth inlining, on arm64. Every architecture has these names. */
+#ifndef ARCH_NATIVE_H
+#define ARCH_NATIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Code for interrupt handlers: touches general registers only. */
+#define INTERRUPT_CONTEXT __attribute__((target("general-regs-only")))
+
+/* Masks interrupts and says whether they were enabled; hand that to interrupt_restore(). Nests. */
+static inline INTERRUPT_CONTEXT bool interrupt_mask(void)
+{
+    uint64_t daif;
+
+    __asm__ volatile("mrs %0, daif\n\tmsr daifset, #2" : "=r"(daif)::"memory");
+    return !(daif & 0x80);
+}
+
+static inline INTERRUPT_CONTEXT void interrupt_restore(bool enabled)
+{
+    if (enabled)
+        __asm__ volatile("msr daifclr, #2" ::: "memory");
+}
+
+/* Sleeps until an interrupt is pending; interrupts are masked and stay so. */
+static inline void cpu_sleep(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
+
+/* The system counter, and its frequency. */
+static inline uint64_t counter_read(void)
+{
+    uint64_t count;
+
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(count)::"memory");
+    return count;
+}
+
+static inline uint64_t counter_frequency(void)
+{
+    uint64_t hertz;
+
+    __asm__("mrs %0, cntfrq_el0" : "=r"(hertz));
+    return hertz;
+}
+
+/* Device registers. */
+static inline INTERRUPT_CONTEXT uint32_t mmio_read32(uintptr_t address)
+{
+    uint32_t value;
+
+    __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline INTERRUPT_CONTEXT uint8_t mmio_read8(uintptr_t address)
+{
+    uint32_t value;
+
+    __asm__ volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return (uint8_t)value;
+}
+
+static inline INTERRUPT_CONTEXT void mmio_write32(uintptr_t address, uint32_t value)
+{
+    __asm__ volatile("str %w0, [%1]" ::"r"(value), "r"(address) : "memory");
+}
+
+/* Orders memory that a device shares: full, stores before stores, loads before loads. */
+static inline void device_barrier(void) { __asm__ volatile("dmb osh" ::: "memory"); }
+static inline void device_store_barrier(void) { __asm__ volatile("dmb oshst" ::: "memory"); }
+static inline void device_load_barrier(void) { __asm__ volatile("dmb oshld" ::: "memory"); }
+
+#endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+native-y += lib/tree.o lib/ring_reader.o lib/stop_cause.o
