@@ -66,6 +66,7 @@
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 1
 #define MEMP_NUM_UDP_PCB 2
 
+#define LWIP_HOOK_IP4_ROUTE_SRC lwip_route /* here, because headers ask whether there is one */
 #define LWIP_HOOK_FILENAME "net/lwip/hooks.h"
 
 #endif

@@ -11,8 +11,7 @@ struct netif;
 u32_t lwip_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote, u16_t remote_port);
 #define LWIP_HOOK_TCP_ISN lwip_initial_sequence
 
-/* An answer leaves through the interface whose address it comes from. NULL: lwIP decides. */
+/* An answer leaves through the interface whose address it comes from. NULL: lwIP decides. (lwipopts.h) */
 struct netif *lwip_route(const ip4_addr_t *source, const ip4_addr_t *destination);
-#define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) lwip_route(source, destination)
 
 #endif
