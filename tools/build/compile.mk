@@ -28,10 +28,9 @@ config-header := $(O)/generated/config.h
 
 # $(call flags-file,NAME,FLAGS): a file that changes when the flags do, so that objects are built again.
 define flags-file
-$(if $(filter-out $(nobuild-goals),$(or $(MAKECMDGOALS),all)),$(shell mkdir -p $(O)/flags; \
+$(if $(building),$(shell mkdir -p $(O)/flags; \
 	printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $(O)/flags/$(1) || printf '%s\n' '$(subst ','\'',$(2))' > $(O)/flags/$(1)))
 endef
-nobuild-goals := help clean distclean menuconfig %_defconfig olddefconfig savedefconfig
 
 # $(call compile-rules,NAME,FLAGS,PREREQUISITES): objects below $(O)/NAME from sources of this tree, in C and assembly.
 define compile-rules

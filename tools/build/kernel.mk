@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The separation kernel: bulkhead.elf (symbols) and bulkhead.bin (the Image that loaders take).
 
-kernel-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(shell $(TARGET_CC) -print-file-name=include) -isystem lib/freestanding \
+kernel-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
 	$(include-flags) -Iarch/arm64/include -I$(LIBFDT_DIR) -include $(config-header) \
 	-march=armv8-a -mno-outline-atomics -mstrict-align -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map) $(warnings)

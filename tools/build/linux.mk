@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Linux guests: Debian's arm64 kernel as it is, and an initramfs of busybox, its modules and a few test programs.
 
+ifneq ($(building),)
 -include $(O)/generated/bundle.mk
+endif
 
 $(O)/guest-linux/.kernel: $(O)/generated/bundle.mk tools/third_party/debian.txt $(wildcard tools/fetch/*.py) tools/guest_linux/unpack.sh
 	$(Q)mkdir -p $(@D)

@@ -4,7 +4,7 @@
 # Position-independent: start.S relocates the program to where its partition's memory is.
 native-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
-	-fdata-sections -O2 -g $(prefix-map) -nostdinc -isystem $(shell $(TARGET_CC) -print-file-name=include) \
+	-fdata-sections -O2 -g $(prefix-map) -nostdinc -isystem $(compiler-include) \
 	-isystem $(PICOLIBC_DIR)/include $(include-flags) -Iarch/arm64/include -include $(config-header)
 mgmt-flags := $(native-flags) -Inet -Inet/lwip -isystem $(LIBFDT_DIR) -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
 	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
@@ -13,26 +13,36 @@ third-party-ready := $(PICOLIBC_DIR)/.built $(LIBFDT_DIR)/.unpacked $(LWIP_DIR)/
 $(eval $(call compile-rules,native,$(native-flags) -isystem $(LIBFDT_DIR) $(warnings),$(third-party-ready) $(O)/generated/version.h))
 $(eval $(call compile-rules,mgmt,$(mgmt-flags) $(warnings),$(third-party-ready) $(O)/generated/version.h))
 
-# Third-party sources of a native program are compiled as their authors left them: no warnings of ours.
-$(O)/mgmt/libfdt/%.o: $(third-party-ready) $(config-header) $(O)/flags/native
-	$(call say,CC,$(call shown,$@))
-	$(Q)mkdir -p $(@D)
-	$(Q)$(TARGET_CC) $(native-flags) -w -I$(LIBFDT_DIR) -MMD -MP -c -o $@ $(LIBFDT_DIR)/$*.c
-$(O)/mgmt/lwip/%.o: $(third-party-ready) $(config-header) $(O)/flags/mgmt
-	$(call say,CC,$(call shown,$@))
-	$(Q)mkdir -p $(@D)
-	$(Q)$(TARGET_CC) $(mgmt-flags) -w -MMD -MP -c -o $@ $(LWIP_DIR)/src/$*.c
-$(O)/mgmt/mbedtls/%.o: $(third-party-ready) $(config-header) $(O)/flags/mgmt
-	$(call say,CC,$(call shown,$@))
-	$(Q)mkdir -p $(@D)
-	$(Q)$(TARGET_CC) $(mgmt-flags) -w -I$(MBEDTLS_DIR)/library -MMD -MP -c -o $@ $(MBEDTLS_DIR)/$*.c
+# Third-party sources of a native program are compiled as their authors left them: no warnings of ours. They depend on
+# no option, so that all configurations share their objects, in the cache under a name that stands for flags and headers.
+third-party-headers := $(sort $(wildcard net/lwipopts.h net/mbedtls_config.h net/lwip/*.h net/lwip/*/*.h))
+third-party-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
+	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
+	-fdata-sections -O2 -g -w -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=third-party \
+	-nostdinc -isystem $(compiler-include) -isystem $(PICOLIBC_DIR)/include -I. -Inet -Inet/lwip -Iinclude \
+	-I$(LIBFDT_DIR) -I$(LWIP_DIR)/src/include -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
+	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
+third-party-hash := $(shell { printf '%s' "$(subst ",,$(third-party-flags))"; $(TARGET_CC) --version; cat /dev/null $(third-party-headers); } 2>/dev/null | sha256sum | cut -c1-12)
+third-party-objects := $(CACHE)/objects-$(third-party-hash)
 
-native-fdt := $(addprefix $(O)/mgmt/libfdt/,fdt.o fdt_ro.o fdt_addresses.o)
+# $(call third-party-rule,FOLDER,SOURCE DIRECTORY). Written aside and moved, since several builds may do it at once.
+define third-party-rule
+$(third-party-objects)/$(1)/%.o: | $(third-party-ready)
+	$$(call say,CC,$(1)/$$*.c)
+	$(Q)mkdir -p $$(@D)
+	$(Q)$(TARGET_CC) $(third-party-flags) -c -o $$@.$$$$$$$$ $(2)/$$*.c && mv $$@.$$$$$$$$ $$@
+endef
+$(eval $(call third-party-rule,libfdt,$(LIBFDT_DIR)))
+$(eval $(call third-party-rule,lwip,$(LWIP_DIR)/src))
+$(eval $(call third-party-rule,mbedtls,$(MBEDTLS_DIR)))
+
+native-fdt := $(addprefix $(third-party-objects)/libfdt/,fdt.o fdt_ro.o fdt_addresses.o)
 native-objects := $(addprefix $(O)/native/,$(sort $(native-y)))
-mbedtls-objects := $(patsubst %.c,$(O)/mgmt/mbedtls/%.o,$(sort $(mbedtls-sources)))
+mbedtls-objects := $(patsubst %.c,$(third-party-objects)/mbedtls/%.o,$(sort $(mbedtls-sources)))
+lwip-objects := $(patsubst %.c,$(third-party-objects)/lwip/%.o,$(sort $(lwip-sources)))
 mgmt-objects := $(addprefix $(O)/mgmt/,$(sort $(mgmt-y))) $(O)/mgmt/generated/partitions.o \
-	$(O)/mgmt/generated/management.o $(O)/mgmt/generated/certificates.o $(patsubst %.c,$(O)/mgmt/lwip/%.o,$(sort $(lwip-sources)))
-$(call depend,$(native-objects) $(mgmt-objects) $(mbedtls-objects) $(native-fdt))
+	$(O)/mgmt/generated/management.o $(O)/mgmt/generated/certificates.o $(lwip-objects)
+$(call depend,$(native-objects) $(filter $(O)/%,$(mgmt-objects)))
 
 $(O)/libmbedtls.a: $(mbedtls-objects)
 	$(call say,AR,$(call shown,$@))

@@ -1,1 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
+# Running and testing. These goals install what is missing first, so they build through a make of their own.
+
+CPU ?= neoverse-n1
+SMP ?= 4
+MEMORY ?= 2G
+TLS_PORT ?= 2992
+
+# All CPUs, unless make was told how many.
+jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: dependencies run test
+dependencies: ## Install the Debian packages that building, running and testing need (as root; else say which)
+	$(Q)tools/dependencies.sh run test
+
+run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
+	$(Q)tools/dependencies.sh run
+	$(Q)$(MAKE) $(jobs) O=$(O) appliance
+	$(Q)tools/run.sh $(O) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
+
+test: ## Run all tests: unit tests, then the system tests in QEMU
+	$(Q)tools/dependencies.sh run test
+	$(Q)$(MAKE) $(jobs) O=$(O) unit
+	$(Q)$(MAKE) $(jobs) O=$(O) appliance native-guests
+	$(Q)echo '  TEST     tests/system (each starts QEMU; about a minute a test)'
+	$(Q)O=$(O) $(PYTHON) -m pytest -p no:cacheprovider --durations=10 $(PYTEST_FLAGS) tests/system
