@@ -22,7 +22,9 @@ SECTIONS
     . = ALIGN(4096);
     text_end = .;
     .rodata : { *(.rodata .rodata.*) } :constants
-    .rela.dyn : { rela_start = .; *(.rela .rela.*) rela_end = .; }
+    .rela.dyn : { *(.rela .rela.*) }
+    rela_start = ADDR(.rela.dyn);
+    rela_end = rela_start + SIZEOF(.rela.dyn);
     .dynamic : { *(.dynamic) } :constants :dynamic
     .dynsym : { *(.dynsym) } :constants
     .dynstr : { *(.dynstr) }
