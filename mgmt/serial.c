@@ -36,6 +36,7 @@ static struct loop_source source;
 static uint8_t output[OUTPUT_SIZE];
 static uint32_t output_head, output_tail; /* count for ever; head: next to write */
 static bool output_refused;               /* the session waits for session_writable() */
+static bool closing;
 static uint8_t input[INPUT_SIZE];
 static size_t input_length; /* what the session has not taken yet */
 
@@ -61,12 +62,11 @@ static size_t serial_write(void *transport, const void *data, size_t length)
     return taken;
 }
 
-/* A serial line cannot be closed: log out, and wait for the next who types. */
+/* A serial line cannot be closed: the session ends once its output is sent, and another one begins. */
 static void serial_close(void *transport)
 {
     (void)transport;
-    session_closed(session);
-    session = NULL;
+    closing = true;
     loop_signal(&source);
 }
 
@@ -85,7 +85,7 @@ static void receive(void)
         input[input_length++] = (uint8_t)mmio_read32(uart + UART_DATA);
     if (!session)
         session = session_open(&transport, NULL, SESSION_INTERACTIVE);
-    if (session && input_length) {
+    if (session && input_length && !closing) {
         size_t taken = session_receive(session, input, input_length);
 
         input_length -= taken;
@@ -103,6 +103,12 @@ static void transmit(void)
         output_refused = false;
         if (session)
             session_writable(session);
+    }
+    if (closing && output_head == output_tail) {
+        closing = output_refused = false;
+        session_closed(session);
+        session = NULL;
+        loop_signal(&source);
     }
 }
 
