@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""make bench: measures and prints the tables of docs/performance.md.
+
+usage: bench.py [events] [traffic] [sizes] [--cpu MODEL] [--profile]
+
+Without a word: all of it. --profile prints what each event's figure is made of.
+"""
+
+import argparse
+import sys
+
+import builds
+import events
+import peers
+import traffic
+
+
+def report_events(cpu, profile):
+    figures, boot, parts = events.measure(cpu, profile)
+    print(f"\nKernel instructions an event (cpu {cpu}):\n")
+    print("\n".join(events.table(figures)))
+    print(f"\nReset to the guest's first instruction: {boot[0]:,} kernel instructions on its CPU, {boot[1]:,} on all CPUs"
+          f" (Xen 4.20: {peers.BOOT_INSTRUCTIONS_XEN:,.0f})")
+    for window, functions in sorted(parts.items()):
+        name = peers.EVENTS[window][0] if window else "boot"
+        operations = 1 if window == 0 else 1000 if window == 11 else 10000
+        print(f"\n{name} is made of:")
+        for function, count in functions[:14]:
+            if count / operations >= 0.5:
+                print(f"  {count / operations:12,.1f}  {function}")
+    above_goal, above_xen = events.misses(figures)
+    for window in above_goal:
+        print(f"above its goal: {peers.EVENTS[window][0]}")
+    for window in above_xen:
+        print(f"ABOVE XEN: {peers.EVENTS[window][0]}")
+    return not above_xen
+
+
+def report_traffic():
+    figures = traffic.measure()
+    rows = (("TCP stream, guest to guest", "stream", peers.STREAM, "instructions a byte"),
+            ("TCP request/response", "request", peers.REQUEST, "instructions"),
+            ("virtio-blk 4 KiB read", "block", peers.BLOCK_READ, "instructions"))
+    print("\nThe whole machine, guests included:\n\n| | Bulkhead | goal | KVM (VHE, vhost-net) | |\n|---|---|---|---|---|")
+    ok = True
+    for name, key, (peer, goal), unit in rows:
+        print(f"| {name} | {figures[key]:,.2f} | {goal:,} | {peer:,} | {unit} |")
+        ok &= figures[key] < peer
+    return ok
+
+
+def report_sizes():
+    out = builds.default_configuration()
+    size = (out / "bulkhead.bin").stat().st_size
+    print(f"\nKernel image: {size:,} bytes (goal {peers.IMAGE_GOAL:,}; Xen 4.20: {peers.IMAGE_XEN:,})")
+    return size < peers.IMAGE_XEN
+
+
+def main():
+    parser = argparse.ArgumentParser(description="measures Bulkhead on the emulator")
+    parser.add_argument("what", nargs="*", choices=["events", "traffic", "sizes", []], default=[])
+    parser.add_argument("--cpu", default="neoverse-n1")
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    what = options.what or ["events", "traffic", "sizes"]
+    ok = True
+    if "events" in what:
+        ok &= report_events(options.cpu, options.profile)
+    if "traffic" in what:
+        ok &= report_traffic()
+    if "sizes" in what:
+        ok &= report_sizes()
+    sys.exit(0 if ok else "bench: a figure is worse than the peer's")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds of configurations for measuring, in the output directory; and the plugin."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+OUT = Path(os.environ.get("O", TOP / "build")).resolve()
+sys.path.insert(0, str(TOP / "tests/system"))
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment())
+    if done.returncode:
+        sys.exit(f"bench: {' '.join(map(str, command))} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+
+
+def environment():
+    return {k: v for k, v in os.environ.items() if k not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+
+def configuration(name, text):
+    """Builds the appliance for a configuration (lines of a defconfig); returns its directory."""
+    out = OUT / "bench" / name
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "wanted.config").write_text(text)
+    run("make", "-C", TOP, f"O={out}", f"KCONFIG_SOURCE={out}/wanted.config", "config-from-file")
+    run("make", "-C", TOP, f"O={out}", "-j2", "appliance")
+    return out
+
+
+def default_configuration(name="default"):
+    return configuration(name, (TOP / "configs/qemu_virt_defconfig").read_text())
+
+
+def plugin():
+    library = OUT / "bench/libcount.so"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    run("cc", "-std=gnu2x", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=hidden", "-o", library, TOP / "tests/bench/plugin.c")
+    return library
+
+
+def bench_guest():
+    folder = OUT / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    elf, image, source = folder / "guest.elf", folder / "guest.bin", TOP / "tests/bench/guest"
+    run("aarch64-linux-gnu-gcc", "-std=gnu2x", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-mgeneral-regs-only",
+        "-mstrict-align", "-fno-pic", f"-I{TOP}/include", "-nostdlib", "-static", f"-Wl,-T,{source}/guest.ld", "-Wl,--build-id=none",
+        "-Wl,--no-warn-rwx-segments", "-o", elf, source / "start.S", source / "main.c")
+    run("aarch64-linux-gnu-objcopy", "-O", "binary", elf, image)
+    return image
+
+
+def events_configuration():
+    """The management domain and the bench guest with two vCPUs and a virtio-rng in slot 0."""
+    return configuration("events", f"""CONFIG_BENCH=y
+CONFIG_P1=y
+CONFIG_P1_NAME="bench"
+CONFIG_P1_CPUS="1,2"
+CONFIG_P1_MEMORY=16
+CONFIG_P1_KERNEL_FILE=y
+CONFIG_P1_KERNEL_PATH="{bench_guest()}"
+CONFIG_P1_KERNEL_RAW=y
+CONFIG_P1_ENTROPY=y
+CONFIG_P1_POLICY_STOP=y
+""")

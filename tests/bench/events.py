@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel instructions an event: the bench guest under the counting plugin."""
+
+import builds
+import peers
+from appliance import Appliance
+from symbols import Symbols, made_of
+
+
+def measure(cpu="neoverse-n1", profile=False):
+    """Returns ({window: instructions an operation}, boot (own CPU, all CPUs), {window: made of})."""
+    library = builds.plugin()
+    out = builds.events_configuration()
+    symbols = Symbols(out / "bulkhead.elf")
+    folder = builds.OUT / "bench/run"
+    counts, parts = folder / "counts.txt", folder / "profile.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    counts.unlink(missing_ok=True)
+    options = f"{library},base={symbols.base():#x},size=0x400000,out={counts}" + (f",profile={parts}" if profile else "")
+    with Appliance(out, cpu=cpu, smp=3, folder=folder, icount=True, extra=["-plugin", options]) as appliance:
+        appliance.shell.wait_prompt()
+        wait_stopped(appliance, "bench")
+        appliance.qmp("quit")
+        appliance.qemu.wait(60)
+    events, boot = {}, None
+    for line in counts.read_text().splitlines():
+        words = line.split()
+        if words[0] == "boot":
+            boot = int(words[1]), int(words[2])
+        elif words[0].isdigit() and words[0] != "0":
+            repeats = 1000 if words[0] == "11" else 10000
+            events[int(words[0])] = int(words[1]) / int(words[2]) / repeats
+    return events, boot, made_of(parts, symbols) if profile else {}
+
+
+def wait_stopped(appliance, name):
+    for _ in range(600):
+        state = next(d for d in appliance.shell.json("domain list") if d["name"] == name)
+        if state["state"] == "stopped":
+            return
+        if state["state"] == "crashed":
+            raise SystemExit(f"bench: the bench guest crashed: {state}\n" + appliance.shell.run(f"console {name} --dump"))
+    raise SystemExit("bench: the bench guest did not finish")
+
+
+def table(events):
+    yield "| operation | Bulkhead | goal | Xen 4.20 | KVM VHE | KVM nVHE |"
+    yield "|---|---|---|---|---|---|"
+    for window, (name, goal, *figures) in peers.EVENTS.items():
+        if window in events:
+            cells = [f"{events[window]:,.0f}", goal] + figures
+            yield f"| {name} | " + " | ".join("-" if c is None else f"{c:,}" if isinstance(c, int) else c for c in cells) + " |"
+
+
+def misses(events):
+    """Operations above their goal, and those above Xen's figure."""
+    above_goal = [w for w, e in peers.EVENTS.items() if e[1] is not None and events.get(w, 0) > e[1] + 0.5]
+    above_xen = [w for w, e in peers.EVENTS.items() if e[2] is not None and events.get(w, 0) > e[2]]
+    return above_goal, above_xen

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guest to guest over the vSwitch, and the disk: two Debian guests of the default configuration under
+-icount shift=0,sleep=off, where a nanosecond of the guests' clock is one instruction of all CPUs together."""
+
+import re
+
+import builds
+from appliance import Appliance, plain
+
+DETACH = "\x1d"
+
+
+class Guests:
+    """The guests' consoles on the serial line, one attached at a time."""
+
+    def __init__(self, appliance):
+        self.line, self.shell, self.name = appliance.serial, appliance.shell, None
+        self.tokens = 0
+
+    def attach(self, name):
+        if self.name == name:
+            return
+        if self.name:
+            self.line.send(DETACH)
+            self.shell.wait_prompt()
+        self.line.send_line(f"console {name}")
+        self.name = name
+        self.line.expect("attached|console of")
+
+    def run(self, name, command, timeout=600):
+        self.attach(name)
+        self.tokens += 1
+        mark = f"done-{self.tokens}"
+        # The echoed line has the quotes in it, the answer has not.
+        self.line.send_line(f"{command}; echo do'ne-'{self.tokens}")
+        self.line.expect(mark, timeout)
+        return plain(self.line.before)
+
+
+def number(pattern, text):
+    found = re.search(pattern, text)
+    if not found:
+        raise SystemExit(f"bench: no {pattern!r} in:\n{text[-2000:]}")
+    return float(found.group(1))
+
+
+def measure(megabytes=256, requests=2000, reads=2000):
+    out = builds.default_configuration()
+    folder = builds.OUT / "bench/run-traffic"
+    with Appliance(out, folder=folder, icount=True) as appliance:
+        appliance.shell.wait_prompt()
+        guests = Guests(appliance)
+        for name in ("linux1", "linux2"):
+            guests.attach(name)
+            appliance.serial.expect(f"READY {name}.*# ", 600)
+        guests.run("linux2", "nettest server >/dev/null 2>&1 &")
+        guests.run("linux1", "nettest stream 192.168.77.2 16 check")
+        stream = guests.run("linux1", f"nettest stream 192.168.77.2 {megabytes}", 1200)
+        request = guests.run("linux1", f"nettest request 192.168.77.2 {requests}", 1200)
+        guests.run("linux1", "disktest read /dev/vda 100")
+        block = guests.run("linux1", f"disktest read /dev/vda {reads}", 1200)
+    return {
+        "stream": number(r"([\d.]+) ns a byte", stream),
+        "request": number(r"exchanges, (\d+) ns each", request),
+        "block": number(r"bytes, (\d+) ns each", block),
+    }
