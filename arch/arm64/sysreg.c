@@ -11,6 +11,8 @@
 #define REGISTER_MASK REGISTER(3u, 7u, 15u, 15u, 7u)
 #define ID_GROUP REGISTER(3u, 0u, 0u, 0u, 0u) /* with any CRm and op2: HCR_EL2.TID3 */
 #define ID_GROUP_MASK REGISTER(3u, 7u, 15u, 0u, 0u)
+#define DEBUG_GROUP REGISTER(2u, 0u, 0u, 0u, 0u) /* breakpoints, watchpoints, OS lock: MDCR_EL2 */
+#define DEBUG_GROUP_MASK REGISTER(3u, 0u, 0u, 0u, 0u)
 
 void sysreg_trap(struct vcpu *vcpu, uint64_t esr)
 {
@@ -38,10 +40,11 @@ void sysreg_trap(struct vcpu *vcpu, uint64_t esr)
         count_exit(vcpu, EXIT_SYSREG);
         break;
     default:
-        if ((number & ID_GROUP_MASK) != ID_GROUP || !read)
+        if ((number & ID_GROUP_MASK) == ID_GROUP && read)
+            value = id_register(number >> 1 & 15, number >> 17 & 7);
+        else if ((number & DEBUG_GROUP_MASK) != DEBUG_GROUP) /* that reads zero and ignores writes */
             return inject_undefined(vcpu);
         count_exit(vcpu, EXIT_SYSREG);
-        value = id_register(number >> 1 & 15, number >> 17 & 7);
     }
     if (read && target != 31)
         vcpu->arch.x[target] = value;

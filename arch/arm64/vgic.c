@@ -332,11 +332,12 @@ void interrupt_raise(struct domain *domain, uint32_t line)
 
 void interrupt_set_level(struct domain *domain, uint32_t line, bool level)
 {
-    struct vgic_word *word = &domain->arch.vgic.shared[line / 32];
+    struct vgic_word *word;
     uint32_t bit = 1u << line % 32;
 
     if (line / 32 + 1 >= domain->arch.vgic.words)
         return;
+    word = &domain->arch.vgic.shared[line / 32];
     if (!!(bits_load(&word->level) & bit) == level)
         return;
     if (level) {
