@@ -35,7 +35,7 @@ $(O)/.config:
 	@echo "  CONFIG   no .config in $(O): starting from configs/qemu_virt_defconfig"
 	$(call kconfig-run,defconfig) --kconfig Kconfig configs/qemu_virt_defconfig >/dev/null
 
-$(O)/generated/.resolved: $(O)/.config $(kconfig-files) $(wildcard tools/resolver/*.py board/*/devices.txt) \
+$(O)/generated/.resolved: $(O)/.config $(kconfig-files) $(wildcard tools/resolver/*.py tools/resolver/*/*.py board/*/devices.txt) \
 		include/bulkhead/limits.h include/bulkhead/partition.h
 	$(call say,RESOLVE,.config)
 	$(Q)mkdir -p $(@D) && $(PYTHON) -m tools.resolver --config $(O)/.config --output $(O)

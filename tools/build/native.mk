@@ -62,17 +62,18 @@ $(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(O)/libmbedtls.a
 .PHONY: mgmt native-guests
 mgmt: $(O)/mgmt.elf ## Build the management domain's program (mgmt.elf)
 
-# Test guests: tests/guests/NAME.c for each NAME in guests-y, with guest-support-y.
+# Test guests: tests/guests/NAME.c for each NAME in guests-y, with guest-support-y. They have a start-up of their own
+# (tests/guests/support), since a hostile guest wants its exceptions for itself.
 guest-support-objects := $(addprefix $(O)/native/,$(sort $(guest-support-y)))
 guest-main-objects := $(patsubst %,$(O)/native/tests/guests/%.o,$(guests-y))
 $(call depend,$(guest-support-objects) $(guest-main-objects))
 .SECONDARY: $(guest-main-objects)
 
-$(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-objects) $(native-fdt) \
-		$(O)/arch/arm64/native/native.lds
+$(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-fdt) tests/guests/support/guest.lds
 	$(call say,LD,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
-	$(Q)$(link-native) -o $@ $< $(guest-support-objects) $(native-objects) $(native-fdt) $(native-libraries)
+	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack \
+		-Wl,--no-warn-rwx-segments -T tests/guests/support/guest.lds -o $@ $< $(guest-support-objects) $(native-fdt) $(native-libraries)
 $(O)/guests/%.bin: $(O)/guests/%.elf
 	$(call say,OBJCOPY,$(call shown,$@))
 	$(Q)$(TARGET_OBJCOPY) -O binary $< $@

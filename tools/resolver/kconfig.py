@@ -11,6 +11,7 @@ class Config:
     def __init__(self, root, path, errors):
         os.environ["srctree"] = root
         self.kconfig = kconfiglib.Kconfig("Kconfig", warn_to_stderr=False)
+        self.kconfig.warn_assign_undef = True
         self.kconfig.warn_assign_redun = False
         self.kconfig.warn_assign_override = False
         self.kconfig.load_config(path)
@@ -20,24 +21,26 @@ class Config:
         self._report_ignored(errors)
 
     def _report(self, warning, errors):
-        place, _, text = warning.partition(": warning: ")
-        match = re.search(r"'(.*)' is not a valid value for the (?:\w+ )?symbol (\w+) \(defined|"
-                          r"attempt to assign the value '(.*)' to the undefined symbol (\w+)", text or warning)
-        if match and match[2]:
-            kind = kconfiglib.TYPE_TO_STR[self.kconfig.syms[match[2]].type]
-            errors.add(self.subject(match[2]), self.option(match[2]), match[1], f"is no {kind}; see its help in `make menuconfig`")
-        elif match:
-            errors.add("configuration", match[4], match[3], "there is no such option; find the right one in `make menuconfig`")
+        invalid = re.search(r"the value '(.*)' is invalid for (\w+) .*which has type (\w+)", warning)
+        unknown = re.search(r"attempt to assign the value '(.*)' to the undefined symbol (\w+)", warning)
+        if invalid:
+            value, name, kind = invalid.groups()
+            kind = {"int": "whole number", "hex": "hexadecimal number (0x...)", "bool": "yes or no (y, n)"}.get(kind, kind)
+            errors.add(self.subject(name), self.option(name), value, f"is no {kind}; write one")
+        elif unknown:
+            errors.add("configuration", unknown[2], unknown[1], "there is no such option; find the right one in `make menuconfig`")
         else:
-            errors.lines.append(f"configuration: {place}: {text or warning}".rstrip(": "))
+            errors.lines.append("configuration: " + re.sub(r"^.*?warning: ", "", warning))
 
     def _report_ignored(self, errors):
-        """A value that was set by hand but cannot take effect is a misunderstanding; say so."""
+        """A value that was set by hand but cannot take effect is a misunderstanding; say so. Not of what is off as a whole."""
         for symbol in self.kconfig.unique_defined_syms:
             wanted = symbol.user_value
-            if wanted is None or not symbol.name or symbol.orig_type is kconfiglib.BOOL:
+            if wanted in (None, "", "0", "0x0") or symbol.orig_type is kconfiglib.BOOL or symbol.visibility or wanted == symbol.str_value:
                 continue
-            if wanted != symbol.str_value and symbol.visibility == 0 and wanted not in ("", "0", "0x0"):
+            words = symbol.name.split("_")
+            parents = ["_".join(words[:length]) for length in range(1, len(words))]
+            if all(self.on(name) for name in parents if name in self.kconfig.syms and re.search(r"\d$", name)):
                 errors.add(self.subject(symbol.name), self.option(symbol.name), wanted,
                            "has no effect here, since what it depends on is off; switch that on, or take this out")
 
