@@ -13,7 +13,7 @@ struct ipa { uint64_t value; }; /* intermediate (guest) physical */
 static inline struct hpa hpa(uint64_t value) { return (struct hpa){value}; }
 static inline struct ipa ipa(uint64_t value) { return (struct ipa){value}; }
 
-#define PAGE_SIZE 4096ull
-#define MIB (1024ull * 1024)
+#define PAGE_SIZE 4096ul
+#define MIB (1024ul * 1024)
 
 #endif

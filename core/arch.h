@@ -3,7 +3,16 @@
 #ifndef CORE_ARCH_H
 #define CORE_ARCH_H
 
+#include <core/platform.h>
 #include <core/vcpu.h>
+
+/* --- Boot --- */
+/* core/main.c: the boot CPU's first C function with the kernel's address space; `handover` is what the loader gave. */
+_Noreturn void kernel_main(struct hpa handover);
+/* Boot CPU, first of all: finds out about the machine (platform), makes exceptions and time_ns() work, fills in cpus[]. */
+void arch_init(struct hpa handover);
+/* Boot CPU: all domains are built, the loader's description of the machine is not needed any more. */
+void arch_close(void);
 
 /* --- Address spaces of domains (stage2.c). Boot CPU only; tables come from memory_pages(). --- */
 enum stage2_rights {
@@ -15,33 +24,62 @@ enum stage2_rights {
 void stage2_create(struct domain *domain);
 /* Maps with the largest blocks that fit. All of it page-aligned, and not mapped yet. */
 void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t size, uint32_t rights);
+bool stage2_is_mapped(struct domain *domain, struct ipa ipa);
 /* Own CPU of the domain: forget cached translations of it on all CPUs. */
 void stage2_invalidate(struct domain *domain);
 
 /* --- Kernel address space (mmu.c) --- */
-/* Boot CPU, during boot: map registers, or memory that is not the kernel's own, for good. */
+/* The kernel's own memory: first its image, then what memory.c hands out, from kernel_pages_base() to the end. */
+struct memory_range kernel_memory(void);
+void *kernel_image(void);         /* where it begins, virtual */
+uint64_t kernel_pages_base(void); /* virtual */
+/* Boot CPU, during boot: map registers, or memory, for good. Any alignment; 4 MiB in all. */
 void *kernel_map_device(struct hpa base, uint64_t size);
-void *kernel_map_memory(struct hpa base, uint64_t size, bool writable);
-/* The hpa of kernel memory: image, or memory_pages(). */
+void *kernel_map_memory(struct hpa base, uint64_t size);
+/* Boot CPU, during boot: map much memory read-only. */
+void *kernel_map_blocks(struct hpa base, uint64_t size);
+void kernel_unmap_blocks(const void *address, uint64_t size);
+/* The hpa of anything that is mapped. */
 struct hpa kernel_hpa(const void *address);
 /*
- * The calling CPU's window onto domain memory: maps [base, base + size), at most WINDOW_SIZE and not across a WINDOW_SIZE
- * boundary; valid until the next call on this CPU or window_close().
+ * The calling CPU's window onto domain memory: WINDOW_SIZE bytes, of which those up to the next WINDOW_SIZE boundary of the hpa
+ * are mapped from `base` on; valid until the next call on this CPU, or window_close().
  */
 #define WINDOW_SIZE (2 * MIB)
 void *window_open(struct hpa base);
 void window_close(void);
-/* What was written through the window must be seen by CPUs whose caches are off. */
+/* Bulk work, with what the CPU has for it (bulk.S). All of it ends clean to the point of coherency: CPUs whose caches are off see it.
+ * memory_copy() uses FP registers: only while they hold nobody's state. */
+void memory_scrub(void *address, uint64_t size); /* both multiples of 4096 */
+void memory_copy(void *to, const void *from, uint64_t size);
 void cache_clean(const void *address, uint64_t size);
-/* All zero and clean to memory; page-aligned. */
-void memory_scrub(void *address, uint64_t size);
+
+/* SHA-256 with what the CPU has for it; FP registers as above. */
+void digest_sha256(const void *data, size_t length, uint8_t digest[32]);
+
+/* --- Domains (domain.c of the architecture) --- */
+/* Boot CPU: the virtual interrupt controller, devices passed through and emulated ones, all but channels. */
+void arch_domain_init(struct domain *domain);
+/* CPU of vCPU 0, all vCPUs parked: everything about interrupts and devices of the domain back to its reset state. */
+void arch_domain_reset(struct domain *domain);
+/* Boot CPU: the description of its machine that the domain gets (a device tree), written to `buffer`. The bytes used. */
+struct guest_images {
+    struct ipa initrd; /* size 0: none */
+    uint64_t initrd_size;
+};
+size_t arch_domain_describe(struct domain *domain, const struct guest_images *images, void *buffer, size_t size);
+/* CPU of vCPU 0: the domain is about to be started. */
+void arch_domain_start(struct domain *domain);
 
 /* --- CPUs (smp.c, vcpu.c) --- */
 /* Boot CPU: bring up all others; returns when all run or have been given up on (present = false). */
 void cpus_start(void);
-/* Own CPU of `vcpu`: all registers of the guest to their reset values, with pc = entry, first argument = context. Includes
- * its private interrupts and timers. */
+/* Own CPU of `vcpu`: all registers of the guest to their reset values, with pc = entry, first argument = context. Its private
+ * interrupts and its timer included. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context);
+/* The CPU of `vcpu`: a call that is not one of Bulkhead's own, of the firmware interface that a guest expects (arm64: PSCI). Arguments and
+ * results in the vCPU's registers; it may park the vCPU, whose registers are then those of its next start. */
+void arch_firmware_call(struct vcpu *vcpu);
 /* Enters the guest with its registers; later exits come through the vectors (vectors.S). */
 _Noreturn void vcpu_enter(struct vcpu *vcpu);
 
@@ -49,6 +87,11 @@ _Noreturn void vcpu_enter(struct vcpu *vcpu);
 void gic_poll(void);
 /* Own CPU, on CPU_REQUEST_HALT: off for ever. */
 _Noreturn void cpu_halt(void);
+
+/* For crash records: the caller's general registers, as far as it still has them; what the CPU says about an exception at EL2. */
+void cpu_registers(uint64_t x[31], uint64_t *sp);
+void cpu_fault_registers(uint64_t *pc, uint64_t *spsr, uint64_t *esr, uint64_t *far);
+uint64_t cpu_stack_size(void);
 
 _Noreturn void machine_reset(void);
 _Noreturn void machine_off(void);

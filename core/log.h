@@ -15,9 +15,16 @@ void log_append(const void *data, uint32_t length); /* HC_LOG_WRITE */
 /* Any CPU: record a supervision event, in the persistent log and the status page, and ring DOORBELL_DOMAIN. */
 void log_event(uint8_t partition, enum event_kind kind, enum stop_cause cause, uint64_t detail);
 struct hpa log_ring_page(void);
+uint64_t log_ring_bytes(void); /* header and data, whole pages */
+/* Any CPU. While the serial line is lent to the management domain, log lines are not printed there. */
+void log_serial(bool lent);
 
 /* A kernel mistake: prints and stores a record (file, line, registers), stops the other CPUs, resets. Never returns. */
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 _Noreturn void check_failed(const char *file, int line, const char *text);
+/* A kernel mistake that the CPU found: from its exception vectors (arm64: x0..x30, sp; `vector` is the entry's number). */
+_Noreturn void crash_exception(uint64_t vector, const uint64_t registers[32]);
+/* Boot CPU, after log_init(): says what a crash before this boot left, and forgets it. */
+void crash_report(void);
 
 #endif

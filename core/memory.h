@@ -10,6 +10,9 @@ void memory_place(void);
 struct memory_range partition_memory(uint32_t partition);
 /* Boot CPU, before memory_seal(): `count` zeroed contiguous pages of kernel memory. Running out is a CHECK. */
 void *memory_pages(uint64_t count);
+void *memory_pages_aligned(uint64_t count); /* to their size, a power of two */
+/* Gives back all but the first `count` pages of what memory_pages() returned last. */
+void memory_trim(void *last, uint64_t count);
 /* No allocation from here on: memory_pages() is a CHECK. */
 void memory_seal(void);
 /* Bytes of kernel memory: image and pages handed out. */

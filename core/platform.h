@@ -19,9 +19,10 @@ struct platform {
     uint32_t ram_count;
     struct memory_range reserved[PLATFORM_RANGES_MAX]; /* not for domains: firmware's, the kernel's, bundle, tree, log */
     uint32_t reserved_count;
-    struct memory_range kernel; /* image with its zeroed data */
+    struct memory_range kernel; /* the memory that the kernel keeps: image, zeroed data, memory_pages() */
     struct memory_range bundle; /* size 0: none given */
     const void *tree;           /* the host's device tree, checked, mapped until boot is done */
+    struct memory_range persistent; /* RAM that a warm reset keeps, for the log (board); size 0: none */
     struct hpa uart;            /* PL011 of stdout; value 0: none */
     struct hpa clock;           /* PL031; value 0: none */
     uint32_t cpu_count;         /* entries of cpus[] that exist */

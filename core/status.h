@@ -8,6 +8,8 @@
 
 extern struct status_page *status_page; /* from status_init() on */
 void status_init(void);                 /* boot CPU */
+/* The caller sees to it that there is one at a time (log.c's lock). */
+void status_event(const struct supervision_event *event);
 struct hpa status_hpa(void);
 uint64_t status_bytes(void); /* whole pages */
 

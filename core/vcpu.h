@@ -31,6 +31,7 @@ struct vcpu {
     _Atomic uint32_t power; /* enum vcpu_power */
     uint64_t entry, context; /* PSCI CPU_ON: where and with which x0, valid while VCPU_ON_PENDING */
     uint64_t progress_stamp; /* deadline.c: when an interrupt was first seen untaken; 0: none */
+    bool in;                    /* own CPU: the guest runs, or is about to; vcpu_park() has returned */
     struct vcpu_status *status; /* in the status page */
 };
 
@@ -73,6 +74,14 @@ int domain_start(struct domain *domain);
 int domain_restart(struct domain *domain);
 /* Any CPU. Records cause and detail, makes every vCPU leave its guest. The first cause stands. */
 void domain_stop(struct domain *domain, enum stop_cause cause, uint64_t detail);
+/* Any CPU: domain_stop() at the operator's request; HC_E_STATE if it does not run. */
+int domain_halt(struct domain *domain);
+/* Any CPU, no channel lock held: a back-end has let go of a channel of `front`, which may wait for that to stop. */
+void domain_let_go(struct domain *front);
+/* True if the memory of `front` is granted to `back`: that serves a channel of it. */
+bool domain_grants(const struct domain *front, const struct domain *back);
+/* Own CPU, PSCI CPU_OFF: the last one stops the domain. vcpu_park() follows. */
+void vcpu_power_off(struct vcpu *vcpu);
 /* The CPU of `vcpu`, from the exit path when it sees that its domain is not RUNNING or that it is off: parks until there is
  * something to run, and returns with the vCPU's registers set for it. */
 void vcpu_park(struct vcpu *vcpu);

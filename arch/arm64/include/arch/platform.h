@@ -3,8 +3,10 @@
 #ifndef ARCH_PLATFORM_H
 #define ARCH_PLATFORM_H
 
+#include <bulkhead/limits.h>
 #include <core/address.h>
 
+#define MPIDR_AFFINITY 0xff00ffffffull
 #define GICR_REGIONS_MAX 4
 
 struct arch_platform {
@@ -19,7 +21,7 @@ struct arch_platform {
     uint32_t maintenance_intid;  /* the vGIC's maintenance interrupt, a PPI; 0: none given */
     uint32_t timer_virtual_intid;    /* 27 */
     uint32_t timer_hypervisor_intid; /* CNTHP: 26 */
-    bool psci_hvc;               /* host PSCI by HVC: never so at EL2 of a real machine */
+    uint64_t cpu_id[BULKHEAD_CPUS_MAX]; /* MPIDR affinity; the boot CPU first */
 };
 
 #endif

@@ -8,9 +8,10 @@
 void timer_init(void); /* boot CPU, before the first time_ns() */
 /* Own CPU: interrupt at system counter time `at_ns`, or at once if that has passed; 0: never. */
 void timer_arm(uint64_t at_ns);
-/* The system counter as the domain sees it, and the time_ns() at which it will have passed `count` of those. */
+uint64_t timer_count(void); /* the system counter */
+/* The counter as a domain sees it, and the time_ns() at which it will have passed `count` of those. */
 struct domain;
-uint64_t timer_count(const struct domain *domain);
-uint64_t timer_count_to_ns(const struct domain *domain, uint64_t count);
+uint64_t timer_guest_count(const struct domain *domain);
+uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count);
 
 #endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where assembly and C meet while a CPU comes up (head.S, mmu.c, smp.c, core/main.c). */
+#ifndef ARCH_BOOT_H
+#define ARCH_BOOT_H
+
+#include <core/vcpu.h>
+
+void mmu_build_tables(uint64_t image);         /* boot CPU, MMU off; image: hpa of image_head */
+_Noreturn void cpu_main(struct vcpu *vcpu);    /* every other CPU, with the vCPU that its stack belongs to */
+void cpus_init(void);                          /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
+void cpu_setup(void);                          /* own CPU: EL2's registers, once */
+extern char vectors[];                         /* vectors.S */
+extern char cpu_entry[];                       /* head.S: where PSCI CPU_ON starts a CPU */
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Physical devices of a domain: their registers, interrupts, and how they are quietened. */
+#ifndef ARCH_PASSTHROUGH_H
+#define ARCH_PASSTHROUGH_H
+
+#include <core/vcpu.h>
+
+/* Boot CPU: maps and links what partition_config.devices names. */
+void passthrough_init(struct domain *domain);
+/* Any CPU, the domain's vCPUs parked: no device of it accesses memory or interrupts any more. */
+void passthrough_reset(struct domain *domain);
+/* Boot CPU, for each device of the domain once: calls `each` with the node's offset in the host's tree. */
+void passthrough_each(struct domain *domain, void (*each)(struct domain *domain, int node, void *context), void *context);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage 2 translation: what vCPUs and ID registers need of it. The rest is core/arch.h's. */
+#ifndef ARCH_STAGE2_H
+#define ARCH_STAGE2_H
+
+#include <stdint.h>
+
+/* Boot CPU, before any stage2_create(): domains' addresses go up to `highest`. */
+void stage2_init(uint64_t highest);
+uint64_t stage2_vtcr(void);
+uint64_t stage2_parange(void); /* as in ID_AA64MMFR0_EL1: the size of domains' address spaces */
+
+#endif

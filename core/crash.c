@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The kernel's own mistakes: a record of the registers, printed, kept over the warm reset that follows, and reported at the
+ * next boot. Uses nothing that the mistake may have left locked.
+ */
+#include <core/arch.h>
+#include <core/deadline.h>
+#include <core/format.h>
+#include <core/log.h>
+#include <core/persistent.h>
+#include <devices/serial/pl011_early.h>
+#include <string.h>
+
+#define HALT_LIMIT_NS 10000000ull /* for the other CPUs to stop */
+#define NO_VECTOR UINT32_MAX
+#define NO_PARTITION UINT32_MAX
+
+static const char *const vectors[] = {"synchronous exception", "IRQ", "FIQ", "SError"};
+
+typedef void (*line_function)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void show(const struct crash_record *record, line_function line)
+{
+    if (record->vector == NO_VECTOR)
+        line("KERNEL CHECK FAILED: %s at %s:%d", record->text, record->file, record->line);
+    else
+        line("KERNEL FAULT: %s, esr %lx far %lx", vectors[record->vector % 4], record->esr, record->far);
+    line("  boot %lu, %lu ms, cpu %u, partition %d", record->boot, record->ns / 1000000, record->cpu, (int)record->partition);
+    line("  pc %016lx sp %016lx spsr %lx", record->pc, record->sp, record->spsr);
+    for (unsigned i = 0; i < 31; i += 3) {
+        if (i == 30)
+            line("  x30 %016lx", record->x[30]);
+        else
+            line("  x%-2u %016lx x%-2u %016lx x%-2u %016lx", i, record->x[i], i + 1, record->x[i + 1], i + 2, record->x[i + 2]);
+    }
+    for (unsigned i = 0; i < CRASH_FRAMES_MAX && record->frames[i]; i++)
+        line("  called from %016lx", record->frames[i]);
+}
+
+static void print_line(const char *format, ...)
+{
+    char line[160];
+    va_list arguments;
+    size_t length;
+
+    va_start(arguments, format);
+    length = format_text(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    line[length++] = '\n';
+    pl011_early_write(line, length);
+}
+
+/* Frame records of this CPU's EL2 stack, which lies below its vCPU. */
+static void walk_frames(struct crash_record *record, uint64_t frame)
+{
+    uint64_t top = (uint64_t)vcpu_current();
+
+    for (unsigned i = 0; i < CRASH_FRAMES_MAX; i++) {
+        if (frame & 15 || frame >= top || top - frame > cpu_stack_size())
+            return;
+        record->frames[i] = ((uint64_t *)frame)[1];
+        frame = ((uint64_t *)frame)[0];
+    }
+}
+
+/* The record to fill in. A mistake while another is dealt with, on any CPU, has none: the machine is reset at once. */
+static struct crash_record *begin(void)
+{
+    static bool begun;
+
+    if (__atomic_exchange_n(&begun, true, __ATOMIC_ACQ_REL) || !persistent)
+        machine_reset();
+    memset(&persistent->crash, 0, sizeof(persistent->crash));
+    return &persistent->crash;
+}
+
+_Noreturn static void finish(struct crash_record *record)
+{
+    struct vcpu *vcpu = vcpu_current();
+    uint64_t limit;
+
+    record->boot = persistent->boot;
+    record->ns = time_ns();
+    record->cpu = vcpu->cpu;
+    record->partition = vcpu->domain ? vcpu->domain->index : NO_PARTITION;
+    walk_frames(record, record->x[29]);
+    record->valid = CRASH_VALID;
+    cache_clean(record, sizeof(*record));
+
+    for (uint32_t i = 0; i < BULKHEAD_CPUS_MAX; i++)
+        if (cpus[i].present && i != vcpu->cpu)
+            cpu_request(i, CPU_REQUEST_HALT);
+    limit = time_ns() + HALT_LIMIT_NS;
+    while (time_ns() < limit)
+        cpu_relax();
+    log_event(UINT8_MAX, EVENT_RESET, record->vector == NO_VECTOR ? CAUSE_CHECK : CAUSE_KERNEL_FAULT, record->pc);
+    pl011_early_take();
+    show(record, print_line);
+    machine_reset();
+}
+
+void check_failed(const char *file, int line, const char *text)
+{
+    struct crash_record *record = begin();
+
+    cpu_registers(record->x, &record->sp);
+    record->x[29] = (uint64_t)__builtin_frame_address(0);
+    record->x[30] = record->pc = (uint64_t)__builtin_return_address(0);
+    record->vector = NO_VECTOR;
+    record->line = line;
+    format_print(record->file, sizeof(record->file), "%s", file);
+    format_print(record->text, sizeof(record->text), "%s", text);
+    finish(record);
+}
+
+void crash_exception(uint64_t vector, const uint64_t registers[32])
+{
+    struct crash_record *record = begin();
+
+    memcpy(record->x, registers, sizeof(record->x));
+    record->sp = registers[31];
+    record->vector = (uint32_t)vector;
+    cpu_fault_registers(&record->pc, &record->spsr, &record->esr, &record->far);
+    finish(record);
+}
+
+void crash_report(void)
+{
+    struct crash_record *record = &persistent->crash;
+
+    if (record->valid != CRASH_VALID)
+        return;
+    log_line("The kernel stopped before this boot:");
+    show(record, log_line);
+    record->valid = 0;
+    cache_clean(record, sizeof(*record));
+}

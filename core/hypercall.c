@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <core/hypercall.h>
+
+#include <bulkhead/hypercall.h>
+#include <core/arch.h>
+#include <core/channel.h>
+#include <core/console.h>
+#include <core/heartbeat.h>
+#include <core/log.h>
+#include <devices/serial/pl011.h>
+
+#define BYTES_MAX 56 /* that seven registers carry */
+#ifdef CONFIG_BENCH
+#define NOTHING_ANSWER HC_OK
+#else
+#define NOTHING_ANSWER HC_E_UNKNOWN
+#endif
+
+static bool is_management(const struct domain *domain)
+{
+    return domain->config->flags & PARTITION_MANAGEMENT;
+}
+
+static bool may_write(const struct domain *domain, uint64_t console)
+{
+    return console < console_count && (console_owner[console] == domain->index || is_management(domain));
+}
+
+static int64_t console_write_call(struct domain *domain, const uint64_t *x)
+{
+    if (x[2] < 1 || x[2] > BYTES_MAX)
+        return HC_E_RANGE;
+    if (!may_write(domain, x[1]))
+        return HC_E_DENIED;
+    console_write((uint32_t)x[1], &x[3], (uint32_t)x[2]);
+    return HC_OK;
+}
+
+static int64_t console_input_call(uint64_t *x)
+{
+    if (x[1] >= console_count || x[2] < 1 || x[2] > BYTES_MAX)
+        return HC_E_RANGE;
+    x[1] = pl011_input((uint32_t)x[1], &x[3], (uint32_t)x[2]);
+    return HC_OK;
+}
+
+static int64_t reset_done(struct domain *domain, uint64_t channel)
+{
+    int64_t result = channel_reset_done(domain, channel);
+
+    if (result == HC_OK)
+        domain_let_go(&domains[channels[channel].front]);
+    return result;
+}
+
+static int64_t domain_control(struct domain *caller, uint64_t partition, uint64_t operation)
+{
+    struct domain *target = &domains[partition < partition_count ? partition : 0];
+
+    if (partition >= partition_count || operation > DOMAIN_OP_RESTART)
+        return HC_E_RANGE;
+    if (target == caller)
+        return HC_E_DENIED;
+    switch (operation) {
+    case DOMAIN_OP_START:
+        return domain_start(target);
+    case DOMAIN_OP_RESTART:
+        return domain_restart(target);
+    default:
+        return domain_halt(target);
+    }
+}
+
+static int64_t system_call(uint64_t operation, uint64_t cause)
+{
+    if (operation > 1 || cause > UINT8_MAX)
+        return HC_E_RANGE;
+    log_line("The management domain %s the appliance", operation ? "powers off" : "resets");
+    log_event(UINT8_MAX, EVENT_RESET, (enum stop_cause)cause, operation);
+    if (operation)
+        machine_off();
+    machine_reset();
+}
+
+static int64_t event_call(const uint64_t *x)
+{
+    if (x[1] >= partition_count && x[1] != UINT8_MAX)
+        return HC_E_RANGE;
+    if ((x[2] != EVENT_RESTART && x[2] != EVENT_GIVE_UP && x[2] != EVENT_RESET && x[2] != EVENT_STOP) || x[3] > UINT8_MAX)
+        return HC_E_RANGE;
+    log_event((uint8_t)x[1], (enum event_kind)x[2], (enum stop_cause)x[3], x[4]);
+    return HC_OK;
+}
+
+static int64_t log_write(const uint64_t *x)
+{
+    if (x[1] < 1 || x[1] > BYTES_MAX)
+        return HC_E_RANGE;
+    log_append(&x[2], (uint32_t)x[1]);
+    return HC_OK;
+}
+
+/* Calls that only the management domain may make. */
+static int64_t management_call(struct domain *domain, uint64_t *x)
+{
+    if (!is_management(domain))
+        return HC_E_DENIED;
+    switch ((uint32_t)x[0]) {
+    case HC_CONSOLE_INPUT:
+        return console_input_call(x);
+    case HC_DOMAIN_CONTROL:
+        return domain_control(domain, x[1], x[2]);
+    case HC_SYSTEM:
+        return system_call(x[1], x[2]);
+    case HC_LOG_WRITE:
+        return log_write(x);
+    default:
+        return event_call(x);
+    }
+}
+
+static int64_t version(const struct domain *domain, uint64_t *x)
+{
+    x[1] = BULKHEAD_ABI_VERSION;
+    x[2] = domain->index;
+    x[3] = partition_count;
+    return HC_OK;
+}
+
+void hypercall(struct vcpu *vcpu)
+{
+    struct domain *domain = vcpu->domain;
+    uint64_t *x = vcpu->arch.x;
+
+    if (((uint32_t)x[0] & ~0xffu) != HC_BASE) {
+        arch_firmware_call(vcpu);
+        return;
+    }
+    vcpu->status->exits[EXIT_HYPERCALL]++;
+    switch ((uint32_t)x[0]) {
+    case HC_CHANNEL_SIGNAL:
+        x[0] = (uint64_t)channel_signal(domain, x[1], x[2]);
+        return;
+    case HC_CONSOLE_WRITE:
+        x[0] = (uint64_t)console_write_call(domain, x);
+        return;
+    case HC_VERSION:
+        x[0] = (uint64_t)version(domain, x);
+        return;
+    case HC_CHANNEL_OFFER:
+        x[0] = (uint64_t)channel_offer(domain, x[1], x[2], x[3], x[4]);
+        return;
+    case HC_CHANNEL_CONFIG:
+        x[0] = (uint64_t)channel_config(domain, x[1], x[2], x[3], x[4]);
+        return;
+    case HC_CHANNEL_ATTACH:
+        x[0] = (uint64_t)channel_attach(domain, x[1]);
+        return;
+    case HC_CHANNEL_RESET_DONE:
+        x[0] = (uint64_t)reset_done(domain, x[1]);
+        return;
+    case HC_CHANNEL_FAIL:
+        x[0] = (uint64_t)channel_fail(domain, x[1]);
+        return;
+    case HC_HEARTBEAT:
+        x[0] = (uint64_t)heartbeat_beat(vcpu, x[1]);
+        return;
+    case HC_PANIC:
+        domain_stop(domain, CAUSE_PANIC, x[1]);
+        vcpu_park(vcpu); /* comes back with the registers of the next start */
+        return;
+    case HC_CONSOLE_INPUT:
+    case HC_DOMAIN_CONTROL:
+    case HC_SYSTEM:
+    case HC_LOG_WRITE:
+    case HC_EVENT:
+        x[0] = (uint64_t)management_call(domain, x);
+        return;
+    case HC_NOTHING:
+        x[0] = (uint64_t)NOTHING_ANSWER;
+        return;
+    default:
+        x[0] = (uint64_t)HC_E_UNKNOWN;
+        return;
+    }
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bundle, and what of it goes where in a domain's memory. */
+#ifndef CORE_LOADER_H
+#define CORE_LOADER_H
+
+#include <core/vcpu.h>
+
+/* Boot CPU: maps the bundle and checks every image in it against its hash. Says what is wrong; a bad image is as if it were not there. */
+void loader_init(void);
+/* Boot CPU, after everything else about the domain is built: plans its memory and makes its device tree. False: it cannot be started,
+ * the reason is in the log. */
+bool loader_plan(struct domain *domain);
+/* A CPU of the domain, all its vCPUs parked: scrubs its memory, copies the images. */
+void loader_load(struct domain *domain);
+struct ipa loader_entry(const struct domain *domain);
+struct ipa loader_tree(const struct domain *domain);
+
+#endif
