@@ -36,25 +36,25 @@ uint64_t time_wall_s(void)
     return wall_origin_s != 0 ? wall_origin_s + time_ns() / NS_PER_S : 0;
 }
 
-static uint64_t system_count(void)
+uint64_t timer_count(void)
 {
     isb(); /* not read ahead of time */
     return sysreg_read(cntpct_el0);
 }
 
-uint64_t timer_count(const struct domain *domain)
+uint64_t timer_guest_count(const struct domain *domain)
 {
-    return system_count() - domain->arch.counter_offset;
+    return timer_count() - domain->arch.counter_offset;
 }
 
-uint64_t timer_count_to_ns(const struct domain *domain, uint64_t count)
+uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
 {
     return scale(count + domain->arch.counter_offset, ns_per_count) + 1;
 }
 
 uint64_t time_ns(void)
 {
-    return scale(system_count(), ns_per_count);
+    return scale(timer_count(), ns_per_count);
 }
 
 void timer_arm(uint64_t at_ns)

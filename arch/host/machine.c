@@ -229,11 +229,11 @@ void timer_arm(uint64_t at_ns)
 {
     timers[current] = at_ns;
 }
-uint64_t timer_count(const struct domain *domain)
+uint64_t timer_guest_count(const struct domain *domain)
 {
     return clock_ns - domain->arch.counter_offset;
 }
-uint64_t timer_count_to_ns(const struct domain *domain, uint64_t count)
+uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
 {
     return count + domain->arch.counter_offset;
 }

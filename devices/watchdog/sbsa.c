@@ -34,7 +34,7 @@ static void update(struct watchdog *watchdog)
 {
     interrupt_set_level(watchdog->domain, GUEST_SPI_WATCHDOG, watchdog->status & WCS_SIGNAL0);
     if ((watchdog->status & WCS_ENABLE) && !(watchdog->status & WCS_SIGNAL1))
-        timeout_set(&watchdog->timeout, timer_count_to_ns(watchdog->domain, watchdog->compare));
+        timeout_set(&watchdog->timeout, timer_guest_count_to_ns(watchdog->domain, watchdog->compare));
     else
         timeout_cancel(&watchdog->timeout);
 }
@@ -42,7 +42,7 @@ static void update(struct watchdog *watchdog)
 static void refresh(struct watchdog *watchdog)
 {
     watchdog->status &= ~(WCS_SIGNAL0 | WCS_SIGNAL1);
-    watchdog->compare = timer_count(watchdog->domain) + watchdog->offset;
+    watchdog->compare = timer_guest_count(watchdog->domain) + watchdog->offset;
 }
 
 static void expired(struct timeout *timeout)
@@ -51,10 +51,10 @@ static void expired(struct timeout *timeout)
     bool hung = false;
 
     spinlock_acquire(&watchdog->lock);
-    if ((watchdog->status & WCS_ENABLE) && timer_count(watchdog->domain) >= watchdog->compare) {
+    if ((watchdog->status & WCS_ENABLE) && timer_guest_count(watchdog->domain) >= watchdog->compare) {
         hung = watchdog->status & WCS_SIGNAL0;
         watchdog->status |= hung ? WCS_SIGNAL1 : WCS_SIGNAL0;
-        watchdog->compare = timer_count(watchdog->domain) + watchdog->offset;
+        watchdog->compare = timer_guest_count(watchdog->domain) + watchdog->offset;
     }
     update(watchdog);
     spinlock_release(&watchdog->lock);

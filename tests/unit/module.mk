@@ -14,3 +14,6 @@ machine-cflags := -Iarch/arm64/include
 unit-tests += vgic
 unit-vgic-sources := tests/unit/test_vgic.c $(machine)
 unit-vgic-cflags := $(machine-cflags)
+unit-tests += channel
+unit-channel-sources := tests/unit/test_channel.c core/channel.c $(machine)
+unit-channel-cflags := $(machine-cflags)
