@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A physical virtio device behind a virtio-mmio transport (virtio 1.2, section 4.2). Its registers and configuration are
+ * not trusted: every wait is bounded, every value is checked by who uses it. Loop context.
+ */
+#ifndef DEVICES_VIRTIO_DEVICE_H
+#define DEVICES_VIRTIO_DEVICE_H
+
+#include <devices/virtio/driver_queue.h>
+#include <lib/native.h>
+#include <mgmt/loop.h>
+
+struct virtio_device {
+    uintptr_t registers;
+    uint32_t id;       /* enum virtio_device_id */
+    uint64_t features; /* negotiated */
+    uint32_t interrupt;
+    bool level;
+    bool failed;
+    struct interrupt_handler handler;
+    /* The driver's: signalled when a queue was used or the configuration changed. */
+    struct loop_source *source;
+};
+
+/* Resets the device; what it offers. */
+uint64_t virtio_device_offers(struct virtio_device *device);
+/* Negotiates `wanted` of that, VERSION_1 always. False: the device does not want it. */
+bool virtio_device_begin(struct virtio_device *device, uint64_t wanted);
+/* Sets queue `index` up with memory of its own, of at most `size` descriptors. */
+bool virtio_device_queue(struct virtio_device *device, uint32_t index, uint16_t size, struct driver_queue *queue);
+/* DRIVER_OK, and its interrupt. */
+bool virtio_device_ready(struct virtio_device *device, struct loop_source *source);
+void virtio_device_notify(struct virtio_device *device, uint32_t queue);
+/* The device is beyond trust: reset it, which ends its access to memory, and use it no more. */
+void virtio_device_fail(struct virtio_device *device, const char *why);
+
+/* Device-specific configuration. */
+uint8_t virtio_config_u8(const struct virtio_device *device, uint32_t offset);
+uint16_t virtio_config_u16(const struct virtio_device *device, uint32_t offset);
+uint32_t virtio_config_u32(const struct virtio_device *device, uint32_t offset);
+uint64_t virtio_config_u64(const struct virtio_device *device, uint32_t offset);
+
+/* Drivers: called once for each device of their kind, in device-tree order. They keep the pointer. */
+void virtio_net_probe(struct virtio_device *device);
+void virtio_blk_probe(struct virtio_device *device);
+void virtio_entropy_probe(struct virtio_device *device);
+
+#endif

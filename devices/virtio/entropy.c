@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request of POOL_SIZE bytes at a time, made anew when what it brought is used up. The CPU's generator, where there
+ * is one, is mixed in, and serves alone where there is no device.
+ */
+#include <bulkhead/channel.h>
+#include <devices/virtio/device.h>
+#include <devices/virtio/entropy.h>
+#include <string.h>
+
+#define POOL_SIZE 256u
+#define READY_SIZE 64u
+
+static struct virtio_device *rng;
+static struct driver_queue queue;
+static struct loop_source used;
+static struct loop_source *waiter;
+static uint8_t request[POOL_SIZE]; /* the device's while it is asked */
+static uint8_t pool[POOL_SIZE];
+static uint32_t pool_length;
+static bool asked;
+
+static void ask(void)
+{
+    struct driver_segment segment = {request, sizeof request};
+
+    if (!rng || rng->failed || asked || !driver_queue_add(&queue, &segment, 0, 1, request))
+        return;
+    asked = true;
+    if (driver_queue_kick_needed(&queue))
+        virtio_device_notify(rng, 0);
+}
+
+static void take(struct loop_source *source)
+{
+    uint32_t written;
+
+    (void)source;
+    if (driver_queue_take(&queue, &written)) {
+        bool enabled = interrupt_mask(); /* the worker takes too */
+
+        asked = false;
+        memcpy(pool, request, written);
+        pool_length = written;
+        interrupt_restore(enabled);
+        if (written == 0)
+            virtio_device_fail(rng, "delivers no bytes");
+    }
+    if (queue.broken)
+        virtio_device_fail(rng, "breaks its queue");
+    if (pool_length < READY_SIZE)
+        ask();
+    if (driver_queue_interrupt_enable(&queue))
+        loop_signal(&used);
+    if (waiter && pool_length >= READY_SIZE) {
+        loop_signal(waiter);
+        waiter = NULL;
+    }
+}
+
+static bool cpu_has_random(void)
+{
+    uint64_t value;
+
+    return cpu_random(&value);
+}
+
+bool entropy_present(void) { return (rng && !rng->failed) || cpu_has_random(); }
+
+size_t entropy_take(void *buffer, size_t length)
+{
+    uint8_t *to = buffer;
+    size_t done = 0;
+    bool enabled;
+
+    if (!rng || rng->failed) {
+        for (uint64_t value; done < length && cpu_random(&value); done += sizeof value)
+            memcpy(to + done, &value, length - done < sizeof value ? length - done : sizeof value);
+        return done < length ? done : length;
+    }
+    enabled = interrupt_mask();
+    while (done < length && pool_length) {
+        uint64_t value = 0;
+
+        cpu_random(&value);
+        to[done++] = pool[--pool_length] ^ (uint8_t)value;
+        pool[pool_length] = 0;
+    }
+    interrupt_restore(enabled);
+    if (pool_length < READY_SIZE)
+        loop_signal(&used);
+    return done;
+}
+
+void entropy_when_ready(struct loop_source *source)
+{
+    if ((!rng || rng->failed) && cpu_has_random()) {
+        loop_signal(source);
+        return;
+    }
+    waiter = source;
+    if (rng)
+        loop_signal(&used);
+}
+
+void virtio_entropy_probe(struct virtio_device *device)
+{
+    if (rng || !virtio_device_begin(device, VIRTIO_F_EVENT_IDX) || !virtio_device_queue(device, 0, 8, &queue))
+        return;
+    used.run = take;
+    if (!virtio_device_ready(device, &used))
+        return;
+    rng = device;
+    ask();
+}
