@@ -51,11 +51,11 @@ def _console(appliance, partition):
 def lay_out_macs(appliance):
     for switch in appliance.switches:
         if switch.mgmt and switch.mac is None:
-            switch.mac = made_mac(appliance.hostname, "mgmt", switch.name)
+            switch.mac = made_mac(appliance.hostname, "switch", str(switch.index))
     for partition in appliance.partitions:
         for nic in partition.nics:
             if nic.mac is None:
-                nic.mac = made_mac(appliance.hostname, partition.name, str(nic.index))
+                nic.mac = made_mac(appliance.hostname, "partition", str(partition.index), str(nic.index))
 
 
 def lay_out_images(appliance):

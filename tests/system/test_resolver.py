@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resolver refuses what cannot work, with one clear line that names partition, option and value (issue 2, point 3)."""
+
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from appliance import TOP
+
+BASE = (TOP / "configs/qemu_virt_defconfig").read_text()
+
+
+def resolve(tmp_path, changes, *options):
+    config = tmp_path / "broken.config"
+    config.write_text(BASE + "".join(f"{change}\n" for change in changes))
+    return subprocess.run(["/usr/bin/python3", "-B", "-m", "tools.resolver", "--config", str(config), "--output", str(tmp_path / "out"), *options],
+                          cwd=TOP, capture_output=True, text=True, timeout=120)
+
+
+# What is changed in the default configuration, and what the only line of the answer must say.
+BROKEN = {
+    "cpu claimed twice": (["CONFIG_P2_CPUS=\"2\""], ["partition 2 'linux2'", "CPUS=2", "belongs to partition 1 'linux1'", "choose from 3"]),
+    "cpu that does not exist": (["CONFIG_P2_CPUS=\"3,9\""],
+                                ["partition 2 'linux2'", "CPUS=3,9", "CPU 9 does not exist on board qemu-virt (CPUs 0-3)"]),
+    "no cpu": (["CONFIG_P2_CPUS=\"\""], ["partition 2 'linux2'", "CPUS=(empty)", "choose from 3"]),
+    "cpus that are no list": (["CONFIG_P2_CPUS=\"three\""], ["partition 2 'linux2'", "CPUS=three", "write a list such as 1,2"]),
+    "same cpu twice in a list": (["CONFIG_P2_CPUS=\"3,3\""], ["partition 2 'linux2'", "CPUS=3,3", "named twice"]),
+    "odd memory": (["CONFIG_P1_MEMORY=513"], ["partition 1 'linux1'", "MEMORY=513", "try 514"]),
+    "memory that is no number": (["CONFIG_P1_MEMORY=much"], ["partition 1 'linux1'", "MEMORY=much", "whole number"]),
+    "more memory than there is": (["CONFIG_P1_MEMORY=1600"], ["partition 1 'linux1'", "MEMORY=1600", "has 2048 MiB", "take 190 MiB away"]),
+    "unaligned base": (["CONFIG_P1_MEMORY_BASE=0x60001000"], ["partition 1 'linux1'", "MEMORY_BASE=0x60001000", "0x60000000"]),
+    "base outside RAM": (["CONFIG_P1_MEMORY_BASE=0xb0000000"], ["partition 1 'linux1'", "MEMORY_BASE=0xb0000000", "not all RAM of board qemu-virt"]),
+    "base on the log": (["CONFIG_P0_MEMORY_BASE=0x40000000"], ["partition 0 'mgmt'", "MEMORY_BASE=0x40000000", "log at 0x40180000", "0x40200000"]),
+    "overlapping memory": (["CONFIG_P1_MEMORY_BASE=0x60000000", "CONFIG_P2_MEMORY_BASE=0x70000000"],
+                           ["partition 2 'linux2'", "MEMORY_BASE=0x70000000", "partition 1 'linux1'", "0x80000000 or higher"]),
+    "device in two partitions": (["CONFIG_P1_DEVICES=\"arm,pl031\"", "CONFIG_P1_RTC=n"],
+                                 ["partition 1 'linux1'", "DEVICES=arm,pl031", "belongs to partition 0 'mgmt'"]),
+    "device over an emulated one": (["CONFIG_P1_DEVICES=\"/pl061@9030000\""],
+                                    ["partition 1 'linux1'", "DEVICES=/pl061@9030000", "overlaps the emulated watchdog"]),
+    "device with DMA in a guest": (["CONFIG_P1_DEVICES=\"/fw-cfg@9020000\"", "CONFIG_P1_WATCHDOG=n"],
+                                   ["partition 1 'linux1'", "DEVICES=/fw-cfg@9020000", "only partition 0"]),
+    "two devices of one page in two partitions": (
+        ["CONFIG_P0_DEVICES=\"arm,pl011 arm,pl031 /virtio_mmio@a000000\"", "CONFIG_P1_DEVICES=\"/virtio_mmio@a000200\""],
+        ["partition 1 'linux1'", "DEVICES=/virtio_mmio@a000200", "shares a 4 KiB page"]),
+    "the kernel's device": (["CONFIG_P1_DEVICES=\"arm,gic-v3\""], ["partition 1 'linux1'", "DEVICES=arm,gic-v3", "kernel's own"]),
+    "device that is not there": (["CONFIG_P1_DEVICES=\"acme,uart\""], ["partition 1 'linux1'", "DEVICES=acme,uart", "no such device"]),
+    "NIC with one end": (["CONFIG_P1_NIC1_SWITCH=\"nowhere\""],
+                         ["partition 1 'linux1'", "NIC1_SWITCH=nowhere", "no such switch", "lan or backplane"]),
+    "VLAN out of range": (["CONFIG_P1_NIC0_VLAN=4095"], ["partition 1 'linux1'", "NIC0_VLAN=4095", "1 to 4094"]),
+    "bad trunk list": (["CONFIG_P1_NIC0_TRUNK=y", "CONFIG_P1_NIC0_ALLOWED=\"10,30-20\""],
+                       ["partition 1 'linux1'", "NIC0_ALLOWED=10,30-20", "smaller one first"]),
+    "trunk list without trunk": (["CONFIG_P1_NIC0_ALLOWED=\"10\""], ["partition 1 'linux1'", "NIC0_ALLOWED=10", "has no effect here"]),
+    "duplicate MAC": (["CONFIG_P1_NIC0_MAC=\"02:00:00:00:00:01\"", "CONFIG_P2_NIC0_MAC=\"02:00:00:00:00:01\""],
+                      ["partition 2 'linux2'", "NIC0_MAC=02:00:00:00:00:01", "partition 1 'linux1' has that address"]),
+    "multicast MAC": (["CONFIG_P1_NIC0_MAC=\"01:00:5e:00:00:01\""], ["partition 1 'linux1'", "NIC0_MAC=01:00:5e:00:00:01", "multicast"]),
+    "external switch without uplink": (["CONFIG_SWITCH1_EXTERNAL=y"], ["switch 1 'backplane'", "UPLINK=(empty)", "physical NIC"]),
+    "uplink used twice": (["CONFIG_SWITCH1_EXTERNAL=y", "CONFIG_SWITCH1_UPLINK=0"], ["switch 1 'backplane'", "UPLINK=0", "switch 0 'lan'"]),
+    "address that is none": (["CONFIG_SWITCH0_MGMT_STATIC=y", "CONFIG_SWITCH0_MGMT_ADDRESS=\"10.0.2.300/24\""],
+                             ["switch 0 'lan'", "MGMT_ADDRESS=10.0.2.300/24", "192.168.1.10/24"]),
+    "gateway elsewhere": (["CONFIG_SWITCH0_MGMT_STATIC=y", "CONFIG_SWITCH0_MGMT_ADDRESS=\"10.0.2.3/24\"", "CONFIG_SWITCH0_MGMT_GATEWAY=\"10.1.1.1\""],
+                          ["switch 0 'lan'", "MGMT_GATEWAY=10.1.1.1", "10.0.2.0/24"]),
+    "duplicate partition name": (["CONFIG_P2_NAME=\"linux1\""], ["partition 2 'linux1'", "NAME=linux1", "partition 1 has that name"]),
+    "bad name": (["CONFIG_P2_NAME=\"a name with spaces\""], ["partition 2", "NAME=a name with spaces", "1 to 15 letters"]),
+    "no management partition": (["CONFIG_P0=n"], ["partition 0", "P0=n", "no management partition"]),
+    "image that is not there": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"no/such/Image\""],
+                                ["partition 1 'linux1'", "KERNEL_PATH=no/such/Image", "no such file"]),
+    "image of another kind": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"Makefile\"", "CONFIG_P1_KERNEL_ELF=y"],
+                              ["partition 1 'linux1'", "KERNEL_PATH=Makefile", "not an ELF file"]),
+    "initrd that is not there": (["CONFIG_P1_INITRD_FILE=y", "CONFIG_P1_INITRD_PATH=\"no/such/initrd\""],
+                                 ["partition 1 'linux1'", "INITRD_PATH=no/such/initrd", "no such file"]),
+    "disk with nothing behind it": (["CONFIG_P1_DISK0_LABEL=\"\""], ["partition 1 'linux1'", "DISK0_LABEL=(empty)", "name the GPT partition"]),
+    "disk shared for writing": (["CONFIG_P2_DISK0_LABEL=\"linux1\""], ["partition 2 'linux2'", "DISK0_LABEL=linux1", "partition 1 'linux1' writes"]),
+    "whole disk under a partition": (["CONFIG_P2_DISK0_WHOLE=y", "CONFIG_P2_DISK0_LABEL=\"\""], ["partition 2 'linux2'", "DISK0_DEVICE=0", "partition 1 'linux1' writes"]),
+    "overlapping regions": (
+        ["CONFIG_P1_DISK0_REGION=y", "CONFIG_P1_DISK0_LABEL=\"data\"", "CONFIG_P1_DISK0_SIZE=\"8M\"",
+         "CONFIG_P2_DISK0_REGION=y", "CONFIG_P2_DISK0_LABEL=\"data\"", "CONFIG_P2_DISK0_OFFSET=\"4M\""],
+        ["partition 2 'linux2'", "DISK0_OFFSET=0x400000", "partition 1 'linux1' writes bytes 0x0 to 0x800000"]),
+    "unaligned region": (["CONFIG_P1_DISK0_REGION=y", "CONFIG_P1_DISK0_OFFSET=\"1000\""],
+                         ["partition 1 'linux1'", "DISK0_OFFSET=1000", "multiple of 4 KiB"]),
+    "restart limit out of range": (["CONFIG_P1_RESTART_LIMIT=0"], ["partition 1 'linux1'", "RESTART_LIMIT=0", "1 to 1000"]),
+    "back-off the wrong way round": (["CONFIG_P1_BACKOFF_MS=5000", "CONFIG_P1_BACKOFF_MAX_MS=100"],
+                                     ["partition 1 'linux1'", "BACKOFF_MAX_MS=100", "5000 or more"]),
+    "heartbeat of a Linux guest": (["CONFIG_P1_HEARTBEAT_MS=1000"], ["partition 1 'linux1'", "HEARTBEAT_MS=1000", "only a native domain"]),
+    "management domain that stays down": (["CONFIG_P0_POLICY_STOP=y"], ["partition 0 'mgmt'", "POLICY_STOP=y", "restart or reset"]),
+    "half of the certificates": (["CONFIG_TLS_SERVER_KEY=\"key.pem\""],
+                                 ["TLS_SERVER_CERTIFICATE and TLS_CLIENT_CA=(empty)", "belongs together with TLS_SERVER_KEY"]),
+    "option that does not exist": (["CONFIG_P1_MEMROY=64"], ["P1_MEMROY=64", "no such option"]),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=[case.replace(" ", "-") for case in BROKEN])
+def test_a_broken_configuration_gives_one_clear_error(case, tmp_path):
+    changes, words = BROKEN[case]
+    done = resolve(tmp_path, changes)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert len(lines) == 2 and lines[1].endswith("1 error; nothing is built"), done.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+    assert not (tmp_path / "out").exists(), "something was written although the configuration is broken"
+
+
+def test_every_error_is_reported_in_one_run(tmp_path):
+    done = resolve(tmp_path, ["CONFIG_P2_CPUS=\"2\"", "CONFIG_P1_NIC0_VLAN=4095", "CONFIG_P1_MEMORY=513"])
+    assert done.stderr.splitlines()[-1].endswith("3 errors; nothing is built"), done.stderr
+
+
+def test_too_many_channels_and_consoles(tmp_path):
+    changes = ["CONFIG_BOARD_CPUS=8", "CONFIG_BOARD_RAM_MIB=8192", "CONFIG_P1_CPUS=\"1\"", "CONFIG_P2_CPUS=\"2\""]
+    for n in range(1, 8):
+        changes += [f"CONFIG_P{n}=y", f"CONFIG_P{n}_CPUS=\"{n}\""]
+        changes += [f"CONFIG_P{n}_NIC{i}=y" for i in range(4)]
+        changes += [line for i in range(4) for line in (f"CONFIG_P{n}_DISK{i}=y", f"CONFIG_P{n}_DISK{i}_LABEL=\"p{n}d{i}\"")]
+    done = resolve(tmp_path, changes)
+    assert "channels=70: at most 64" in done.stderr and done.stderr.splitlines()[-1].endswith("1 error; nothing is built"), done.stderr
+
+
+def test_a_good_configuration_is_written_as_tables_text_and_picture(tmp_path):
+    done = resolve(tmp_path, [])
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    table = (out / "partitions.txt").read_text()
+    assert done.stdout == table
+    for word in ("mgmt", "linux1", "1,2", "512 MiB", "backplane", "disk0:linux2"):
+        assert word in table
+    source = (out / "generated/partitions.c").read_text()
+    assert ".cpus = 0x6," in source and "const uint32_t partition_count = 3;" in source
+    texts = [element.text for element in ElementTree.parse(out / "flow.svg").iter("{http://www.w3.org/2000/svg}text")]
+    for word in ("linux1", "linux2", "switch lan", "switch backplane", "volume linux1", "NIC 0", "physical disk 0"):
+        assert word in texts
+
+
+def test_the_same_configuration_gives_the_same_bytes(tmp_path):
+    files = ("generated/partitions.c", "generated/management.c", "generated/config.h", "flow.svg", "partitions.txt")
+    written = []
+    for _ in range(2):
+        assert resolve(tmp_path, []).returncode == 0
+        written.append([(tmp_path / "out" / name).read_bytes() for name in files])
+    assert written[0] == written[1]
