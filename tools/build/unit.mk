@@ -5,6 +5,7 @@
 #   unit-tests += NAME
 #   unit-NAME-sources := tests/unit/test_NAME.c net/NAME.c ...   (paths from the top; absolute for third-party sources)
 #   unit-NAME-cflags := ...   unit-NAME-libs := ...              (optional)
+#   unit-programs += NAME     (for trying things: built by name, `make O=DIR DIR/unit/NAME`, never run as a test)
 # `make unit` builds and runs all; `make unit TESTS="a b"` some.
 
 unit-flags := -std=gnu2x -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -15,7 +16,7 @@ unit-ready := $(LIBFDT_DIR)/.unpacked $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpa
 # $(call unit-object,TEST,SOURCE)
 unit-object = $(O)/unit/$(1).d/$(patsubst /%,%,$(basename $(2))).o
 define unit-compile
-$(call unit-object,$(1),$(2)): $(2) $(config-header) $(O)/flags/unit | $(unit-ready)
+$(call unit-object,$(1),$(2)): $(2) $(config-header) $(O)/flags/unit | $(unit-ready) $(O)/generated/version.h
 	$$(call say,HOSTCC,$$(call shown,$$@))
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(HOST_CC) $(unit-flags) $(if $(filter /%,$(2)),-w) $(unit-$(1)-cflags) -MMD -MP -c -o $$@ $$<
@@ -28,7 +29,7 @@ $(O)/unit/$(1): $(foreach source,$(sort $(unit-$(1)-sources)),$(call unit-object
 	$$(call say,HOSTLD,$$(call shown,$$@))
 	$(Q)$(HOST_CC) -fsanitize=address,undefined -o $$@ $$^ $(unit-$(1)-libs) -lcmocka
 endef
-$(foreach test,$(sort $(unit-tests)),$(eval $(call unit-program,$(test))))
+$(foreach test,$(sort $(unit-tests) $(unit-programs)),$(eval $(call unit-program,$(test))))
 
 TESTS ?= $(sort $(unit-tests))
 .PHONY: unit
