@@ -17,3 +17,29 @@ unit-vgic-cflags := $(machine-cflags)
 unit-tests += channel
 unit-channel-sources := tests/unit/test_channel.c core/channel.c $(machine)
 unit-channel-cflags := $(machine-cflags)
+
+# The shell on a fake appliance. shell_on_host runs it on this terminal.
+shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/stop_cause.c tests/unit/fake_appliance.c \
+	tests/unit/json_reader.c
+unit-tests += line_editor shell console_attach supervisor
+unit-line_editor-sources := tests/unit/test_line_editor.c mgmt/line_editor.c lib/utf8.c
+unit-shell-sources := tests/unit/test_shell.c $(shell-under-test)
+unit-console_attach-sources := tests/unit/test_console_attach.c $(shell-under-test)
+unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
+
+# The TLS console over lwIP, with openssl s_client at the other end.
+unit-tests += console_server
+unit-console_server-sources := tests/unit/test_console_server.c tests/unit/console_host.c tests/unit/console_tables.c \
+	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/random.c net/tls.c net/tls_identity.c \
+	net/tls_platform.c $(patsubst %.o,$(LWIP_DIR)/src/%.c,$(lwip-y)) $(mbedtls-sources:%=$(MBEDTLS_DIR)/library/%.c)
+unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
+	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"' -include tests/unit/host_module.h
+unit-console_server-libs := -lpthread
+
+# The management program's own parts.
+unit-tests += loop ring_reader driver_queue
+unit-loop-sources := tests/unit/test_loop.c mgmt/loop.c
+unit-ring_reader-sources := tests/unit/test_ring_reader.c lib/ring_reader.c
+unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/driver_queue.c
+unit-programs += shell_on_host
+unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
