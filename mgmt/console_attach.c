@@ -49,6 +49,7 @@ static void tell(struct attachment *attachment, const char *text)
     session_write(session, SESSION_OUT, text, strlen(text));
     session_write(session, SESSION_OUT, "]\n", 2);
     attachment->at_line_start = true;
+    loop_signal(&session->source);
 }
 
 static void become_writer(struct attachment *attachment)

@@ -324,6 +324,7 @@ static void go_on(struct session *session)
         if (progress == ACTIVITY_WAIT && !use_typed_ahead(session))
             break;
     }
+    flush(session);
     if (session->activity == NULL && session_room(session) >= OUTPUT_STEP_MAX)
         session->input_room = true;
     if (session->refused_input && session->input_room)

@@ -144,7 +144,5 @@ static const char *complete(int index, int n)
     }
     return NULL;
 }
-COMMAND(
-    console, "console", "NAME[:N] [--take] [--dump]",
-    "attach to a domain's console (Ctrl-] detaches); --take: write in place of another, --dump: print what is there",
-    run_console, complete);
+COMMAND(console, "console", "NAME[:N] [--take] [--dump]",
+        "attach to a console; --take: write in another's place, --dump: print and end", run_console, complete);

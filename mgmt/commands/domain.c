@@ -177,7 +177,7 @@ static const struct output_column show_columns[] = {
     {"crashes", "crashes"},
     {"cause", "last stop"},
     {"detail", "stopped at"},
-    {"stopped_before_s", "stopped before"},
+    {"stopped_before_s", "since then"},
     {"supervision", "supervision"},
     {"memory", "memory"},
     {"memory_ipa", "memory in guest"},

@@ -171,8 +171,11 @@ static enum output_step nic_row(struct output_row *row, struct output_cursor *cu
         return OUTPUT_END;
     row_text(row, nic->name);
     mac_cell(row, nic->mac);
-    row_format(row, "%s%s%s", nic->has_checksum ? "checksum " : "", nic->has_tso4 ? "tso4 " : "",
-               nic->has_tso6 ? "tso6" : "");
+    if (nic->has_checksum || nic->has_tso4 || nic->has_tso6)
+        row_format(row, "%s%s%s", nic->has_checksum ? "checksum " : "", nic->has_tso4 ? "tso4 " : "",
+                   nic->has_tso6 ? "tso6" : "");
+    else
+        row_none(row);
     row_number(row, nic->rx_packets);
     row_number(row, nic->rx_bytes);
     row_number(row, nic->rx_dropped);

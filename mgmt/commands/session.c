@@ -19,13 +19,18 @@ static enum output_step help_row(struct output_row *row, struct output_cursor *c
 {
     const char *group = (const char *)(uintptr_t)cursor->argument;
     const struct command *command;
+    const char *json;
+    int length;
 
     do {
         command = command_sorted((unsigned)cursor->position[0]++);
     } while (command != NULL && group != NULL && !same_group(group, command->words));
     if (command == NULL)
         return OUTPUT_END;
-    row_format(row, "%s%s%s", command->words, command->arguments[0] != 0 ? " " : "", command->arguments);
+    /* Of --json the hint below speaks once for all. */
+    json = strstr(command->arguments, "[--json]");
+    length = json != NULL ? (int)(json - command->arguments) : (int)strlen(command->arguments);
+    row_format(row, "%s %.*s", command->words, length, command->arguments);
     row_text(row, command->words);
     row_text(row, command->arguments);
     row_text(row, command->help);
