@@ -48,7 +48,7 @@ struct entry {
 static struct vswitch_port ports_of_all[VSWITCH_PORTS_MAX];
 static uint32_t ports_in_use;
 static struct vswitch_port *first_port[VSWITCH_SWITCHES_MAX];
-static struct entry table[SETS][WAYS];
+static struct entry table[VSWITCH_ADDRESSES_MAX]; /* sets of WAYS */
 static uint8_t dirty_ports[VSWITCH_PORTS_MAX];
 static uint32_t dirty_count;
 
@@ -143,7 +143,7 @@ void vswitch_port_link(struct vswitch_port *port, bool up)
     port->up = up;
     if (up)
         return;
-    for (struct entry *entry = &table[0][0]; entry < &table[SETS][0]; entry++) {
+    for (struct entry *entry = table; entry < table + VSWITCH_ADDRESSES_MAX; entry++) {
         if (entry->key && entry->port == port->index)
             entry->key = 0;
     }
@@ -170,7 +170,7 @@ static enum carriage carriage(const struct vswitch_port *port, uint16_t vlan)
 
 static struct entry *set_of(uint64_t key)
 {
-    return table[(key * 0x9e3779b97f4a7c15ull) >> 56];
+    return &table[WAYS * ((key * 0x9e3779b97f4a7c15ull) >> 56)];
 }
 _Static_assert(SETS == 256, "set_of() takes 8 bits of the hash");
 
@@ -434,6 +434,11 @@ void vswitch_input(struct vswitch_port *port, const struct packet *packet)
     input(port, packet, &frame);
 }
 
+void vswitch_malformed(struct vswitch_port *port)
+{
+    port->counters.malformed++;
+}
+
 void vswitch_flush(void)
 {
     while (dirty_count) {
@@ -446,7 +451,7 @@ void vswitch_flush(void)
 
 void vswitch_tick(void)
 {
-    for (struct entry *entry = &table[0][0]; entry < &table[SETS][0]; entry++) {
+    for (struct entry *entry = table; entry < table + VSWITCH_ADDRESSES_MAX; entry++) {
         if (entry->key && ++entry->age >= VSWITCH_AGE_TICKS) {
             entry->key = 0;
             ports_of_all[entry->port].addresses--;
@@ -480,7 +485,7 @@ bool vswitch_address_view(uint32_t index, struct vswitch_address_view *view)
 
     if (index >= VSWITCH_ADDRESSES_MAX)
         return false;
-    entry = &table[index / WAYS][index % WAYS];
+    entry = &table[index];
     if (!entry->key)
         return false;
     *view = (struct vswitch_address_view){

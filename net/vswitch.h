@@ -55,6 +55,8 @@ void vswitch_port_offloads(struct vswitch_port *port, uint32_t offloads);
 
 /* A frame from the port's owner. Learns, filters, delivers. */
 void vswitch_input(struct vswitch_port *port, const struct packet *packet);
+/* The owner found something that is no frame: only counted. */
+void vswitch_malformed(struct vswitch_port *port);
 /* End of a burst of vswitch_input(): calls flush() once for every port that something was delivered to. */
 void vswitch_flush(void);
 

@@ -46,6 +46,14 @@ void backend_fail(struct backend *backend)
     let_go(backend);
 }
 
+void backend_wake(struct backend *backend, uint32_t queues)
+{
+    if (backend->state != BACKEND_RUNNING)
+        return;
+    backend->waiting |= queues;
+    loop_signal(&backend->source);
+}
+
 static void begin(struct backend *backend, bool resume)
 {
     const volatile struct channel_state *state = channel_state(backend);
@@ -72,8 +80,7 @@ static void begin(struct backend *backend, bool resume)
         backend_fail(backend);
         return;
     }
-    backend->waiting = (1u << backend->queues) - 1;
-    loop_signal(&backend->source);
+    backend_wake(backend, (1u << backend->queues) - 1);
 }
 
 static void look_at_status(struct backend *backend, bool resume)
@@ -111,10 +118,8 @@ static void serve(struct backend *backend)
     if (backend->state != BACKEND_RUNNING || queues == 0)
         return;
     backend->waiting = 0;
-    if (backend->operations->serve(backend, queues)) {
-        backend->waiting |= queues;
-        loop_signal(&backend->source);
-    }
+    if (backend->operations->serve(backend, queues))
+        backend_wake(backend, queues);
     for (uint32_t i = 0; i < backend->queues; i++)
         broken |= backend->queue[i].broken;
     if (broken)

@@ -56,6 +56,8 @@ struct backend {
 bool backend_attach(struct backend *backend, uint32_t channel, const struct backend_operations *operations,
                     uint64_t features, uint32_t queues, const void *config, uint32_t config_size);
 
+/* serve() is to be called soon for the queues in the mask; nothing happens while no driver runs. */
+void backend_wake(struct backend *backend, uint32_t queues);
 /* Interrupts the driver if it wants to know what was published on `queue`. */
 void backend_signal(struct backend *backend, struct virtqueue *queue);
 /* Changes `width` (1, 2, 4, 8) bytes of the configuration and tells the driver. */
