@@ -33,6 +33,7 @@ void stage2_invalidate(struct domain *domain);
 struct memory_range kernel_memory(void);
 void *kernel_image(void);         /* where it begins, virtual */
 uint64_t kernel_pages_base(void); /* virtual */
+bool kernel_is_text(uint64_t address);
 /* Boot CPU, during boot: map registers, or memory, for good. Any alignment; 4 MiB in all. */
 void *kernel_map_device(struct hpa base, uint64_t size);
 void *kernel_map_memory(struct hpa base, uint64_t size);

@@ -33,8 +33,8 @@ static void show(const struct crash_record *record, line_function line)
         else
             line("  x%-2u %016lx x%-2u %016lx x%-2u %016lx", i, record->x[i], i + 1, record->x[i + 1], i + 2, record->x[i + 2]);
     }
-    for (unsigned i = 0; i < CRASH_FRAMES_MAX && record->frames[i]; i++)
-        line("  called from %016lx", record->frames[i]);
+    for (unsigned i = 0; i < CRASH_CALLERS_MAX && record->callers[i]; i++)
+        line("  on the stack: %lx", record->callers[i]);
 }
 
 static void print_line(const char *format, ...)
@@ -50,17 +50,17 @@ static void print_line(const char *format, ...)
     pl011_early_write(line, length);
 }
 
-/* Frame records of this CPU's EL2 stack, which lies below its vCPU. */
-static void walk_frames(struct crash_record *record, uint64_t frame)
+/* What lies on this CPU's stack, below its vCPU, and looks like a return address into the kernel. */
+static void find_callers(struct crash_record *record)
 {
-    uint64_t top = (uint64_t)vcpu_current();
+    uint64_t top = (uint64_t)vcpu_current(), at = record->sp & ~7ull;
+    unsigned count = 0;
 
-    for (unsigned i = 0; i < CRASH_FRAMES_MAX; i++) {
-        if (frame & 15 || frame >= top || top - frame > cpu_stack_size())
-            return;
-        record->frames[i] = ((uint64_t *)frame)[1];
-        frame = ((uint64_t *)frame)[0];
-    }
+    if (top - at > cpu_stack_size())
+        return;
+    for (; at < top && count < CRASH_CALLERS_MAX; at += 8)
+        if (kernel_is_text(*(const uint64_t *)at))
+            record->callers[count++] = *(const uint64_t *)at;
 }
 
 /* The record to fill in. A mistake while another is dealt with, on any CPU, has none: the machine is reset at once. */
@@ -83,7 +83,7 @@ _Noreturn static void finish(struct crash_record *record)
     record->ns = time_ns();
     record->cpu = vcpu->cpu;
     record->partition = vcpu->domain ? vcpu->domain->index : NO_PARTITION;
-    walk_frames(record, record->x[29]);
+    find_callers(record);
     record->valid = CRASH_VALID;
     cache_clean(record, sizeof(*record));
 

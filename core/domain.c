@@ -95,6 +95,7 @@ static bool build(struct domain *domain)
     domain->status->vcpus = domain->vcpu_count;
     stage2_create(domain);
     stage2_map(domain, domain->memory_ipa, domain->memory, domain->memory_size, STAGE2_READ | STAGE2_WRITE | STAGE2_EXECUTE);
+    adopt_cpus(domain);
     arch_domain_init(domain);
     return true;
 }
@@ -154,9 +155,6 @@ void domain_init(void)
         if (!loader_plan(domain))
             set_state(domain, DOMAIN_ABSENT);
     }
-    for (uint32_t i = 0; i < partition_count; i++)
-        if (domains[i].state == DOMAIN_OFF)
-            adopt_cpus(&domains[i]);
 }
 
 /* --- Requests --- */

@@ -7,7 +7,7 @@
 #include <bulkhead/status.h>
 #include <core/address.h>
 
-#define CRASH_FRAMES_MAX 12
+#define CRASH_CALLERS_MAX 12
 
 struct crash_record {
     uint64_t valid; /* CRASH_VALID: written last */
@@ -17,7 +17,7 @@ struct crash_record {
     int32_t line;
     char file[48], text[96];
     uint64_t x[31], sp, pc, spsr, esr, far;
-    uint64_t frames[CRASH_FRAMES_MAX]; /* return addresses; 0 ends */
+    uint64_t callers[CRASH_CALLERS_MAX]; /* return addresses seen on the stack; 0 ends */
 };
 #define CRASH_VALID 0x4873617243ull
 

@@ -9,6 +9,7 @@
 
 #define TREE_BYTES_MAX (2 * MIB) /* what Linux's boot protocol allows */
 #define DEPTH_MAX 8
+#define GICR_BYTES_MAX (BULKHEAD_CPUS_MAX * 0x40000ul) /* machines describe room for more CPUs than they have */
 #define GIC_SPI 0
 #define GIC_PPI 1
 #define TIMER_VIRTUAL 2 /* entries of the timer node's `interrupts` */
@@ -188,7 +189,7 @@ static void read_gic(void)
     for (unsigned i = 0;
          i < (value ? fdt32_to_cpu(*value) : 1) && i < GICR_REGIONS_MAX && host_tree_reg(node, 1 + i, &range); i++) {
         platform.arch.gicr[i].base = range.base;
-        platform.arch.gicr[i].size = range.size;
+        platform.arch.gicr[i].size = range.size < GICR_BYTES_MAX ? range.size : GICR_BYTES_MAX;
         platform.arch.gicr_count = i + 1;
     }
     value = fdt_getprop(tree, node, "redistributor-stride", NULL);

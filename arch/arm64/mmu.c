@@ -86,6 +86,11 @@ void *kernel_image(void)
     return image_head;
 }
 
+bool kernel_is_text(uint64_t address)
+{
+    return address >= (uint64_t)image_head && address < (uint64_t)image_text_end;
+}
+
 uint64_t kernel_pages_base(void)
 {
     return (uint64_t)image_end;

@@ -27,8 +27,11 @@ struct cpu cpus[BULKHEAD_CPUS_MAX];
 
 void cpus_init(void)
 {
+    static struct vcpu_status nobodys; /* a CPU that belongs to nobody counts its interrupts here */
+
     for (uint32_t i = 0; i < platform.cpu_count; i++) {
         cpu_areas[i].vcpu.cpu = i;
+        cpu_areas[i].vcpu.status = &nobodys;
         cpus[i].index = i;
         cpus[i].id = platform.arch.cpu_id[i];
         cpus[i].vcpu = &cpu_areas[i].vcpu;
