@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 /*
- * Interrupt handlers run on the stack of whatever they interrupt, interrupts masked, and save no FP/SIMD registers: they
- * and all they call are INTERRUPT_CONTEXT. They quieten their device and signal the loop, nothing else.
+ * Interrupt handlers run on the stack of whatever they interrupt, interrupts masked, and save no FP/SIMD registers:
+ * they and all they call are INTERRUPT_CONTEXT. They quieten their device and signal the loop, nothing else.
  */
 struct interrupt_handler {
     void (*handle)(struct interrupt_handler *handler);

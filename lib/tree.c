@@ -18,9 +18,15 @@ bool tree_init(const void *blob)
     return true;
 }
 
-const void *tree_blob(void) { return tree; }
+const void *tree_blob(void)
+{
+    return tree;
+}
 
-int tree_path(const char *path) { return fdt_path_offset(tree, path); }
+int tree_path(const char *path)
+{
+    return fdt_path_offset(tree, path);
+}
 
 int tree_compatible(int previous, const char *compatible)
 {

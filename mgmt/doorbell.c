@@ -9,7 +9,10 @@
 static struct doorbell_handler *handlers[BULKHEAD_CHANNELS_MAX];
 static struct doorbell_system_handler *system_handlers;
 
-static INTERRUPT_CONTEXT void interrupted(struct interrupt_handler *handler) { loop_signal(handler->owner); }
+static INTERRUPT_CONTEXT void interrupted(struct interrupt_handler *handler)
+{
+    loop_signal(handler->owner);
+}
 
 /* One round over what is rung now: at most one call a channel. What is rung meanwhile interrupts again. */
 static void take(struct loop_source *source)

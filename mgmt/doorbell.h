@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct doorbell_handler {
-    /* `bits`: of bulkhead/channel.h, what was rung since the last call. Either does a bounded amount of work, or signals
-     * a loop source of its own. */
+    /* `bits`: of bulkhead/channel.h, what was rung since the last call. Either does a bounded amount of work, or
+     * signals a loop source of its own. */
     void (*ring)(struct doorbell_handler *handler, uint32_t bits);
     void *owner;
 };

@@ -90,4 +90,7 @@ bool loop_turn(uint64_t *wake_ns)
     return __atomic_load_n(&first, __ATOMIC_RELAXED) != NULL;
 }
 
-bool loop_pending(void) { return __atomic_load_n(&first, __ATOMIC_RELAXED) != NULL; }
+bool loop_pending(void)
+{
+    return __atomic_load_n(&first, __ATOMIC_RELAXED) != NULL;
+}

@@ -11,10 +11,22 @@ static struct doorbell_page *doorbell;
 static uint32_t doorbell_interrupt;
 static struct platform_grant grants[BULKHEAD_PARTITIONS_MAX];
 
-const struct status_page *platform_status(void) { return status; }
-const struct byte_ring *platform_log_ring(void) { return log_ring; }
-struct doorbell_page *platform_doorbell(void) { return doorbell; }
-uint32_t platform_doorbell_interrupt(void) { return doorbell_interrupt; }
+const struct status_page *platform_status(void)
+{
+    return status;
+}
+const struct byte_ring *platform_log_ring(void)
+{
+    return log_ring;
+}
+struct doorbell_page *platform_doorbell(void)
+{
+    return doorbell;
+}
+uint32_t platform_doorbell_interrupt(void)
+{
+    return doorbell_interrupt;
+}
 
 const struct byte_ring *platform_console_ring(uint32_t index)
 {

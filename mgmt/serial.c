@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The serial line: a PL011 (Arm DDI 0183) that the kernel passes through, and a shell session on it. The UART is left at
- * the speed and format that the firmware or the kernel gave it.
+ * The serial line: a PL011 (Arm DDI 0183) that the kernel passes through, and a shell session on it. The UART is left
+ * at the speed and format that the firmware or the kernel gave it.
  */
 #include <lib/native.h>
 #include <lib/tree.h>

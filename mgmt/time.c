@@ -17,11 +17,20 @@ static uint64_t scale(uint64_t value, uint64_t factor)
     return (uint64_t)(((unsigned __int128)value * factor) >> 32);
 }
 
-uint64_t time_ns(void) { return scale(counter_read(), ns_per_tick); }
+uint64_t time_ns(void)
+{
+    return scale(counter_read(), ns_per_tick);
+}
 
-uint64_t time_counter(uint64_t ns) { return ns == UINT64_MAX ? ns : scale(ns, ticks_per_ns) + 1; }
+uint64_t time_counter(uint64_t ns)
+{
+    return ns == UINT64_MAX ? ns : scale(ns, ticks_per_ns) + 1;
+}
 
-uint64_t time_wall_s(void) { return clock_base ? mmio_read32(clock_base + PL031_DATA) : 0; }
+uint64_t time_wall_s(void)
+{
+    return clock_base ? mmio_read32(clock_base + PL031_DATA) : 0;
+}
 
 void time_init(void)
 {

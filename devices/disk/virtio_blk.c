@@ -14,7 +14,7 @@
 #define DISKS_MAX 8u
 #define QUEUE_SIZE 256u
 #define SLOTS 64u
-#define SEGMENTS_MAX 126u /* with header and status: 128 descriptors, 2 KiB a slot */
+#define SEGMENTS_MAX 126u   /* with header and status: 128 descriptors, 2 KiB a slot */
 #define COMPLETIONS_MAX 64u /* a turn of the loop */
 #define STATUS_NOT_WRITTEN 0xffu
 
@@ -40,7 +40,10 @@ struct virtio_blk {
 static struct virtio_blk *disks[DISKS_MAX];
 static uint32_t disk_count;
 
-struct disk *disk_get(uint32_t index) { return index < disk_count ? &disks[index]->disk : NULL; }
+struct disk *disk_get(uint32_t index)
+{
+    return index < disk_count ? &disks[index]->disk : NULL;
+}
 
 /* Everything happens in serve(), so that requests of one burst are one notification. */
 static void submit(struct disk *disk, struct disk_request *request)
@@ -208,7 +211,10 @@ static void serve(struct loop_source *source)
         loop_signal(source);
 }
 
-static uint32_t at_most(uint32_t value, uint32_t limit) { return value && value < limit ? value : limit; }
+static uint32_t at_most(uint32_t value, uint32_t limit)
+{
+    return value && value < limit ? value : limit;
+}
 
 static void read_config(struct virtio_blk *blk)
 {

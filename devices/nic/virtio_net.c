@@ -47,7 +47,10 @@ struct virtio_net {
 static struct virtio_net *nics[NICS_MAX];
 static uint32_t nic_count;
 
-struct nic *nic_get(uint32_t index) { return index < nic_count ? &nics[index]->nic : NULL; }
+struct nic *nic_get(uint32_t index)
+{
+    return index < nic_count ? &nics[index]->nic : NULL;
+}
 
 static void fail(struct virtio_net *net, const char *why)
 {
@@ -150,7 +153,8 @@ static void serve(struct loop_source *source)
         loop_signal(source);
 }
 
-/* Buffers of frames that were sent come back when others need them: nobody waits for that, so it raises no interrupt. */
+/* Buffers of frames that were sent come back when others need them: nobody waits for that, so it raises no interrupt.
+ */
 static void tx_reclaim(struct virtio_net *net)
 {
     struct buffer *first;

@@ -89,8 +89,8 @@ bool virtio_device_queue(struct virtio_device *device, uint32_t index, uint16_t 
         virtio_device_fail(device, "lacks a queue");
         return false;
     }
-    memory = aligned_alloc(DRIVER_QUEUE_ALIGN, (driver_queue_bytes(size) + DRIVER_QUEUE_ALIGN - 1) &
-                                                   ~(size_t)(DRIVER_QUEUE_ALIGN - 1));
+    memory = aligned_alloc(DRIVER_QUEUE_ALIGN,
+                           (driver_queue_bytes(size) + DRIVER_QUEUE_ALIGN - 1) & ~(size_t)(DRIVER_QUEUE_ALIGN - 1));
     if (!memory)
         panic("no memory for a virtqueue");
     memset(memory, 0, driver_queue_bytes(size));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A physical virtio device behind a virtio-mmio transport (virtio 1.2, section 4.2). Its registers and configuration are
- * not trusted: every wait is bounded, every value is checked by who uses it. Loop context.
+ * A physical virtio device behind a virtio-mmio transport (virtio 1.2, section 4.2). Its registers and configuration
+ * are not trusted: every wait is bounded, every value is checked by who uses it. Loop context.
  */
 #ifndef DEVICES_VIRTIO_DEVICE_H
 #define DEVICES_VIRTIO_DEVICE_H

@@ -5,14 +5,20 @@
 
 #define NONE 0xffffu
 
-static size_t available_offset(uint16_t size) { return size * sizeof(struct virtio_descriptor); }
+static size_t available_offset(uint16_t size)
+{
+    return size * sizeof(struct virtio_descriptor);
+}
 
 static size_t used_offset(uint16_t size)
 {
     return (available_offset(size) + VIRTIO_AVAILABLE_BYTES(size) + 3) & ~(size_t)3;
 }
 
-size_t driver_queue_bytes(uint16_t size) { return used_offset(size) + VIRTIO_USED_BYTES(size); }
+size_t driver_queue_bytes(uint16_t size)
+{
+    return used_offset(size) + VIRTIO_USED_BYTES(size);
+}
 
 void driver_queue_init(struct driver_queue *queue, uint16_t size, bool event_index, void *memory)
 {
@@ -26,7 +32,10 @@ void driver_queue_init(struct driver_queue *queue, uint16_t size, bool event_ind
         queue->next[i] = (uint16_t)(i + 1);
 }
 
-static uint16_t *used_event(struct driver_queue *queue) { return &queue->available->ring[queue->size]; }
+static uint16_t *used_event(struct driver_queue *queue)
+{
+    return &queue->available->ring[queue->size];
+}
 
 static uint16_t available_event(const struct driver_queue *queue)
 {
@@ -92,8 +101,7 @@ bool driver_queue_add(struct driver_queue *queue, const struct driver_segment *s
 }
 
 bool driver_queue_add_indirect(struct driver_queue *queue, struct virtio_descriptor *table,
-                               const struct driver_segment *segments, uint32_t readable, uint32_t writable,
-                               void *token)
+                               const struct driver_segment *segments, uint32_t readable, uint32_t writable, void *token)
 {
     uint32_t count = readable + writable;
     uint16_t head;
@@ -158,8 +166,8 @@ void *driver_queue_take(struct driver_queue *queue, uint32_t *written)
         return NULL;
     }
     token = queue->chain[element.head].token;
-    *written = element.length < queue->chain[element.head].writable ? element.length
-                                                                     : queue->chain[element.head].writable;
+    *written =
+        element.length < queue->chain[element.head].writable ? element.length : queue->chain[element.head].writable;
     release(queue, (uint16_t)element.head);
     queue->used_index++;
     return token;

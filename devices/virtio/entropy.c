@@ -65,7 +65,10 @@ static bool cpu_has_random(void)
     return cpu_random(&value);
 }
 
-bool entropy_present(void) { return (rng && !rng->failed) || cpu_has_random(); }
+bool entropy_present(void)
+{
+    return (rng && !rng->failed) || cpu_has_random();
+}
 
 size_t entropy_take(void *buffer, size_t length)
 {

@@ -55,7 +55,10 @@ _Noreturn void crash(const struct crash_frame *frame, const char *kind)
     hypercall_panic(frame->pc);
 }
 
-_Noreturn void crash_again(void) { hypercall_panic(0); }
+_Noreturn void crash_again(void)
+{
+    hypercall_panic(0);
+}
 
 _Noreturn void panic(const char *format, ...)
 {
@@ -70,7 +73,10 @@ _Noreturn void panic(const char *format, ...)
     hypercall_panic((uint64_t)__builtin_return_address(0));
 }
 
-void abort(void) { panic("abort()"); }
+void abort(void)
+{
+    panic("abort()");
+}
 
 _Noreturn void __assert_func(const char *file, int line, const char *function, const char *text);
 _Noreturn void __assert_func(const char *file, int line, const char *function, const char *text)

@@ -36,7 +36,7 @@ _Noreturn void crash_again(void); /* an exception in crash() */
 void interrupt_dispatch(void);
 /* mmu.c: builds the first map (image, device tree) and switches the MMU on; memory is still uncached around it. */
 void mmu_start(uint64_t tree);
-void mmu_init(void);       /* the rest: RAM; needs the tree */
+void mmu_init(void); /* the rest: RAM; needs the tree */
 void gic_init(void);
 void timer_init(void);
 void console_init(void);

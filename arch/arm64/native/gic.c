@@ -75,18 +75,17 @@ void gic_init(void)
         interrupts = INTERRUPTS;
     mmio_write32(distributor + GICD_CTLR, GICD_CTLR_ENABLE);
 
-    mmio_write32(redistributor + GICR_WAKER,
-                 mmio_read32(redistributor + GICR_WAKER) & ~GICR_WAKER_PROCESSOR_SLEEP);
+    mmio_write32(redistributor + GICR_WAKER, mmio_read32(redistributor + GICR_WAKER) & ~GICR_WAKER_PROCESSOR_SLEEP);
     while (mmio_read32(redistributor + GICR_WAKER) & GICR_WAKER_CHILDREN_ASLEEP)
         if (++steps > WAIT_STEPS)
             panic("the redistributor does not wake up");
     mmio_write32(redistributor + GICR_SGI_FRAME + GIC_GROUP, ~0u);
     mmio_write32(redistributor + GICR_SGI_FRAME + GIC_CLEAR_ENABLE, ~0u);
 
-    __asm__ volatile("msr S3_0_C12_C12_5, %0\n\tisb" ::"r"(7ull));   /* ICC_SRE_EL1 */
-    __asm__ volatile("msr S3_0_C12_C12_4, %0" ::"r"(0ull));          /* ICC_CTLR_EL1: EOImode 0 */
-    __asm__ volatile("msr S3_0_C4_C6_0, %0" ::"r"(0xf0ull));         /* ICC_PMR_EL1 */
-    __asm__ volatile("msr S3_0_C12_C12_7, %0\n\tisb" ::"r"(1ull));   /* ICC_IGRPEN1_EL1 */
+    __asm__ volatile("msr S3_0_C12_C12_5, %0\n\tisb" ::"r"(7ull)); /* ICC_SRE_EL1 */
+    __asm__ volatile("msr S3_0_C12_C12_4, %0" ::"r"(0ull));        /* ICC_CTLR_EL1: EOImode 0 */
+    __asm__ volatile("msr S3_0_C4_C6_0, %0" ::"r"(0xf0ull));       /* ICC_PMR_EL1 */
+    __asm__ volatile("msr S3_0_C12_C12_7, %0\n\tisb" ::"r"(1ull)); /* ICC_IGRPEN1_EL1 */
 }
 
 bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handler)

@@ -79,9 +79,27 @@ void __retarget_lock_release_recursive(_LOCK_T lock)
         interrupt_restore(lock_enabled);
 }
 
-void __retarget_lock_acquire(_LOCK_T lock) { __retarget_lock_acquire_recursive(lock); }
-void __retarget_lock_release(_LOCK_T lock) { __retarget_lock_release_recursive(lock); }
-void __retarget_lock_init(_LOCK_T *lock) { *lock = &__lock___libc_recursive_mutex; }
-void __retarget_lock_init_recursive(_LOCK_T *lock) { *lock = &__lock___libc_recursive_mutex; }
-void __retarget_lock_close(_LOCK_T lock) { (void)lock; }
-void __retarget_lock_close_recursive(_LOCK_T lock) { (void)lock; }
+void __retarget_lock_acquire(_LOCK_T lock)
+{
+    __retarget_lock_acquire_recursive(lock);
+}
+void __retarget_lock_release(_LOCK_T lock)
+{
+    __retarget_lock_release_recursive(lock);
+}
+void __retarget_lock_init(_LOCK_T *lock)
+{
+    *lock = &__lock___libc_recursive_mutex;
+}
+void __retarget_lock_init_recursive(_LOCK_T *lock)
+{
+    *lock = &__lock___libc_recursive_mutex;
+}
+void __retarget_lock_close(_LOCK_T lock)
+{
+    (void)lock;
+}
+void __retarget_lock_close_recursive(_LOCK_T lock)
+{
+    (void)lock;
+}

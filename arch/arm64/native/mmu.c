@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The domain's own stage-1 map: one to one, 48 bits, 4 KiB granule, the largest blocks that fit. Nothing is ever mapped
- * writable and executable. Mappings are only added (Arm ARM D8.14: no break-before-make is needed), but for guard pages.
+ * writable and executable. Mappings are only added (Arm ARM D8.14: no break-before-make is needed), but for guard
+ * pages.
  *
  * This file is compiled without FP and for strict alignment, because it starts with the MMU off.
  */

@@ -25,7 +25,10 @@ static inline INTERRUPT_CONTEXT void interrupt_restore(bool enabled)
 }
 
 /* Sleeps until an interrupt is pending; interrupts are masked and stay so. */
-static inline void cpu_sleep(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
+static inline void cpu_sleep(void)
+{
+    __asm__ volatile("dsb sy\n\twfi" ::: "memory");
+}
 
 /* The system counter, and its frequency. */
 static inline uint64_t counter_read(void)
@@ -67,8 +70,17 @@ static inline INTERRUPT_CONTEXT void mmio_write32(uintptr_t address, uint32_t va
 }
 
 /* Orders memory that a device shares: full, stores before stores, loads before loads. */
-static inline void device_barrier(void) { __asm__ volatile("dmb osh" ::: "memory"); }
-static inline void device_store_barrier(void) { __asm__ volatile("dmb oshst" ::: "memory"); }
-static inline void device_load_barrier(void) { __asm__ volatile("dmb oshld" ::: "memory"); }
+static inline void device_barrier(void)
+{
+    __asm__ volatile("dmb osh" ::: "memory");
+}
+static inline void device_store_barrier(void)
+{
+    __asm__ volatile("dmb oshst" ::: "memory");
+}
+static inline void device_load_barrier(void)
+{
+    __asm__ volatile("dmb oshld" ::: "memory");
+}
 
 #endif

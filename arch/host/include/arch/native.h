@@ -17,8 +17,17 @@ uint32_t mmio_read32(uintptr_t address);
 uint8_t mmio_read8(uintptr_t address);
 void mmio_write32(uintptr_t address, uint32_t value);
 
-static inline void device_barrier(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-static inline void device_store_barrier(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
-static inline void device_load_barrier(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+static inline void device_barrier(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+static inline void device_store_barrier(void)
+{
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+static inline void device_load_barrier(void)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
 
 #endif
