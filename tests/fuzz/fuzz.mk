@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# Fuzzing with libFuzzer (clang) of what reads a guest's, a disk's or the network's bytes.
+#
+# Below: fuzz-targets += NAME, and fuzz-NAME-sources := tests/fuzz/fuzz_NAME.c net/NAME.c ... (paths from the top;
+# absolute for third-party sources), fuzz-NAME-cflags if it needs any. tests/fuzz/corpus/NAME/ may hold seeds.
+# `make fuzz` runs each for FUZZ_SECONDS; `make fuzz FUZZ="a b"` some. What it finds stays in DIR/fuzz/NAME.found/.
+
+fuzz-targets :=
+
+fuzz-targets += gpt
+fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
+
+fuzz-targets += blk
+fuzz-blk-sources := tests/fuzz/fuzz_blk.c tests/unit/fake_disk.c tests/unit/fake_front.c $(storage-under-test) \
+	devices/virtio/backend.c devices/virtio/blk_backend.c lib/virtqueue.c lib/segment.c
+
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 20
+FUZZ ?= $(sort $(fuzz-targets))
+fuzz-flags := -std=gnu2x -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all $(include-flags) -Iarch/host/include -include $(config-header)
+
+fuzz-object = $(O)/fuzz/$(1).d/$(patsubst /%,%,$(basename $(2))).o
+define fuzz-compile
+$(call fuzz-object,$(1),$(2)): $(2) $(config-header) | $(unit-ready)
+	$$(call say,FUZZCC,$$(call shown,$$@))
+	$(Q)mkdir -p $$(@D)
+	$(Q)$(FUZZ_CC) $(fuzz-flags) $(if $(filter /%,$(2)),-w,-Wall -Wextra -Werror) $(fuzz-$(1)-cflags) -MMD -MP -c -o $$@ $$<
+-include $(patsubst %.o,%.d,$(call fuzz-object,$(1),$(2)))
+endef
+define fuzz-program
+$(foreach source,$(sort $(fuzz-$(1)-sources)),$(eval $(call fuzz-compile,$(1),$(source))))
+$(O)/fuzz/$(1): $(foreach source,$(sort $(fuzz-$(1)-sources)),$(call fuzz-object,$(1),$(source)))
+	$$(call say,FUZZLD,$$(call shown,$$@))
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $$@ $$^
+endef
+$(foreach target,$(sort $(fuzz-targets)),$(eval $(call fuzz-program,$(target))))
+
+.PHONY: fuzz
+fuzz: $(addprefix $(O)/fuzz/,$(FUZZ)) ## Fuzz what reads untrusted bytes (FUZZ="a b", FUZZ_SECONDS=20 each)
+	$(Q)failed=; for target in $(FUZZ); do \
+		printf '  %-9s%s\n' FUZZ "$$target"; \
+		mkdir -p $(O)/fuzz/$$target.corpus $(O)/fuzz/$$target.found; \
+		$(O)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+			-artifact_prefix=$(O)/fuzz/$$target.found/ $(O)/fuzz/$$target.corpus \
+			$$(ls -d tests/fuzz/corpus/$$target 2>/dev/null) > $(O)/fuzz/$$target.log 2>&1 || failed="$$failed $$target"; \
+		grep number_of_executed_units $(O)/fuzz/$$target.log || true; \
+	done; \
+	if [ -n "$$failed" ]; then echo "fuzz: FAILED:$$failed (see $(O)/fuzz/NAME.log)"; exit 1; fi
