@@ -92,8 +92,7 @@ static void request_finish(struct blk_request *request, enum virtio_blk_status s
         loop_signal(&device->signal);
         if (device->starved) {
             device->starved = false;
-            device->backend.waiting |= 1;
-            loop_signal(&device->backend.source);
+            backend_wake(&device->backend, 1);
         }
     }
     request_put(request);
