@@ -7,7 +7,7 @@ kconfig-environment := srctree=$(CURDIR) KCONFIG_CONFIG=$(O)/.config
 kconfig-run = $(Q)mkdir -p $(O) && $(kconfig-environment) $(PYTHON) -m $(1)
 
 .PHONY: menuconfig olddefconfig savedefconfig config-from-file config
-menuconfig: ## Edit the configuration
+menuconfig: | $(O)/.config ## Edit the configuration
 	$(call kconfig-run,menuconfig) Kconfig
 
 %_defconfig: configs/%_defconfig ## Start from configs/NAME_defconfig

@@ -22,7 +22,7 @@ third-party-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-ou
 	-nostdinc -isystem $(compiler-include) -isystem $(PICOLIBC_DIR)/include -I. -Inet -Inet/lwip -Iinclude \
 	-I$(LIBFDT_DIR) -I$(LWIP_DIR)/src/include -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
 	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
-third-party-hash := $(shell { printf '%s' "$(subst ",,$(third-party-flags))"; $(TARGET_CC) --version; cat /dev/null $(third-party-headers); } 2>/dev/null | sha256sum | cut -c1-12)
+third-party-hash := $(shell { printf '%s' "$(subst $(CACHE),,$(subst $(CURDIR),,$(subst ",,$(third-party-flags))))"; $(TARGET_CC) --version; cat /dev/null $(third-party-headers); } 2>/dev/null | sha256sum | cut -c1-12)
 third-party-objects := $(CACHE)/objects-$(third-party-hash)
 
 # $(call third-party-rule,FOLDER,SOURCE DIRECTORY). Written aside and moved, since several builds may do it at once.
@@ -67,7 +67,6 @@ mgmt: $(O)/mgmt.elf ## Build the management domain's program (mgmt.elf)
 guest-support-objects := $(addprefix $(O)/native/,$(sort $(guest-support-y)))
 guest-main-objects := $(patsubst %,$(O)/native/tests/guests/%.o,$(guests-y))
 $(call depend,$(guest-support-objects) $(guest-main-objects))
-.SECONDARY: $(guest-main-objects)
 
 $(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-fdt) tests/guests/support/guest.lds
 	$(call say,LD,$(call shown,$@))
