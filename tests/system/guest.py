@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Debian guest's shell, reached through its console."""
+
+import itertools
+import re
+
+from appliance import PATIENCE, plain
+
+
+class Guest:
+    """`line` is attached to the console of the guest `name`; commands run one at a time."""
+
+    marks = itertools.count(1)
+
+    def __init__(self, line, name):
+        self.line, self.name = line, name
+
+    def wait_ready(self, timeout=PATIENCE * 2):
+        self.line.expect(f"READY {self.name}:", timeout)
+        self.line.expect(f"{self.name}# ", timeout)
+        return self
+
+    def run(self, command, timeout=PATIENCE, check=True):
+        """Runs a command and returns its output; its status must be 0 unless check is False (then: (status, output))."""
+        mark = f"done-{next(self.marks)}="
+        # The echoed line has a quote within the mark, the answer has none.
+        self.line.send_line(f"{command}; echo \"{mark[:3]}\"'{mark[3:]}'$?.")
+        self.line.expect(f"{mark}(\\d+)\\.", timeout)
+        output = plain(self.line.before)
+        output = output.split("\n", 1)[1] if "\n" in output else ""
+        status = int(self.line.match.group(1))
+        if not check:
+            return status, output
+        assert status == 0, f"{self.name}: {command!r} ended with {status}:\n{output}"
+        return output
+
+    def wait_for(self, command, pattern, tries=120):
+        """Repeats a command until its output matches (the guest's own condition); returns the match."""
+        output = ""
+        for _ in range(tries):
+            _, output = self.run(command, check=False)
+            found = re.search(pattern, output)
+            if found:
+                return found
+            self.line.send_line("sleep 0.5")
+        raise AssertionError(f"{self.name}: {command!r} never showed {pattern!r}; last:\n{output}")
+
+
+def attach(appliance, name):
+    return Guest(appliance.console(name), name)
