@@ -142,6 +142,8 @@ static enum mmio_result hold(struct channel *channel)
 {
     uint64_t now = time_ns();
 
+    if (get(channel, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_FAILED) /* it has waited once: that was all */
+        return MMIO_DONE;
     if (channel->held_since == 0)
         channel->held_since = now;
     if (now - channel->held_since < HOLD_NS)
