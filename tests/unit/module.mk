@@ -31,8 +31,9 @@ unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 unit-tests += console_server
 unit-console_server-sources := tests/unit/test_console_server.c tests/unit/console_host.c tests/unit/console_tables.c \
 	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/random.c net/tls.c net/tls_identity.c \
-	net/tls_platform.c $(patsubst %.o,$(LWIP_DIR)/src/%.c,$(lwip-y)) $(mbedtls-sources:%=$(MBEDTLS_DIR)/library/%.c)
+	net/tls_platform.c $(lwip-sources:%=$(LWIP_DIR)/src/%) $(mbedtls-sources:%=$(MBEDTLS_DIR)/%)
 unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
+	-I$(MBEDTLS_DIR)/library \
 	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"' -include tests/unit/host_module.h
 unit-console_server-libs := -lpthread
 
@@ -43,3 +44,10 @@ unit-ring_reader-sources := tests/unit/test_ring_reader.c lib/ring_reader.c
 unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/driver_queue.c
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
+
+unit-tests += virtqueue
+unit-virtqueue-sources := tests/unit/test_virtqueue.c lib/virtqueue.c lib/segment.c
+unit-vswitch-sources := tests/unit/test_vswitch.c net/vswitch.c net/offload.c net/checksum.c lib/segment.c
+unit-offload-sources := tests/unit/test_offload.c net/offload.c net/checksum.c lib/segment.c
+unit-net_backend-sources := tests/unit/test_net_backend.c devices/virtio/net_backend.c devices/virtio/backend.c \
+	lib/virtqueue.c lib/segment.c net/vswitch.c net/offload.c net/checksum.c
