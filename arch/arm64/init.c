@@ -23,8 +23,8 @@ void arch_init(struct hpa handover)
 {
     sysreg_write(vbar_el2, (uint64_t)vectors);
     isb();
-    timer_init();
     host_tree_read(handover);
+    timer_init();
     stage2_init(highest_address());
     cpus_init();
     cpu_setup();
