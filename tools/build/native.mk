@@ -15,14 +15,14 @@ $(eval $(call compile-rules,mgmt,$(mgmt-flags) $(warnings),$(third-party-ready) 
 
 # Third-party sources of a native program are compiled as their authors left them: no warnings of ours. They depend on
 # no option, so that all configurations share their objects, in the cache under a name that stands for flags and headers.
-third-party-headers := $(sort $(wildcard net/lwipopts.h net/mbedtls_config.h net/lwip/*.h net/lwip/*/*.h))
+third-party-headers := $(sort $(wildcard net/lwipopts.h net/mbedtls_config.h net/module.mk net/lwip/*.h net/lwip/*/*.h net/feature_detection/*/*.h))
 third-party-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
 	-fdata-sections -O2 -g -w -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=third-party \
 	-nostdinc -isystem $(compiler-include) -isystem $(PICOLIBC_DIR)/include -I. -Inet -Inet/lwip -Iinclude \
 	-I$(LIBFDT_DIR) -I$(LWIP_DIR)/src/include -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
 	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
-third-party-hash := $(shell { printf '%s' "$(subst $(CACHE),,$(subst $(CURDIR),,$(subst ",,$(third-party-flags))))"; $(TARGET_CC) --version; cat /dev/null $(third-party-headers); } 2>/dev/null | sha256sum | cut -c1-12)
+third-party-hash := $(if $(building),$(shell { printf '%s' "$(subst $(CACHE),,$(subst $(CURDIR),,$(subst ",,$(third-party-flags))))"; $(TARGET_CC) --version; cat /dev/null $(third-party-headers); } 2>/dev/null | sha256sum | cut -c1-12))
 third-party-objects := $(CACHE)/objects-$(third-party-hash)
 
 # $(call third-party-rule,FOLDER,SOURCE DIRECTORY). Written aside and moved, since several builds may do it at once.
@@ -30,7 +30,7 @@ define third-party-rule
 $(third-party-objects)/$(1)/%.o: | $(third-party-ready)
 	$$(call say,CC,$(1)/$$*.c)
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(TARGET_CC) $(third-party-flags) -c -o $$@.$$$$$$$$ $(2)/$$*.c && mv $$@.$$$$$$$$ $$@
+	$(Q)$(TARGET_CC) $(third-party-flags) $$(CFLAGS_$(1)/$$*.o) -c -o $$@.$$$$$$$$ $(2)/$$*.c && mv $$@.$$$$$$$$ $$@
 endef
 $(eval $(call third-party-rule,libfdt,$(LIBFDT_DIR)))
 $(eval $(call third-party-rule,lwip,$(LWIP_DIR)/src))
@@ -52,7 +52,7 @@ link-native = $(TARGET_CC) -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,
 	-Wl,--gc-sections -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 \
 	-T $(O)/arch/arm64/native/native.lds
 native-libraries := -L$(PICOLIBC_DIR)/lib -Wl,--start-group -lc -Wl,--end-group \
-	$(shell $(TARGET_CC) -print-libgcc-file-name)
+	$(shell $(TARGET_CC) -print-libgcc-file-name 2>/dev/null)
 
 $(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(O)/libmbedtls.a $(O)/arch/arm64/native/native.lds
 	$(call say,LD,$(call shown,$@))
