@@ -14,10 +14,12 @@
 #include <lwip/netif.h>
 #include <lwip/pbuf.h>
 #include <lwip/prot/dhcp.h>
+#include <lwip/sys.h>
 #include <lwip/timeouts.h>
 #include <mgmt/bulkhead_log.h>
 #include <mgmt/loop.h>
 #include <mgmt/module.h>
+#include <net/lwip/hooks.h>
 #include <net/random.h>
 #include <net/status.h>
 #include <net/vswitch.h>

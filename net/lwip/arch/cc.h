@@ -3,7 +3,14 @@
 #ifndef NET_LWIP_ARCH_CC_H
 #define NET_LWIP_ARCH_CC_H
 
+#include <limits.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#ifndef SSIZE_MAX /* lwIP would take ssize_t to be missing as well */
+#define SSIZE_MAX LONG_MAX
+#endif
+#define LWIP_NO_UNISTD_H 1
 
 #define LWIP_TIMEVAL_PRIVATE 0
 
