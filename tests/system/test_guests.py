@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Issue point 7: bare-metal guests that do what is forbidden, beside a witness that must not notice."""
+
+import re
+import time
+
+import pytest
+from appliance import PATIENCE, Appliance
+
+# Guests that say what they found and end themselves, and those that are ended: their stop's cause.
+HOSTILE = {
+    "memory": ("hostile_memory", 1, "power-off"),
+    "registers": ("hostile_registers", 1, "power-off"),
+    "calls": ("hostile_calls", 2, "power-off"),
+    "gic": ("hostile_gic", 2, "power-off"),
+    "storm": ("interrupt_storm", 2, "power-off"),
+    "virtqueue": ("hostile_virtqueue", 2, "power-off"),
+    "watchdog": ("watchdog_expiry", 1, "watchdog"),
+    "spin": ("spin_masked", 1, "no-progress"),
+    "nowhere": ("branch_nowhere", 1, "no-progress"),
+}
+GROUPS = [["virtqueue", "storm", "memory", "registers"], ["calls", "gic", "watchdog", "spin"], ["nowhere"]]
+
+
+def partition(number, name, image, cpus, *lines):
+    """A bare-metal guest in partition `number`, with nothing of what the default configuration gives it."""
+    prefix = f"CONFIG_P{number}_"
+    off = [f"# {prefix}{option} is not set" for option in ("NIC0", "NIC1", "DISK0", "VIRTIO_CONSOLE", "RTC", "ENTROPY", "WATCHDOG")]
+    return [f"CONFIG_P{number}=y", f'{prefix}NAME="{name}"', f'{prefix}CPUS="{cpus}"', f"{prefix}MEMORY=16", f"{prefix}KERNEL_FILE=y",
+            f'{prefix}KERNEL_PATH="guest:{image}"', f'{prefix}CMDLINE=""', f"{prefix}UART=y", *off, *(prefix + line for line in lines)]
+
+
+def region(offset):
+    return ["DISK0=y", "DISK0_REGION=y", 'DISK0_LABEL="data"', f'DISK0_OFFSET="{offset}"', 'DISK0_SIZE="1M"']
+
+
+def configuration(names):
+    lines = ["CONFIG_BOARD_CPUS=8", *partition(1, "witness", "witness", "1", *region("0"))]
+    cpu = 2
+    for number, name in enumerate(names, 2):
+        image, cpus, _ = HOSTILE[name]
+        extra = ["POLICY_STOP=y"]
+        if name == "virtqueue":
+            extra += ["NIC0=y", "VIRTIO_CONSOLE=y", "ENTROPY=y", *region("4M")]
+        if name == "watchdog":
+            extra += ["WATCHDOG=y"]
+        if name in ("spin", "nowhere"):
+            extra += ["PROGRESS_MS=2000"]
+        lines += partition(number, name, image, ",".join(str(cpu + i) for i in range(cpus)), *extra)
+        lines += [f"# CONFIG_P{number}_AUTOSTART is not set"]
+        cpu += cpus
+    return lines
+
+
+class Witness:
+    def __init__(self, appliance):
+        self.appliance = appliance
+
+    def count(self):
+        text = self.appliance.bhctl("console", "witness", "--dump").stdout
+        assert "FAIL" not in text, text[-2000:]
+        counts = re.findall(r"witness (\d+)", text)
+        return int(counts[-1]) if counts else 0
+
+    def wait_beyond(self, count):
+        """The witness goes on: it counts further than `count`."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            now = self.count()
+            if now > count:
+                return now
+            assert time.monotonic() < end, f"the witness stands still at {now}"
+            time.sleep(0.5)
+
+
+def wait_end(appliance, name):
+    end = time.monotonic() + 3 * PATIENCE
+    while True:
+        found = next(d for d in appliance.bhctl_json("domain", "list") if d["name"] == name)
+        if found["state"] in ("stopped", "crashed"):
+            return found
+        if time.monotonic() > end:
+            text = appliance.bhctl("console", name, "--dump").stdout
+            raise AssertionError(f"{name} is still {found['state']}; it said:\n{text[-3000:]}")
+        time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def group(request, build_with, tmp_path_factory):
+    """An appliance with the witness and one group of hostile guests."""
+    out = build_with("hostile-" + request.param[0], configuration(request.param))
+    with Appliance(out, smp=8, folder=tmp_path_factory.mktemp("hostile")) as appliance:
+        appliance.shell.wait_prompt()
+        witness = Witness(appliance)
+        witness.wait_beyond(0)
+        yield appliance, witness
+
+
+@pytest.mark.parametrize("group, name", [pytest.param(group, name, id=name) for group in GROUPS for name in group], indirect=["group"])
+def test_hostile_guest(group, name):
+    """The guest gets the architecture's answers or is stopped, with its cause on record; nobody else notices."""
+    appliance, witness = group
+    _, _, cause = HOSTILE[name]
+    before = witness.count()
+    appliance.bhctl("domain", "start", name)
+    ended = wait_end(appliance, name)
+    text = appliance.bhctl("console", name, "--dump").stdout
+    print(text)
+    assert "PASS" in text and "FAIL" not in text, text[-4000:]
+    assert ended["cause"] == cause, (ended, text[-2000:])
+    if cause == "power-off":
+        assert re.search(r"DONE: \d+ passed, 0 failed", text), text[-2000:]
+    witness.wait_beyond(witness.wait_beyond(before))
+
+    events = appliance.bhctl_json("log", "events")
+    stops = [e for e in events if e["domain"] == name and e["kind"] in ("stop", "crash")]
+    assert stops and stops[-1]["cause"] == cause, events
+    assert sum(e["kind"] == "boot" for e in events) == 1, "the appliance was reset"
+    others = [e for e in events if e["domain"] in ("mgmt", "witness") and e["kind"] != "start"]
+    assert not others, others
+
+
+@pytest.mark.parametrize("group, name", [pytest.param(group, group[0], id=group[0]) for group in GROUPS], indirect=["group"])
+def test_hostile_guest_can_be_started_again(group, name):
+    """Whatever it did, a new start finds a partition as new."""
+    appliance, witness = group
+    appliance.bhctl("domain", "restart", name)
+    wait_end(appliance, name)
+    text = appliance.bhctl("console", name, "--dump").stdout
+    assert "FAIL" not in text, text[-4000:]
+    witness.wait_beyond(witness.count())
+
+
+def test_reset_loop_and_fresh_starts(build_with, tmp_path):
+    """A guest that resets itself at once is held by its limit; each start finds zeroed memory and registers."""
+    lines = partition(1, "witness", "witness", "1", *region("0"))
+    limits = ["RESTART_LIMIT=3", "BACKOFF_MS=100", "BACKOFF_MAX_MS=200"]
+    lines += partition(2, "looper", "reset_loop", "2", *limits) + partition(3, "fresh", "start_state", "3", *limits)
+    with Appliance(build_with("hostile-resets", lines), folder=tmp_path) as appliance:
+        appliance.shell.wait_prompt()
+        witness = Witness(appliance)
+        witness.wait_beyond(0)
+        for name in ("looper", "fresh"):
+            end = time.monotonic() + PATIENCE
+            while not any(e["kind"] == "give-up" and e["domain"] == name for e in appliance.bhctl_json("log", "events")):
+                assert time.monotonic() < end, f"the supervisor does not give {name} up"
+                time.sleep(1)
+            shown = next(d for d in appliance.bhctl_json("domain", "list") if d["name"] == name)
+            assert shown["starts"] == 4 and shown["cause"] == "guest-reset", shown
+        text = appliance.bhctl("console", "fresh", "--dump").stdout
+        assert text.count("DONE: another start") == 4 and "FAIL" not in text, text[-3000:]
+        witness.wait_beyond(witness.count())
