@@ -385,7 +385,7 @@ static void csi_final(struct line_editor *editor, uint8_t byte)
         /* A terminal (or tools/bhctl for it) reports its size: 8 ; rows ; columns. */
         if (first == 8 && editor->parameters == 3 && editor->parameter[2] >= 20) {
             editor->width = editor->parameter[2];
-            editor->redraw = true;
+            editor->redraw = editor->redraw || editor->length > 0;
         }
     } else {
         navigation_key(editor, byte);
