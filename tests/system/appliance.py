@@ -191,7 +191,9 @@ class Appliance:
         command = ["openssl", "s_client", "-quiet", "-connect", f"localhost:{self.tls_port}",
                    "-CAfile", str(self.certificates / "ca.crt"), "-cert", str(self.certificates / "client.crt"),
                    "-key", str(self.certificates / "client.key"), *options]
-        return Line(pexpect.spawn(command[0], command[1:], timeout=PATIENCE, echo=False, maxread=65536),
+        # The terminal below is a raw one: Enter is CR and the shell echoes, as on the serial line.
+        raw = ["-c", 'stty raw -echo; exec "$@"', "sh", *command]
+        return Line(pexpect.spawn("/bin/sh", raw, timeout=PATIENCE, echo=False, maxread=65536),
                     open(self.folder / "openssl.log", "ab"))
 
     def console(self, name):
