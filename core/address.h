@@ -7,11 +7,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct hpa { uint64_t value; }; /* host physical */
-struct ipa { uint64_t value; }; /* intermediate (guest) physical */
+struct hpa {
+    uint64_t value;
+}; /* host physical */
+struct ipa {
+    uint64_t value;
+}; /* intermediate (guest) physical */
 
-static inline struct hpa hpa(uint64_t value) { return (struct hpa){value}; }
-static inline struct ipa ipa(uint64_t value) { return (struct ipa){value}; }
+static inline struct hpa hpa(uint64_t value)
+{
+    return (struct hpa){value};
+}
+static inline struct ipa ipa(uint64_t value)
+{
+    return (struct ipa){value};
+}
 
 #define PAGE_SIZE 4096ul
 #define MIB (1024ul * 1024)

@@ -9,7 +9,8 @@
 /* --- Boot --- */
 /* core/main.c: the boot CPU's first C function with the kernel's address space; `handover` is what the loader gave. */
 _Noreturn void kernel_main(struct hpa handover);
-/* Boot CPU, first of all: finds out about the machine (platform), makes exceptions and time_ns() work, fills in cpus[]. */
+/* Boot CPU, first of all: finds out about the machine (platform), makes exceptions and time_ns() work, fills in cpus[].
+ */
 void arch_init(struct hpa handover);
 /* Boot CPU: all domains are built, the loader's description of the machine is not needed any more. */
 void arch_close(void);
@@ -43,14 +44,14 @@ void kernel_unmap_blocks(const void *address, uint64_t size);
 /* The hpa of anything that is mapped. */
 struct hpa kernel_hpa(const void *address);
 /*
- * The calling CPU's window onto domain memory: WINDOW_SIZE bytes, of which those up to the next WINDOW_SIZE boundary of the hpa
- * are mapped from `base` on; valid until the next call on this CPU, or window_close().
+ * The calling CPU's window onto domain memory: WINDOW_SIZE bytes, of which those up to the next WINDOW_SIZE boundary of
+ * the hpa are mapped from `base` on; valid until the next call on this CPU, or window_close().
  */
 #define WINDOW_SIZE (2 * MIB)
 void *window_open(struct hpa base);
 void window_close(void);
-/* Bulk work, with what the CPU has for it (bulk.S). All of it ends clean to the point of coherency: CPUs whose caches are off see it.
- * memory_copy() uses FP registers: only while they hold nobody's state. */
+/* Bulk work, with what the CPU has for it (bulk.S). All of it ends clean to the point of coherency: CPUs whose caches
+ * are off see it. memory_copy() uses FP registers: only while they hold nobody's state. */
 void memory_scrub(void *address, uint64_t size); /* both multiples of 4096 */
 void memory_copy(void *to, const void *from, uint64_t size);
 void cache_clean(const void *address, uint64_t size);
@@ -63,7 +64,8 @@ void digest_sha256(const void *data, size_t length, uint8_t digest[32]);
 void arch_domain_init(struct domain *domain);
 /* CPU of vCPU 0, all vCPUs parked: everything about interrupts and devices of the domain back to its reset state. */
 void arch_domain_reset(struct domain *domain);
-/* Boot CPU: the description of its machine that the domain gets (a device tree), written to `buffer`. The bytes used. */
+/* Boot CPU: the description of its machine that the domain gets (a device tree), written to `buffer`. The bytes used.
+ */
 struct guest_images {
     struct ipa initrd; /* size 0: none */
     uint64_t initrd_size;
@@ -75,11 +77,12 @@ void arch_domain_start(struct domain *domain);
 /* --- CPUs (smp.c, vcpu.c) --- */
 /* Boot CPU: bring up all others; returns when all run or have been given up on (present = false). */
 void cpus_start(void);
-/* Own CPU of `vcpu`: all registers of the guest to their reset values, with pc = entry, first argument = context. Its private
- * interrupts and its timer included. */
+/* Own CPU of `vcpu`: all registers of the guest to their reset values, with pc = entry, first argument = context. Its
+ * private interrupts and its timer included. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context);
-/* The CPU of `vcpu`: a call that is not one of Bulkhead's own, of the firmware interface that a guest expects (arm64: PSCI). Arguments and
- * results in the vCPU's registers; it may park the vCPU, whose registers are then those of its next start. */
+/* The CPU of `vcpu`: a call that is not one of Bulkhead's own, of the firmware interface that a guest expects (arm64:
+ * PSCI). Arguments and results in the vCPU's registers; it may park the vCPU, whose registers are then those of its
+ * next start. */
 void arch_firmware_call(struct vcpu *vcpu);
 /* Enters the guest with its registers; later exits come through the vectors (vectors.S). */
 _Noreturn void vcpu_enter(struct vcpu *vcpu);
@@ -89,7 +92,8 @@ void gic_poll(void);
 /* Own CPU, on CPU_REQUEST_HALT: off for ever. */
 _Noreturn void cpu_halt(void);
 
-/* For crash records: the caller's general registers, as far as it still has them; what the CPU says about an exception at EL2. */
+/* For crash records: the caller's general registers, as far as it still has them; what the CPU says about an exception
+ * at EL2. */
 void cpu_registers(uint64_t x[31], uint64_t *sp);
 void cpu_fault_registers(uint64_t *pc, uint64_t *spsr, uint64_t *esr, uint64_t *far);
 uint64_t cpu_stack_size(void);

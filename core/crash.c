@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kernel's own mistakes: a record of the registers, printed, kept over the warm reset that follows, and reported at the
- * next boot. Uses nothing that the mistake may have left locked.
+ * The kernel's own mistakes: a record of the registers, printed, kept over the warm reset that follows, and reported at
+ * the next boot. Uses nothing that the mistake may have left locked.
  */
 #include <core/arch.h>
 #include <core/deadline.h>
@@ -25,13 +25,15 @@ static void show(const struct crash_record *record, line_function line)
         line("KERNEL CHECK FAILED: %s at %s:%d", record->text, record->file, record->line);
     else
         line("KERNEL FAULT: %s, esr %lx far %lx", vectors[record->vector % 4], record->esr, record->far);
-    line("  boot %lu, %lu ms, cpu %u, partition %d", record->boot, record->ns / 1000000, record->cpu, (int)record->partition);
+    line("  boot %lu, %lu ms, cpu %u, partition %d", record->boot, record->ns / 1000000, record->cpu,
+         (int)record->partition);
     line("  pc %016lx sp %016lx spsr %lx", record->pc, record->sp, record->spsr);
     for (unsigned i = 0; i < 31; i += 3) {
         if (i == 30)
             line("  x30 %016lx", record->x[30]);
         else
-            line("  x%-2u %016lx x%-2u %016lx x%-2u %016lx", i, record->x[i], i + 1, record->x[i + 1], i + 2, record->x[i + 2]);
+            line("  x%-2u %016lx x%-2u %016lx x%-2u %016lx", i, record->x[i], i + 1, record->x[i + 1], i + 2,
+                 record->x[i + 2]);
     }
     for (unsigned i = 0; i < CRASH_CALLERS_MAX && record->callers[i]; i++)
         line("  on the stack: %lx", record->callers[i]);
@@ -93,6 +95,7 @@ _Noreturn static void finish(struct crash_record *record)
     limit = time_ns() + HALT_LIMIT_NS;
     while (time_ns() < limit)
         cpu_relax();
+    log_seize();
     log_event(UINT8_MAX, EVENT_RESET, record->vector == NO_VECTOR ? CAUSE_CHECK : CAUSE_KERNEL_FAULT, record->pc);
     pl011_early_take();
     show(record, print_line);

@@ -2,8 +2,8 @@
 /*
  * The life of a domain: off -> starting -> running -> stopping -> stopped or crashed -> starting ...
  *
- * Anybody may ask for a change; the CPU of the domain's vCPU 0 makes it, from vcpu_park(), where it is whenever the domain does not
- * run. So scrubbing, loading and resetting have one author and hold no lock.
+ * Anybody may ask for a change; the CPU of the domain's vCPU 0 makes it, from vcpu_park(), where it is whenever the
+ * domain does not run. So scrubbing, loading and resetting have one author and hold no lock.
  */
 #include <bulkhead/hypercall.h>
 #include <core/arch.h>
@@ -94,7 +94,8 @@ static bool build(struct domain *domain)
     domain->status->memory_size = memory.size;
     domain->status->vcpus = domain->vcpu_count;
     stage2_create(domain);
-    stage2_map(domain, domain->memory_ipa, domain->memory, domain->memory_size, STAGE2_READ | STAGE2_WRITE | STAGE2_EXECUTE);
+    stage2_map(domain, domain->memory_ipa, domain->memory, domain->memory_size,
+               STAGE2_READ | STAGE2_WRITE | STAGE2_EXECUTE);
     adopt_cpus(domain);
     arch_domain_init(domain);
     return true;

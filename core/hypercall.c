@@ -86,7 +86,8 @@ static int64_t event_call(const uint64_t *x)
 {
     if (x[1] >= partition_count && x[1] != UINT8_MAX)
         return HC_E_RANGE;
-    if ((x[2] != EVENT_RESTART && x[2] != EVENT_GIVE_UP && x[2] != EVENT_RESET && x[2] != EVENT_STOP) || x[3] > UINT8_MAX)
+    if ((x[2] != EVENT_RESTART && x[2] != EVENT_GIVE_UP && x[2] != EVENT_RESET && x[2] != EVENT_STOP) ||
+        x[3] > UINT8_MAX)
         return HC_E_RANGE;
     log_event((uint8_t)x[1], (enum event_kind)x[2], (enum stop_cause)x[3], x[4]);
     return HC_OK;

@@ -143,9 +143,10 @@ static bool plan_elf(struct plan *plan, const struct domain *domain, const struc
             continue;
         if (program.offset > image->size || program.file_size > image->size - program.offset ||
             program.file_size > program.memory_size ||
-            !add_segment(plan, domain,
-                         (struct segment){program.physical_address - base, program.file_size, image->data + program.offset},
-                         program.memory_size))
+            !add_segment(
+                plan, domain,
+                (struct segment){program.physical_address - base, program.file_size, image->data + program.offset},
+                program.memory_size))
             return false;
     }
     plan->entry = ipa(domain->memory_ipa.value + header.entry - base);
@@ -160,7 +161,8 @@ static bool plan_raw(struct plan *plan, const struct domain *domain, const struc
 
 static bool plan_kernel(struct plan *plan, const struct domain *domain, const struct image *image)
 {
-    if (image->size >= sizeof(struct image_header) && !memcmp(image->data + offsetof(struct image_header, magic), "ARM\x64", 4))
+    if (image->size >= sizeof(struct image_header) &&
+        !memcmp(image->data + offsetof(struct image_header, magic), "ARM\x64", 4))
         return plan_linux(plan, domain, image);
     if (image->size >= sizeof(struct elf_header) && !memcmp(image->data, ELF_MAGIC, 4))
         return plan_elf(plan, domain, image);
@@ -197,7 +199,8 @@ bool loader_plan(struct domain *domain)
         uint64_t top = domain->memory_size - TREE_BYTES_MAX;
         uint64_t offset = initrd->size < top ? (top - initrd->size) & ~(PAGE_SIZE - 1) : 0;
 
-        if (offset < plan->end || !add_segment(plan, domain, (struct segment){offset, initrd->size, initrd->data}, initrd->size)) {
+        if (offset < plan->end ||
+            !add_segment(plan, domain, (struct segment){offset, initrd->size, initrd->data}, initrd->size)) {
             log_line("%s: image '%s' does not fit beside the kernel", config->name, config->initrd);
             return false;
         }
@@ -216,7 +219,8 @@ bool loader_plan(struct domain *domain)
 static void copy_part(const struct segment *segment, uint64_t from, uint8_t *window)
 {
     uint64_t start = segment->offset > from ? segment->offset : from;
-    uint64_t end = segment->offset + segment->size < from + WINDOW_SIZE ? segment->offset + segment->size : from + WINDOW_SIZE;
+    uint64_t end =
+        segment->offset + segment->size < from + WINDOW_SIZE ? segment->offset + segment->size : from + WINDOW_SIZE;
 
     if (start < end)
         memory_copy(window + (start - from), segment->data + (start - segment->offset), end - start);

@@ -5,10 +5,11 @@
 
 #include <core/vcpu.h>
 
-/* Boot CPU: maps the bundle and checks every image in it against its hash. Says what is wrong; a bad image is as if it were not there. */
+/* Boot CPU: maps the bundle and checks every image in it against its hash. Says what is wrong; a bad image is as if it
+ * were not there. */
 void loader_init(void);
-/* Boot CPU, after everything else about the domain is built: plans its memory and makes its device tree. False: it cannot be started,
- * the reason is in the log. */
+/* Boot CPU, after everything else about the domain is built: plans its memory and makes its device tree. False: it
+ * cannot be started, the reason is in the log. */
 bool loader_plan(struct domain *domain);
 /* A CPU of the domain, all its vCPUs parked: scrubs its memory, copies the images. */
 void loader_load(struct domain *domain);

@@ -19,10 +19,14 @@ uint64_t log_ring_bytes(void); /* header and data, whole pages */
 /* Any CPU. While the serial line is lent to the management domain, log lines are not printed there. */
 void log_serial(bool lent);
 
+/* The last CPU that runs takes the log from whoever held it: for crash.c. */
+void log_seize(void);
+
 /* A kernel mistake: prints and stores a record (file, line, registers), stops the other CPUs, resets. Never returns. */
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 _Noreturn void check_failed(const char *file, int line, const char *text);
-/* A kernel mistake that the CPU found: from its exception vectors (arm64: x0..x30, sp; `vector` is the entry's number). */
+/* A kernel mistake that the CPU found: from its exception vectors (arm64: x0..x30, sp; `vector` is the entry's number).
+ */
 _Noreturn void crash_exception(uint64_t vector, const uint64_t registers[32]);
 /* Boot CPU, after log_init(): says what a crash before this boot left, and forgets it. */
 void crash_report(void);

@@ -99,7 +99,8 @@ void *memory_pages(uint64_t count)
         pages_end = (uint64_t)kernel_image() + platform.kernel.size;
     }
     pages = pages_next;
-    CHECK(count <= (pages_end - pages_next) / PAGE_SIZE); /* else KERNEL_MEMORY_SIZE is too small for this configuration */
+    CHECK(count <=
+          (pages_end - pages_next) / PAGE_SIZE); /* else KERNEL_MEMORY_SIZE is too small for this configuration */
     pages_next += count * PAGE_SIZE;
     memset((void *)pages, 0, count * PAGE_SIZE);
     return (void *)pages;

@@ -17,15 +17,16 @@ struct memory_range {
 struct platform {
     struct memory_range ram[PLATFORM_RANGES_MAX];
     uint32_t ram_count;
-    struct memory_range reserved[PLATFORM_RANGES_MAX]; /* not for domains: firmware's, the kernel's, bundle, tree, log */
+    struct memory_range
+        reserved[PLATFORM_RANGES_MAX]; /* not for domains: firmware's, the kernel's, bundle, tree, log */
     uint32_t reserved_count;
-    struct memory_range kernel; /* the memory that the kernel keeps: image, zeroed data, memory_pages() */
-    struct memory_range bundle; /* size 0: none given */
-    const void *tree;           /* the host's device tree, checked, mapped until boot is done */
+    struct memory_range kernel;     /* the memory that the kernel keeps: image, zeroed data, memory_pages() */
+    struct memory_range bundle;     /* size 0: none given */
+    const void *tree;               /* the host's device tree, checked, mapped until boot is done */
     struct memory_range persistent; /* RAM that a warm reset keeps, for the log (board); size 0: none */
-    struct hpa uart;            /* PL011 of stdout; value 0: none */
-    struct hpa clock;           /* PL031; value 0: none */
-    uint32_t cpu_count;         /* entries of cpus[] that exist */
+    struct hpa uart;                /* PL011 of stdout; value 0: none */
+    struct hpa clock;               /* PL031; value 0: none */
+    uint32_t cpu_count;             /* entries of cpus[] that exist */
     struct arch_platform arch;
 };
 extern struct platform platform;

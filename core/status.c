@@ -28,7 +28,8 @@ void status_init(void)
     status_page->partitions = partition_count;
     status_page->boot = persistent->boot;
     memcpy(status_page->kernel_version, BULKHEAD_VERSION,
-           sizeof(BULKHEAD_VERSION) < sizeof(status_page->kernel_version) ? sizeof(BULKHEAD_VERSION) : sizeof(status_page->kernel_version) - 1);
+           sizeof(BULKHEAD_VERSION) < sizeof(status_page->kernel_version) ? sizeof(BULKHEAD_VERSION)
+                                                                          : sizeof(status_page->kernel_version) - 1);
     for (uint32_t i = 0; i < partition_count; i++)
         memcpy(status_page->domain[i].name, partitions[i].name, BULKHEAD_NAME_MAX);
     memcpy(status_page->event, persistent->event, sizeof(status_page->event));

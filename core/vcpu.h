@@ -26,11 +26,11 @@ enum cpu_request {
 struct vcpu {
     struct arch_vcpu arch; /* first: assembly relies on it */
     struct domain *domain;
-    uint32_t index; /* in the domain */
-    uint32_t cpu;   /* physical */
-    _Atomic uint32_t power; /* enum vcpu_power */
-    uint64_t entry, context; /* PSCI CPU_ON: where and with which x0, valid while VCPU_ON_PENDING */
-    uint64_t progress_stamp; /* deadline.c: when an interrupt was first seen untaken; 0: none */
+    uint32_t index;             /* in the domain */
+    uint32_t cpu;               /* physical */
+    _Atomic uint32_t power;     /* enum vcpu_power */
+    uint64_t entry, context;    /* PSCI CPU_ON: where and with which x0, valid while VCPU_ON_PENDING */
+    uint64_t progress_stamp;    /* deadline.c: when an interrupt was first seen untaken; 0: none */
     bool in;                    /* own CPU: the guest runs, or is about to; vcpu_park() has returned */
     struct vcpu_status *status; /* in the status page */
 };
@@ -39,10 +39,10 @@ struct domain {
     const struct partition_config *config;
     uint32_t index;
     uint32_t vcpu_count;
-    struct spinlock lock;  /* state transitions; the order is domain, then vgic, then channel */
-    _Atomic uint32_t state; /* enum domain_state; a vCPU leaves its guest when it is no longer RUNNING */
+    struct spinlock lock;      /* state transitions; the order is domain, then vgic, then channel */
+    _Atomic uint32_t state;    /* enum domain_state; a vCPU leaves its guest when it is no longer RUNNING */
     _Atomic uint32_t vcpus_in; /* vCPUs that have not yet parked since the stop */
-    uint32_t restart;      /* start again once stopped */
+    uint32_t restart;          /* start again once stopped */
     struct hpa memory;
     struct ipa memory_ipa;
     uint64_t memory_size;
@@ -52,9 +52,9 @@ struct domain {
 };
 
 struct cpu {
-    struct vcpu *vcpu;  /* NULL: this CPU belongs to nobody and sleeps */
-    uint32_t index;     /* 0..; the logical number that partition_config.cpus uses */
-    uint64_t id;        /* arm64: MPIDR affinity */
+    struct vcpu *vcpu; /* NULL: this CPU belongs to nobody and sleeps */
+    uint32_t index;    /* 0..; the logical number that partition_config.cpus uses */
+    uint64_t id;       /* arm64: MPIDR affinity */
     _Atomic uint32_t requests;
     bool present;
 };
@@ -82,8 +82,8 @@ void domain_let_go(struct domain *front);
 bool domain_grants(const struct domain *front, const struct domain *back);
 /* Own CPU, PSCI CPU_OFF: the last one stops the domain. vcpu_park() follows. */
 void vcpu_power_off(struct vcpu *vcpu);
-/* The CPU of `vcpu`, from the exit path when it sees that its domain is not RUNNING or that it is off: parks until there is
- * something to run, and returns with the vCPU's registers set for it. */
+/* The CPU of `vcpu`, from the exit path when it sees that its domain is not RUNNING or that it is off: parks until
+ * there is something to run, and returns with the vCPU's registers set for it. */
 void vcpu_park(struct vcpu *vcpu);
 
 #endif

@@ -8,27 +8,25 @@
 #include <arch/stage2.h>
 #include <arch/sysreg.h>
 
-#define NIBBLE(n) (0xfull << 4 * (n)) /* the field that begins at bit 4n */
-
-/* Shown: EL0, EL1, FP, AdvSIMD, GIC, DIT, CSV2, CSV3. EL2 and EL3 are not there. */
-#define PFR0 (NIBBLE(0) | NIBBLE(1) | NIBBLE(4) | NIBBLE(5) | NIBBLE(6) | NIBBLE(12) | NIBBLE(14) | NIBBLE(15))
-#define PFR1 (NIBBLE(0) /* BT */ | NIBBLE(1) /* SSBS */ | NIBBLE(8) /* CSV2_frac */)
-#define DFR0 NIBBLE(0) /* debug version; the fewest breakpoints and watchpoints, which RAZ/WI registers stand for */
+/* PFR0: EL0, EL1, FP, AdvSIMD, GIC, DIT, CSV2, CSV3. EL2 and EL3 are not there. */
+#define PFR0 0xff0f00000fff00ffull
+/* PFR1: BT, SSBS, CSV2_frac */
+#define PFR1 0x0000000f000000ffull
+/* DFR0: the debug version; the fewest breakpoints and watchpoints, for which RAZ/WI registers stand */
+#define DFR0 0x000000000000000full
 #define DFR0_FEWEST (1ull << 12 | 1ull << 20)
-#define ISAR0 (~NIBBLE(6))                 /* but TME */
-#define ISAR1 (~(NIBBLE(15) | NIBBLE(14))) /* but LS64, XS */
-/* WFxT, RPRES, GPA3, APA3, BC, PAC_frac, CLRBHB, PRFMSLC, RPRFM, CSSC */
-#define ISAR2                                                                                                          \
-    (NIBBLE(0) | NIBBLE(1) | NIBBLE(2) | NIBBLE(3) | NIBBLE(5) | NIBBLE(6) | NIBBLE(7) | NIBBLE(10) | NIBBLE(12) |     \
-     NIBBLE(13))
-#define MMFR0 (NIBBLE(1) | NIBBLE(2) | NIBBLE(4) | NIBBLE(5) | NIBBLE(6) | NIBBLE(7)) /* ASIDs, endianness, granules   \
-                                                                                       */
-#define MMFR1                                                                                                          \
-    (NIBBLE(0) | NIBBLE(3) | NIBBLE(5) | NIBBLE(7) | NIBBLE(9) | NIBBLE(11) |                                          \
-     NIBBLE(12)) /* HAFDBS HPDS PAN XNX ETS AFP nTLBPA */
-#define MMFR2                                                                                                          \
-    (NIBBLE(0) | NIBBLE(1) | NIBBLE(2) | NIBBLE(4) | NIBBLE(5) | NIBBLE(8) | NIBBLE(12) | NIBBLE(13) |                 \
-     NIBBLE(15)) /* CnP UAO LSM VARange CCIDX AT TTL BBM E0PD */
+/* ISAR0: all but TME */
+#define ISAR0 0xfffffffff0ffffffull
+/* ISAR1: all but LS64, XS */
+#define ISAR1 0x00ffffffffffffffull
+/* ISAR2: WFxT, RPRES, GPA3, APA3, BC, PAC_frac, CLRBHB, PRFMSLC, RPRFM, CSSC */
+#define ISAR2 0x00ff0f00fff0ffffull
+/* MMFR0: ASIDs, endianness, granules */
+#define MMFR0 0x00000000ffff0ff0ull
+/* MMFR1: HAFDBS, HPDS, PAN, XNX, ETS, AFP, nTLBPA */
+#define MMFR1 0x000ff0f0f0f0f00full
+/* MMFR2: CnP, UAO, LSM, VARange, CCIDX, AT, TTL, BBM, E0PD */
+#define MMFR2 0xf0ff000f00ff0fffull
 
 /* ID_PFR0.. to MVFR2: AArch32 at EL0 has no traps of its own to hide but RAS, AMU and debug. */
 static uint64_t aarch32_register(unsigned number)

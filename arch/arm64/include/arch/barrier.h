@@ -6,14 +6,32 @@
 #include <stdint.h>
 
 /* In every spin loop: an emulator, and a core with threads, gives the time to somebody else. */
-static inline void cpu_relax(void) { asm volatile("yield" ::: "memory"); }
+static inline void cpu_relax(void)
+{
+    asm volatile("yield" ::: "memory");
+}
 
-static inline void isb(void) { asm volatile("isb" ::: "memory"); }
-static inline void dsb_ish(void) { asm volatile("dsb ish" ::: "memory"); }
-static inline void dsb_ishst(void) { asm volatile("dsb ishst" ::: "memory"); }
-static inline void dsb_sy(void) { asm volatile("dsb sy" ::: "memory"); }
+static inline void isb(void)
+{
+    asm volatile("isb" ::: "memory");
+}
+static inline void dsb_ish(void)
+{
+    asm volatile("dsb ish" ::: "memory");
+}
+static inline void dsb_ishst(void)
+{
+    asm volatile("dsb ishst" ::: "memory");
+}
+static inline void dsb_sy(void)
+{
+    asm volatile("dsb sy" ::: "memory");
+}
 
 /* Sleep until an interrupt is pending, masked or not. */
-static inline void cpu_wait(void) { asm volatile("dsb sy\n\twfi" ::: "memory"); }
+static inline void cpu_wait(void)
+{
+    asm volatile("dsb sy\n\twfi" ::: "memory");
+}
 
 #endif

@@ -5,11 +5,11 @@
 
 #include <core/vcpu.h>
 
-void mmu_build_tables(uint64_t image);         /* boot CPU, MMU off; image: hpa of image_head */
-_Noreturn void cpu_main(struct vcpu *vcpu);    /* every other CPU, with the vCPU that its stack belongs to */
-void cpus_init(void);                          /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
-void cpu_setup(void);                          /* own CPU: EL2's registers, once */
-extern char vectors[];                         /* vectors.S */
-extern char cpu_entry[];                       /* head.S: where PSCI CPU_ON starts a CPU */
+void mmu_build_tables(uint64_t image);      /* boot CPU, MMU off; image: hpa of image_head */
+_Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
+void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
+void cpu_setup(void);                       /* own CPU: EL2's registers, once */
+extern char vectors[];                      /* vectors.S */
+extern char cpu_entry[];                    /* head.S: where PSCI CPU_ON starts a CPU */
 
 #endif

@@ -14,7 +14,8 @@ void host_tree_close(void);
 bool host_tree_reg(int node, unsigned index, struct memory_range *range);
 /* The INTID of `interrupts` entry `index` of a node below the GIC; 0: none. */
 uint32_t host_tree_interrupt(int node, unsigned index, bool *edge);
-/* The next node after `previous` (-1: the first) that `name` means: a path (one node), or a compatible string. Negative: none. */
+/* The next node after `previous` (-1: the first) that `name` means: a path (one node), or a compatible string.
+ * Negative: none. */
 int host_tree_find(const char *name, int previous);
 
 #endif

@@ -10,6 +10,7 @@ void passthrough_init(struct domain *domain);
 /* Any CPU, the domain's vCPUs parked: no device of it accesses memory or interrupts any more. */
 void passthrough_reset(struct domain *domain);
 /* Boot CPU, for each device of the domain once: calls `each` with the node's offset in the host's tree. */
-void passthrough_each(struct domain *domain, void (*each)(struct domain *domain, int node, void *context), void *context);
+void passthrough_each(struct domain *domain, void (*each)(struct domain *domain, int node, void *context),
+                      void *context);
 
 #endif

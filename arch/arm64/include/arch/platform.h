@@ -17,10 +17,10 @@ struct arch_platform {
         uint64_t size;
     } gicr[GICR_REGIONS_MAX];
     uint32_t gicr_count;
-    uint64_t gicr_stride;        /* 0: as GICR_TYPER says */
-    uint32_t maintenance_intid;  /* the vGIC's maintenance interrupt, a PPI; 0: none given */
-    uint32_t timer_virtual_intid;    /* 27 */
-    uint32_t timer_hypervisor_intid; /* CNTHP: 26 */
+    uint64_t gicr_stride;               /* 0: as GICR_TYPER says */
+    uint32_t maintenance_intid;         /* the vGIC's maintenance interrupt, a PPI; 0: none given */
+    uint32_t timer_virtual_intid;       /* 27 */
+    uint32_t timer_hypervisor_intid;    /* CNTHP: 26 */
     uint64_t cpu_id[BULKHEAD_CPUS_MAX]; /* MPIDR affinity; the boot CPU first */
 };
 
