@@ -31,7 +31,7 @@ def mac_bytes(mac):
 
 def array(declaration, entries):
     """An array; an empty one has one zero element, since C has no empty arrays."""
-    return f"const {declaration} = {{\n" + "".join(f"    {entry},\n" for entry in entries or ["{0}"]) + "};\n"
+    return f"const {declaration} = {{\n" + "".join(f"    {entry},\n" for entry in entries or ["{}"]) + "};\n"
 
 
 def partition_entry(partition):
