@@ -77,6 +77,8 @@ static const char *error_text(const mbedtls_ssl_context *ssl, int error)
             return "client certificate not from our authority";
         return "client certificate not acceptable";
     }
+    case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
+        return "client certificate not acceptable";
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
         return "no client certificate";
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
@@ -134,6 +136,11 @@ static void shake_hands(struct tls_connection *tls)
     if (wants(result))
         return;
     const mbedtls_x509_crt *peer = mbedtls_ssl_get_peer_cert(&tls->ssl);
+    /* The one failure that mbedTLS' TLS 1.2 keeps to itself. */
+    if (result == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE &&
+        mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+        mbedtls_ssl_send_alert_message(&tls->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                       MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
     if (result != 0)
         return fail(tls, result);
     /* The configuration asks for both; it must not hang on one line of it. */
