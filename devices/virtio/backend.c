@@ -41,7 +41,10 @@ void backend_fail(struct backend *backend)
         return;
     backend->state = BACKEND_BROKEN;
     backend->failures++;
-    bulkhead_log("%s: virtio slot %u broken by its driver", front_name(backend), channels[backend->channel].slot);
+    /* Less and less often: a guest that does nothing else must not push everything out of the log. */
+    if ((backend->failures & (backend->failures - 1)) == 0)
+        bulkhead_log("%s: virtio slot %u broken by its driver, time %llu", front_name(backend),
+                     channels[backend->channel].slot, (unsigned long long)backend->failures);
     hypercall_channel_fail(backend->channel);
     let_go(backend);
 }
