@@ -35,20 +35,26 @@ static void unknown_functions(void)
           (unsigned)last);
 }
 
+/* SMCCC knows no immediate but 0. */
 static void other_immediates(void)
 {
-    register uint64_t x0 __asm__("x0") = HC_VERSION;
+    uint64_t answer;
     struct fault fault;
 
     fault_expect();
-    __asm__ volatile("hvc #1" : "+r"(x0)::"x1", "x2", "x3", "memory");
+    __asm__ volatile("mov x0, %1\n\thvc #1\n\tnop\n\tmov %0, x0"
+                     : "=r"(answer)
+                     : "r"((uint64_t)HC_VERSION)
+                     : "x0", "x1", "x2", "x3", "memory");
     fault = fault_taken();
-    check(fault.count == 1 ? fault_class(fault) == FAULT_UNDEFINED : is_unknown(x0), "HVC #1 is unknown");
-    x0 = PSCI_SYSTEM_OFF;
+    check(fault.count == 1 ? fault_class(fault) == FAULT_UNDEFINED : is_unknown(answer), "HVC #1 is unknown");
     fault_expect();
-    __asm__ volatile("hvc #0xffff" : "+r"(x0)::"x1", "x2", "x3", "memory");
+    __asm__ volatile("mov x0, %1\n\thvc #0xffff\n\tnop\n\tmov %0, x0"
+                     : "=r"(answer)
+                     : "r"((uint64_t)PSCI_SYSTEM_OFF)
+                     : "x0", "x1", "x2", "x3", "memory");
     fault = fault_taken();
-    check(fault.count == 1 ? fault_class(fault) == FAULT_UNDEFINED : is_unknown(x0), "HVC #0xffff is unknown");
+    check(fault.count == 1 ? fault_class(fault) == FAULT_UNDEFINED : is_unknown(answer), "HVC #0xffff is unknown");
 }
 
 static void denied(const char *name, uint32_t function, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4)
