@@ -31,9 +31,14 @@ static void worker_main(void)
         struct work *work = current;
 
         if (work) {
+            bool enabled;
+
             work->run(work);
+            /* Both or neither: with nothing to carry out and nothing signalled, the worker would not get another go. */
+            enabled = interrupt_mask();
             current = NULL;
             loop_signal(&finished);
+            interrupt_restore(enabled);
         }
         background_yield();
     }
