@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The bundle: a FIT with all images of the configuration and their SHA-256, each image once. And a disk to run with.
 
+# What travels: the management domain's program without its debug information.
+$(O)/bundle/mgmt.elf: $(O)/mgmt.elf
+	$(call say,STRIP,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_OBJCOPY) --strip-all $< $@
+
 $(O)/bundle.itb: $(O)/generated/bundle.its $(bundle-images)
 	$(call say,FIT,$(call shown,$@))
 	$(Q)mkimage -f $(O)/generated/bundle.its $@.new >$@.log || { cat $@.log; exit 1; }
@@ -20,3 +26,11 @@ $(O)/disk.img:
 .PHONY: bundle appliance
 bundle: $(O)/bundle.itb ## Build the bundle (management domain and guests)
 appliance: $(O)/bulkhead.bin $(O)/bundle.itb $(O)/disk.img $(O)/certificates/.copied ## Build all that runs: kernel, bundle, disk, certificates
+
+# U-Boot's booti would take a FIT for the thing to boot and look for a ramdisk inside; in its own wrapper it is passed on whole.
+$(O)/bundle.uimg: $(O)/bundle.itb
+	$(call say,UIMAGE,$(call shown,$@))
+	$(Q)mkimage -A arm64 -O linux -T ramdisk -C none -n 'Bulkhead bundle' -d $< $@ >/dev/null
+
+.PHONY: uboot
+uboot: appliance $(O)/bundle.uimg ## Build also bundle.uimg: the bundle as U-Boot's booti takes it (make run UBOOT=1)

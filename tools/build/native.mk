@@ -44,9 +44,11 @@ mgmt-objects := $(addprefix $(O)/mgmt/,$(sort $(mgmt-y))) $(O)/mgmt/generated/pa
 	$(O)/mgmt/generated/management.o $(O)/mgmt/generated/certificates.o $(lwip-objects)
 $(call depend,$(native-objects) $(filter $(O)/%,$(mgmt-objects)))
 
-$(O)/libmbedtls.a: $(mbedtls-objects)
-	$(call say,AR,$(call shown,$@))
-	$(Q)rm -f $@ && $(TARGET_AR) rcD $@ $^
+# Its name stands for the list of its members too.
+libmbedtls := $(third-party-objects)/libmbedtls-$(shell echo $(sort $(mbedtls-sources)) | sha256sum | cut -c1-8).a
+$(libmbedtls): $(mbedtls-objects)
+	$(call say,AR,libmbedtls.a)
+	$(Q)rm -f $@.$$$$ && $(TARGET_AR) rcD $@.$$$$ $^ && mv $@.$$$$ $@
 
 link-native = $(TARGET_CC) -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 \
@@ -54,10 +56,10 @@ link-native = $(TARGET_CC) -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,
 native-libraries := -L$(PICOLIBC_DIR)/lib -Wl,--start-group -lc -Wl,--end-group \
 	$(shell $(TARGET_CC) -print-libgcc-file-name 2>/dev/null)
 
-$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(O)/libmbedtls.a $(O)/arch/arm64/native/native.lds
+$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(libmbedtls) $(O)/arch/arm64/native/native.lds
 	$(call say,LD,$(call shown,$@))
 	$(Q)$(link-native) -Wl,-Map=$(O)/mgmt.map -o $@ $(native-objects) $(mgmt-objects) $(native-fdt) \
-		$(O)/libmbedtls.a $(native-libraries)
+		$(libmbedtls) $(native-libraries)
 
 .PHONY: mgmt native-guests
 mgmt: $(O)/mgmt.elf ## Build the management domain's program (mgmt.elf)

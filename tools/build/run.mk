@@ -14,9 +14,9 @@ dependencies: ## Install the Debian packages that building, running and testing 
 	$(Q)tools/dependencies.sh run test
 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
-	$(Q)tools/dependencies.sh run
-	$(Q)$(MAKE) $(jobs) O=$(O) appliance
-	$(Q)tools/run.sh $(O) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
+	$(Q)tools/dependencies.sh run $(if $(UBOOT),test)
+	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance)
+	$(Q)UBOOT=$(UBOOT) tools/run.sh $(O) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 test: ## Run all tests: unit tests, then the system tests in QEMU
 	$(Q)tools/dependencies.sh run test

@@ -40,7 +40,7 @@ def pinned(apt, pin, cache):
             return target
         with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as work:
             apt.prepare()
-            say(f"{pin['package']} {pin['version']} (once; the kernel is about 90 MB)")
+            say(f"{pin['package']} {pin['version']}" + (" (about 90 MB, once)" if "linux-image" in pin["package"] else ""))
             path = download(apt, f"{pin['package']}={pin['version']}", work)
             if not is_good(path, pin["sha256"]):
                 raise AptError(f"{pin['package']} {pin['version']} does not have the pinned SHA-256 {pin['sha256']}")
