@@ -63,7 +63,10 @@ static enum output_step tls_row(struct output_row *row, struct output_cursor *cu
     row_number(row, status.sessions_max);
     row_number(row, status.opened);
     row_number(row, status.refused);
-    row_number(row, status.failed + status.timed_out);
+    row_number(row, status.broken);
+    row_number(row, status.handshakes);
+    row_number(row, status.failed);
+    row_number(row, status.timed_out);
     text_or_none(row, status.last_failure);
     return OUTPUT_ROW;
 }
@@ -79,7 +82,10 @@ static const struct output_column tls_columns[] = {
     {"sessions_max", "sessions at most"},
     {"sessions_opened", "sessions opened"},
     {"refused", "refused: too many"},
-    {"failed_handshakes", "failed handshakes"},
+    {"sessions_broken", "sessions broken"},
+    {"handshakes", "handshakes going on"},
+    {"failed_handshakes", "handshakes failed"},
+    {"late_handshakes", "handshakes too late"},
     {"last_failure", "last failure"},
 };
 static const struct output_section tls_section = {
