@@ -104,9 +104,13 @@ _Noreturn static void finish(struct crash_record *record)
 
 void check_failed(const char *file, int line, const char *text)
 {
-    struct crash_record *record = begin();
+    uint64_t x[31], sp;
+    struct crash_record *record;
 
-    cpu_registers(record->x, &record->sp);
+    cpu_registers(x, &sp); /* before anything else uses them */
+    record = begin();
+    memcpy(record->x, x, sizeof(x));
+    record->sp = sp;
     record->x[29] = (uint64_t)__builtin_frame_address(0);
     record->x[30] = record->pc = (uint64_t)__builtin_return_address(0);
     record->vector = NO_VECTOR;

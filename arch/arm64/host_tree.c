@@ -118,6 +118,15 @@ static void reserve(struct memory_range range)
     add_range(platform.reserved, &platform.reserved_count, range);
 }
 
+static bool in_ram(struct memory_range range)
+{
+    for (uint32_t i = 0; i < platform.ram_count; i++)
+        if (range.base.value >= platform.ram[i].base.value && range.size <= platform.ram[i].size &&
+            range.base.value - platform.ram[i].base.value <= platform.ram[i].size - range.size)
+            return true;
+    return false;
+}
+
 static void read_memory(void)
 {
     const void *tree = platform.tree;
@@ -229,11 +238,13 @@ static void read_chosen(void)
     start = fdt_getprop(tree, chosen, "linux,initrd-start", &length);
     if (!start)
         return;
-    platform.bundle.base = hpa(read_cells(start, length / 4));
+    range.base = hpa(read_cells(start, length / 4));
     end = fdt_getprop(tree, chosen, "linux,initrd-end", &length);
-    if (end && read_cells(end, length / 4) > platform.bundle.base.value)
-        platform.bundle.size = read_cells(end, length / 4) - platform.bundle.base.value;
-    reserve(platform.bundle);
+    range.size = end ? read_cells(end, length / 4) - range.base.value : 0;
+    if (!in_ram(range))
+        return;
+    platform.bundle = range;
+    reserve(range);
 }
 
 void host_tree_read(struct hpa base)
