@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One appliance in QEMU, as a test sees it: a serial line, a QMP socket, forwarded ports, and what the build made."""
 
+import ctypes
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -18,6 +20,11 @@ TOP = Path(__file__).resolve().parents[2]
 # Emulation on a busy machine: a limit says "this will not come any more", never "this should be quick".
 PATIENCE = int(os.environ.get("BULKHEAD_PATIENCE", "180"))
 PROMPT = re.compile(rb"(?:^|[\r\n])[\w.-]+> (?:\x1b\[[0-9;]*[A-Za-z])*$")
+
+
+def end_with_us():
+    """In the child: a QEMU does not outlive its test (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def free_port():
@@ -93,6 +100,7 @@ class Appliance:
         self.out = Path(out)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-"))
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "serial").unlink(missing_ok=True)
         self.tls_port = free_port()
         self.disk = Path(disk) if disk else self._copy_disk()
         self.arguments = [
@@ -120,7 +128,7 @@ class Appliance:
 
     def __enter__(self):
         self.log = open(self.folder / "serial.log", "wb")
-        self.qemu = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
+        self.qemu = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, preexec_fn=end_with_us,
                                      stdout=open(self.folder / "qemu.log", "wb"), stderr=subprocess.STDOUT)
         self.socket = self._connect(self.folder / "serial")
         self.serial = Line(fdpexpect.fdspawn(self.socket.fileno(), timeout=PATIENCE, maxread=65536), self.log)
