@@ -42,7 +42,7 @@ static void wake_up(struct deadline *deadline)
 }
 
 /* The guest's access has to wait for something that another CPU does, which interrupts this one when it is done. */
-static void wait_and_retry(struct vcpu *vcpu)
+static __attribute__((noinline)) void wait_and_retry(struct vcpu *vcpu)
 {
     static struct deadline retry[BULKHEAD_CPUS_MAX];
 
@@ -52,73 +52,69 @@ static void wait_and_retry(struct vcpu *vcpu)
 }
 
 /*
- * The ipa of an abort. HPFAR_EL2 holds it for a translation fault; for a permission fault it need not (Arm ARM
- * D19.2.63), so the guest's own stage 1 is asked. False: it has no translation any more, the guest may try again.
+ * The page of a permission fault: HPFAR_EL2 need not hold it (Arm ARM D19.2.63), so the guest's own stage 1 is asked.
+ * False: it has no translation any more, the guest may try again.
  */
-static bool abort_ipa(uint64_t esr, uint64_t *address)
+static bool translate(uint64_t far, uint64_t *page)
 {
-    uint64_t far = sysreg_read(far_el2), page;
+    uint64_t saved = sysreg_read(par_el1), result;
 
-    if (ISS_FSC_TYPE(esr) != FSC_PERMISSION) {
-        page = sysreg_read(hpfar_el2) >> 4 << 12;
-    } else {
-        uint64_t saved = sysreg_read(par_el1);
-
-        if ((sysreg_read(spsr_el2) & 15) == 0)
-            asm volatile("at s1e0r, %0\n\tisb" ::"r"(far));
-        else
-            asm volatile("at s1e1r, %0\n\tisb" ::"r"(far));
-        page = sysreg_read(par_el1);
-        sysreg_write(par_el1, saved);
-        if (page & 1)
-            return false;
-        page &= 0x000ffffffffff000ull;
-    }
-    *address = page | (far & 0xfff);
-    return true;
+    if ((sysreg_read(spsr_el2) & 15) == 0)
+        asm volatile("at s1e0r, %0\n\tisb" ::"r"(far));
+    else
+        asm volatile("at s1e1r, %0\n\tisb" ::"r"(far));
+    result = sysreg_read(par_el1);
+    sysreg_write(par_el1, saved);
+    *page = result & 0x000ffffffffff000ull;
+    return !(result & 1);
 }
 
-static uint64_t extend(uint64_t value, uint64_t esr, uint32_t width)
+static __attribute__((noinline)) uint64_t extend(uint64_t value, uint64_t esr, uint32_t width)
 {
     uint32_t unused = 64 - 8 * width;
 
-    if (!(esr & ISS_SSE))
-        return value;
     value = (uint64_t)((int64_t)(value << unused) >> unused);
     return esr & ISS_SF ? value : (uint32_t)value;
 }
 
-static void data_abort(struct vcpu *vcpu, uint64_t esr)
+static __attribute__((noinline)) void data_abort(struct vcpu *vcpu, uint64_t esr)
 {
-    uint32_t type = ISS_FSC_TYPE(esr), target = esr >> 16 & 31;
-    struct mmio_access access = {.width = (uint8_t)(1u << (esr >> 22 & 3)), .write = esr & ISS_WRITE};
-    uint64_t address;
+    uint64_t far = sysreg_read(far_el2), page;
+    uint32_t type = ISS_FSC_TYPE(esr), target = esr >> 16 & 31, size = esr >> 22 & 3;
+    struct mmio_access access;
 
-    if ((type != FSC_TRANSLATION && type != FSC_PERMISSION) || (esr & ISS_ON_WALK))
+    if (esr & ISS_ON_WALK)
         return inject_abort(vcpu, esr);
-    if (!abort_ipa(esr, &address))
+    if (type == FSC_TRANSLATION)
+        page = sysreg_read(hpfar_el2) >> 4 << 12;
+    else if (type != FSC_PERMISSION)
+        return inject_abort(vcpu, esr);
+    else if (!translate(far, &page))
         return;
 
-    const struct mmio_region *region = mmio_find(vcpu->domain, ipa(address));
+    const struct mmio_region *region = mmio_find(vcpu->domain, ipa(page));
 
     if (region == NULL)
         return inject_abort(vcpu, esr);
-    if (esr & ISS_CACHE) /* registers have no cache */
-        return skip_instruction();
-    access.offset = address - region->base;
-    if (!(esr & ISS_VALID) || access.offset + access.width > region->size)
+    if (!(esr & ISS_VALID)) {
+        if (esr & ISS_CACHE) /* registers have no cache */
+            return skip_instruction();
         return inject_abort(vcpu, esr);
-    if (access.write) {
-        access.value = target == 31 ? 0 : vcpu->arch.x[target];
-        if (access.width < 8)
-            access.value &= (1ull << 8 * access.width) - 1;
     }
+    access.offset = page - region->base + (far & 0xfff);
+    access.width = (uint8_t)(1u << size);
+    access.write = esr & ISS_WRITE;
+    access.value = 0;
+    if ((far & 0xfff) + access.width > PAGE_SIZE) /* registers lie in one page, and regions end with one */
+        return inject_abort(vcpu, esr);
+    if (access.write && target != 31)
+        access.value = vcpu->arch.x[target] & UINT64_MAX >> (64 - (8u << size));
     count_exit(vcpu, region->kind);
 
     switch (region->access(vcpu, region->device, &access)) {
     case MMIO_DONE:
         if (!access.write && target != 31)
-            vcpu->arch.x[target] = extend(access.value, esr, access.width);
+            vcpu->arch.x[target] = esr & ISS_SSE ? extend(access.value, esr, access.width) : access.value;
         return skip_instruction();
     case MMIO_RETRY:
         return wait_and_retry(vcpu);
@@ -130,16 +126,17 @@ static void data_abort(struct vcpu *vcpu, uint64_t esr)
 void exit_sync(struct vcpu *vcpu)
 {
     uint64_t esr = sysreg_read(esr_el2);
+    uint32_t class = esr >> 26 & 63;
 
-    switch (esr >> 26) {
+    if (class == EC_DATA_ABORT)
+        return data_abort(vcpu, esr);
+    switch (class) {
     case EC_HVC64:
         if ((esr & 0xffff) == 0)
             return hypercall(vcpu);
         count_exit(vcpu, EXIT_HYPERCALL);
         vcpu->arch.x[0] = UINT64_MAX;
         return;
-    case EC_DATA_ABORT:
-        return data_abort(vcpu, esr);
     case EC_SYSREG:
         return sysreg_trap(vcpu, esr);
     case EC_SMC64: /* the conduit is HVC: here is nobody */

@@ -223,49 +223,33 @@ void cpu_request(uint32_t cpu, uint32_t requests)
     sysreg_write(icc_sgi1r_el1, kick_value[cpu]);
 }
 
-static bool runs(const struct vcpu *vcpu)
-{
-    return vcpu->domain != NULL && __atomic_load_n(&vcpu->domain->state, __ATOMIC_ACQUIRE) == DOMAIN_RUNNING &&
-           __atomic_load_n(&vcpu->power, __ATOMIC_ACQUIRE) == VCPU_ON;
-}
-
 static inline void end(uint32_t intid)
 {
     sysreg_write(icc_eoir1_el1, intid);
     sysreg_write(icc_dir_el1, intid);
 }
 
-static bool take_requests(struct vcpu *vcpu)
+/* True: the vCPU's or its domain's state may have changed. */
+static inline bool take_requests(struct vcpu *vcpu, bool parked)
 {
     uint32_t requests = __atomic_exchange_n((uint32_t *)&cpus[vcpu->cpu].requests, 0, __ATOMIC_ACQUIRE);
 
-    if (requests == CPU_REQUEST_INTERRUPTS && runs(vcpu)) {
-        vgic_drain(vcpu);
-        return false;
-    }
     if (requests & CPU_REQUEST_HALT)
         cpu_halt();
-    if ((requests & CPU_REQUEST_INTERRUPTS) && vcpu->domain != NULL) {
-        if (runs(vcpu))
-            vgic_drain(vcpu);
-        else
-            vgic_settle(vcpu); /* the inbox keeps what came until the vCPU starts */
-    }
+    if (!parked)
+        vgic_drain(vcpu);
+    else if (vcpu->domain != NULL)
+        vgic_settle(vcpu); /* the inbox keeps what came until the vCPU starts */
     return requests & CPU_REQUEST_POWER;
 }
 
-static bool handle(struct vcpu *vcpu, uint32_t intid)
+/* `parked`: the CPU is not in its guest, and its list registers are not in use. */
+static inline bool handle(struct vcpu *vcpu, uint32_t intid, bool parked)
 {
     if (intid == INTID_KICK) {
         end(intid);
         count_exit(vcpu, EXIT_INTERRUPT);
-        return take_requests(vcpu);
-    }
-    if (intid == virtual_timer_intid && vcpu->domain != NULL) {
-        sysreg_write(icc_eoir1_el1, intid);
-        count_exit(vcpu, EXIT_TIMER);
-        vgic_physical(vcpu, intid, runs(vcpu));
-        return false;
+        return take_requests(vcpu, parked);
     }
     if (intid == timer_intid) {
         end(intid);
@@ -277,9 +261,10 @@ static bool handle(struct vcpu *vcpu, uint32_t intid)
         end(intid);
         return false;
     }
+    count_exit(vcpu, intid == virtual_timer_intid ? EXIT_TIMER : EXIT_INTERRUPT);
     sysreg_write(icc_eoir1_el1, intid);
     if (vcpu->domain != NULL)
-        vgic_physical(vcpu, intid, runs(vcpu));
+        vgic_physical(vcpu, intid, parked);
     return false;
 }
 
@@ -288,7 +273,7 @@ bool gic_interrupt(struct vcpu *vcpu)
     uint32_t intid = (uint32_t)sysreg_read(icc_iar1_el1);
 
     dsb_sy(); /* what the sender wrote before is seen after */
-    return intid < INTID_NONE && handle(vcpu, intid);
+    return intid < INTID_NONE && handle(vcpu, intid, false);
 }
 
 void gic_poll(void)
@@ -301,6 +286,6 @@ void gic_poll(void)
         dsb_sy();
         if (intid >= INTID_NONE)
             return;
-        handle(vcpu, intid);
+        handle(vcpu, intid, true);
     }
 }

@@ -20,13 +20,12 @@ void sysreg_trap(struct vcpu *vcpu, uint64_t esr)
     bool read = esr & 1;
     uint64_t value = 0;
 
-    switch (number) {
-    case REGISTER(3, 0, 12, 11, 5): /* ICC_SGI1R_EL1 */
-        if (read)
-            return inject_undefined(vcpu);
+    if (number == REGISTER(3, 0, 12, 11, 5) && !read) { /* ICC_SGI1R_EL1 */
         count_exit(vcpu, EXIT_SGI);
-        vgic_sgi_register(vcpu, target == 31 ? 0 : vcpu->arch.x[target]);
-        break;
+        sysreg_write(elr_el2, sysreg_read(elr_el2) + 4);
+        return vgic_sgi_register(vcpu, target == 31 ? 0 : vcpu->arch.x[target]);
+    }
+    switch (number) {
     case REGISTER(3, 0, 12, 11, 6): /* ICC_ASGI1R_EL1: the other security state, which there is not */
     case REGISTER(3, 0, 12, 11, 7): /* ICC_SGI0R_EL1: group 0, likewise */
         if (read)

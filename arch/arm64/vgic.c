@@ -31,6 +31,12 @@ static inline bool bits_take(uint32_t *bits, uint32_t mask)
     return (bits_load(bits) & mask) && (bits_clear(bits, mask) & mask);
 }
 
+static inline void order(struct vgic_word *word, uint32_t *kind, uint32_t mask)
+{
+    bits_set(kind, mask);
+    bits_set(&word->orders, mask);
+}
+
 static inline struct vgic_word *word_of(struct vcpu *vcpu, uint32_t word)
 {
     return word == 0 ? &vcpu->arch.vgic.own : &vcpu->domain->arch.vgic.shared[word - 1];
@@ -101,21 +107,6 @@ static void notify_bits(struct vcpu *vcpu, uint32_t word, uint32_t bits)
         vgic_notify(vcpu, word * 32 + (uint32_t)__builtin_ctz(bits));
 }
 
-void vgic_drain(struct vcpu *vcpu)
-{
-    struct vgic_vcpu *vgic = &vcpu->arch.vgic;
-    uint32_t words = __atomic_exchange_n(&vgic->inbox_words, 0, __ATOMIC_ACQUIRE);
-
-    for (; words != 0; words &= words - 1) {
-        uint32_t word = (uint32_t)__builtin_ctz(words);
-        uint32_t bits = __atomic_exchange_n(&vgic->inbox[word], 0, __ATOMIC_ACQUIRE);
-
-        for (; bits != 0; bits &= bits - 1)
-            vgic_update(vcpu, word * 32 + (uint32_t)__builtin_ctz(bits));
-    }
-    vgic_settle(vcpu);
-}
-
 void vgic_settle(struct vcpu *vcpu)
 {
     if (bits_load(&vcpu->domain->arch.vgic.unsettled) & 1u << vcpu->index)
@@ -128,6 +119,29 @@ static void put(struct vcpu *vcpu, uint32_t index, uint64_t lr)
 {
     vcpu->arch.vgic.untaken &= ~(1u << index);
     vgic_lr_write(index, lr);
+}
+
+/*
+ * The common case in few steps: a private edge that may be delivered now and finds an empty list register. `link` is
+ * for the list register. False: nothing was done, vgic_update() has to find out.
+ */
+static inline bool deliver_at_once(struct vcpu *vcpu, uint32_t intid, uint64_t link)
+{
+    struct vgic_vcpu *vgic = &vcpu->arch.vgic;
+    uint32_t bit = 1u << intid, index = vgic->lr_of[intid], empty = vgic_lr_empty();
+    uint32_t blocked = ~bits_load(&vgic->own.enabled) | bits_load(&vgic->own.pending) | bits_load(&vgic->own.orders);
+
+    if ((blocked & bit) || empty == 0 || !vcpu->domain->arch.vgic.enabled)
+        return false;
+    if (vgic->lr_intid[index] != intid) {
+        index = (uint32_t)__builtin_ctz(empty);
+        vgic->lr_of[intid] = (uint8_t)index;
+        vgic->lr_intid[index] = (uint16_t)intid;
+    } else if (!(empty >> index & 1)) {
+        return false;
+    }
+    put(vcpu, index, LR_PENDING | LR_GROUP1 | (uint64_t)vgic->own_priority[intid] << LR_PRIORITY_SHIFT | link | intid);
+    return true;
 }
 
 static void wait_for_room(struct vcpu *vcpu, uint32_t intid)
@@ -168,13 +182,15 @@ static void place(struct vcpu *vcpu, uint32_t intid, struct vgic_word *word, uin
     uint64_t lr = 0;
     uint32_t index, level = bits_load(&word->level) & ~bits_load(&word->edge);
 
-    if (bits_take(&word->forget, bit) && bits_take(&word->pending, bit) && (word->linked & bit))
-        gic_deactivate(vcpu->cpu, intid);
-    bits_take(&word->deactivate, bit);
+    if (bits_take(&word->orders, bit)) {
+        if (bits_take(&word->forget, bit) && bits_take(&word->pending, bit) && (word->linked & bit))
+            gic_deactivate(vcpu->cpu, intid);
+        bits_take(&word->deactivate, bit);
+        if (bits_take(&word->activate, bit))
+            lr = LR_ACTIVE;
+    }
     if (((bits_load(&word->pending) | level) & bit) && deliverable(vcpu, word, intid, bit))
-        lr = LR_PENDING;
-    if (bits_take(&word->activate, bit))
-        lr |= LR_ACTIVE;
+        lr |= LR_PENDING;
 
     if (lr == 0) {
         if (intid >= 32)
@@ -191,7 +207,7 @@ static void place(struct vcpu *vcpu, uint32_t intid, struct vgic_word *word, uin
     index = empty != 0 ? (uint32_t)__builtin_ctz(empty) : evict(vcpu, priority);
     if (index == NO_LR) {
         if (lr & LR_ACTIVE)
-            bits_set(&word->activate, bit);
+            order(word, &word->activate, bit);
         wait_for_room(vcpu, intid);
         return;
     }
@@ -207,6 +223,27 @@ static void place(struct vcpu *vcpu, uint32_t intid, struct vgic_word *word, uin
     put(vcpu, index, lr);
 }
 
+/* What others ordered about the interrupt in list register value `lr`; its new value. */
+static uint64_t follow_orders(struct vcpu *vcpu, uint32_t intid, struct vgic_word *word, uint32_t bit, uint64_t lr)
+{
+    bool linked = lr & LR_LINKED;
+
+    if (bits_take(&word->forget, bit)) {
+        bits_take(&word->pending, bit);
+        if (linked && (lr & LR_PENDING))
+            gic_deactivate(vcpu->cpu, intid);
+        lr &= ~LR_PENDING;
+    }
+    if (bits_take(&word->deactivate, bit) && (lr & LR_ACTIVE)) {
+        lr &= ~LR_ACTIVE;
+        if (linked)
+            gic_deactivate(vcpu->cpu, intid);
+    }
+    if (bits_take(&word->activate, bit) && !linked)
+        lr |= LR_ACTIVE;
+    return lr;
+}
+
 /* The interrupt was last seen in list register `index`, which is not empty. */
 static void reconsider(struct vcpu *vcpu, uint32_t intid, struct vgic_word *word, uint32_t bit, uint32_t index)
 {
@@ -214,19 +251,8 @@ static void reconsider(struct vcpu *vcpu, uint32_t intid, struct vgic_word *word
     bool linked = lr & LR_LINKED, edge = bits_load(&word->edge) & bit;
 
     if (lr & LR_STATE) {
-        if (bits_take(&word->forget, bit)) {
-            bits_take(&word->pending, bit);
-            if (linked && (lr & LR_PENDING))
-                gic_deactivate(vcpu->cpu, intid);
-            lr &= ~LR_PENDING;
-        }
-        if (bits_take(&word->deactivate, bit) && (lr & LR_ACTIVE)) {
-            lr &= ~LR_ACTIVE;
-            if (linked)
-                gic_deactivate(vcpu->cpu, intid);
-        }
-        if (bits_take(&word->activate, bit) && !linked)
-            lr |= LR_ACTIVE;
+        if (bits_take(&word->orders, bit))
+            lr = follow_orders(vcpu, intid, word, bit, lr);
         if (linked)
             bits_take(&word->pending, bit); /* it came by software, or twice: once is enough */
         else if (edge)
@@ -350,13 +376,33 @@ void interrupt_set_level(struct domain *domain, uint32_t line, bool level)
     vgic_notify(domain->vcpu[0], line + 32);
 }
 
-void interrupt_raise_private(struct vcpu *vcpu, uint32_t id)
+/* A private edge for the calling CPU's own vCPU. */
+static void take_private(struct vcpu *vcpu, uint32_t intid)
 {
-    bits_set(&vcpu->arch.vgic.own.pending, 1u << id);
-    vgic_notify(vcpu, id);
+    if (deliver_at_once(vcpu, intid, 0))
+        return;
+    bits_set(&vcpu->arch.vgic.own.pending, 1u << intid);
+    vgic_update(vcpu, intid);
 }
 
-void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool runs)
+void interrupt_raise_private(struct vcpu *vcpu, uint32_t id)
+{
+    if (vcpu == vcpu_current()) {
+        take_private(vcpu, id);
+        return;
+    }
+    bits_set(&vcpu->arch.vgic.arrived, 1u << id);
+    cpu_request(vcpu->cpu, CPU_REQUEST_INTERRUPTS);
+}
+
+void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid)
+{
+    targets &= (1u << vcpu->domain->vcpu_count) - 1;
+    for (; targets != 0; targets &= targets - 1)
+        interrupt_raise_private(vcpu->domain->vcpu[__builtin_ctz(targets)], intid);
+}
+
+void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked)
 {
     struct vgic_word *word = word_of(vcpu, intid / 32);
     uint32_t bit = 1u << intid % 32;
@@ -366,25 +412,42 @@ void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool runs)
         gic_deactivate(vcpu->cpu, intid);
         return;
     }
+    if (intid < 32 && !parked && deliver_at_once(vcpu, intid, LR_LINKED | (uint64_t)intid << LR_PHYSICAL_SHIFT))
+        return;
     bits_set(&word->pending, bit);
-    if (runs)
-        vgic_update(vcpu, intid);
-    else
+    if (parked)
         post(vcpu, intid / 32, bit);
+    else
+        vgic_update(vcpu, intid);
 }
 
-void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid)
+static void drain_inbox(struct vcpu *vcpu)
 {
-    targets &= (1u << vcpu->domain->vcpu_count) - 1;
-    for (; targets != 0; targets &= targets - 1) {
-        struct vcpu *target = vcpu->domain->vcpu[__builtin_ctz(targets)];
+    struct vgic_vcpu *vgic = &vcpu->arch.vgic;
+    uint32_t words = __atomic_exchange_n(&vgic->inbox_words, 0, __ATOMIC_ACQUIRE);
 
-        bits_set(&target->arch.vgic.own.pending, 1u << intid);
-        if (target == vcpu)
-            vgic_update(target, intid);
-        else
-            post(target, 0, 1u << intid);
+    for (; words != 0; words &= words - 1) {
+        uint32_t word = (uint32_t)__builtin_ctz(words);
+        uint32_t bits = __atomic_exchange_n(&vgic->inbox[word], 0, __ATOMIC_ACQUIRE);
+
+        for (; bits != 0; bits &= bits - 1)
+            vgic_update(vcpu, word * 32 + (uint32_t)__builtin_ctz(bits));
     }
+    vgic_settle(vcpu);
+}
+
+void vgic_drain(struct vcpu *vcpu)
+{
+    struct vgic_vcpu *vgic = &vcpu->arch.vgic;
+
+    if (bits_load(&vgic->arrived) != 0) {
+        uint32_t arrived = __atomic_exchange_n(&vgic->arrived, 0, __ATOMIC_ACQUIRE);
+
+        for (; arrived != 0; arrived &= arrived - 1)
+            take_private(vcpu, (uint32_t)__builtin_ctz(arrived));
+    }
+    if (bits_load(&vgic->inbox_words) != 0)
+        drain_inbox(vcpu);
 }
 
 void interrupt_pass_through(struct domain *domain, uint32_t physical)
@@ -459,6 +522,7 @@ void vgic_reset_private(struct vcpu *vcpu)
     vgic->waiting_words = 0;
     vgic->untaken = 0;
 
+    vgic->arrived = 0;
     vgic->own = (struct vgic_word){.edge = SGI_BITS, .linked = vgic->own.linked};
     for (uint32_t i = 0; i < 32; i++) {
         vgic->own_priority[i] = 0;
@@ -500,6 +564,7 @@ void interrupt_reset(struct domain *domain)
         for (uint32_t word = 0; word < VGIC_WORDS; word++)
             vcpu->inbox[word] = 0;
         vcpu->inbox_words = 0;
+        vcpu->arrived = 0;
     }
 }
 
@@ -600,8 +665,8 @@ uint32_t vgic_bank_read(struct vcpu *vcpu, uint32_t offset)
         return bits_load(&word->enabled);
     case BANK_SET_PENDING:
     case BANK_CLEAR_PENDING:
-        return bits_load(&word->pending) | (bits_load(&word->level) & ~bits_load(&word->edge)) |
-               held(vcpu, bank, LR_PENDING);
+        return (bank == 0 ? bits_load(&vcpu->arch.vgic.arrived) : 0) | bits_load(&word->pending) |
+               (bits_load(&word->level) & ~bits_load(&word->edge)) | held(vcpu, bank, LR_PENDING);
     case BANK_SET_ACTIVE:
     case BANK_CLEAR_ACTIVE:
         return bits_load(&word->activate) | held(vcpu, bank, LR_ACTIVE);
@@ -635,7 +700,10 @@ static void set_pending(struct vcpu *vcpu, uint32_t bank, struct vgic_word *word
         gic_set_pending(vcpu->cpu, bank * 32 + (uint32_t)__builtin_ctz(linked), pending);
     if (pending)
         bits &= ~word->linked;
-    bits_set(pending ? &word->pending : &word->forget, bits);
+    if (pending)
+        bits_set(&word->pending, bits);
+    else
+        order(word, &word->forget, bits);
     notify_bits(vcpu, bank, bits);
 }
 
@@ -678,12 +746,12 @@ void vgic_bank_write(struct vcpu *vcpu, uint32_t offset, uint32_t value, uint32_
         set_pending(vcpu, bank, word, value, false);
         break;
     case BANK_SET_ACTIVE:
-        bits_set(&word->activate, value);
+        order(word, &word->activate, value);
         notify_bits(vcpu, bank, value);
         break;
     case BANK_CLEAR_ACTIVE:
         bits_clear(&word->activate, value);
-        bits_set(&word->deactivate, value);
+        order(word, &word->deactivate, value);
         notify_bits(vcpu, bank, value);
         break;
     default:

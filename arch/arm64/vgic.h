@@ -3,6 +3,7 @@
 #ifndef ARCH_ARM64_VGIC_H
 #define ARCH_ARM64_VGIC_H
 
+#include <arch/vgic_lr.h>
 #include <core/mmio.h>
 #include <core/vcpu.h>
 
@@ -17,8 +18,8 @@ void vgic_maintain(struct vcpu *vcpu, uint32_t ended);
 void vgic_notify(struct vcpu *vcpu, uint32_t intid);
 /* Own CPU, not running: what others wait for has happened, since no list register is in use. */
 void vgic_settle(struct vcpu *vcpu);
-/* Own CPU: a physical interrupt has come, and is active physically. `runs`: the vCPU is in its guest, not parked. */
-void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool runs);
+/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. */
+void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked);
 /* Own CPU of `vcpu`: SGI `intid` (0..15) to the vCPUs of `targets` (a mask; bits that are no vCPU are ignored). */
 void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid);
 /* Own CPU, not running: private state to reset; list registers are forgotten. */
@@ -48,9 +49,8 @@ void vgic_bank_write(struct vcpu *vcpu, uint32_t offset, uint32_t value, uint32_
 #define LR_PHYSICAL_SHIFT 32
 uint64_t vgic_lr_read(uint32_t index);
 void vgic_lr_write(uint32_t index, uint64_t value);
-/* The list registers that hold nothing, as a mask, and all of them that exist. */
-uint32_t vgic_lr_empty(void);
-uint32_t vgic_lr_all(void);
+uint32_t
+vgic_lr_all(void); /* those that exist, as a mask; vgic_lr_empty() in arch/vgic_lr.h: those that hold nothing */
 /* Ask for the maintenance interrupt when at most one list register is in use. */
 void vgic_lr_underflow(bool wanted);
 

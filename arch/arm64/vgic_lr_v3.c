@@ -37,12 +37,6 @@ uint32_t vgic_lr_all(void)
     return (2u << (sysreg_read(ich_vtr_el2) & 15)) - 1; /* ListRegs: their number less one, at most 16 */
 }
 
-/* Bits above the number of list registers read as zero. */
-uint32_t vgic_lr_empty(void)
-{
-    return (uint32_t)sysreg_read(ich_elrsr_el2);
-}
-
 #define ICH_HCR_EN 1u
 #define ICH_HCR_UIE 2u
 

@@ -75,6 +75,12 @@ static void route_write(struct vcpu *vcpu, uint64_t offset, uint32_t value)
     vgic_route(vcpu, (uint32_t)intid, value < vcpu->domain->vcpu_count ? (uint8_t)value : VGIC_NOBODY);
 }
 
+/* What is read most comes apart, so that nothing is saved for what is not called. */
+static inline uint32_t typer(const struct vcpu *vcpu)
+{
+    return GICD_TYPER_ALWAYS | (vcpu->domain->arch.vgic.words - 1);
+}
+
 static uint32_t distributor_read(struct vcpu *vcpu, uint64_t offset)
 {
     const struct vgic_domain *vgic = &vcpu->domain->arch.vgic;
@@ -83,7 +89,7 @@ static uint32_t distributor_read(struct vcpu *vcpu, uint64_t offset)
     case GICD_CTLR:
         return GICD_CTLR_ALWAYS | (vgic->enabled ? GICD_CTLR_GROUP1 : 0) | (vgic->unsettled ? GICD_CTLR_RWP : 0);
     case GICD_TYPER:
-        return GICD_TYPER_ALWAYS | (vgic->words - 1);
+        return typer(vcpu);
     case GICD_IIDR:
         return IMPLEMENTER;
     case GIC_PIDR2:
@@ -158,20 +164,16 @@ static bool is_priority(uint64_t offset)
     return offset % FRAME_SIZE >= 0x400 && offset % FRAME_SIZE < 0x800;
 }
 
-static void access_registers(struct vcpu *vcpu, struct mmio_access *access, bool redistributor)
+typedef uint32_t read_word(struct vcpu *vcpu, uint64_t offset);
+typedef void write_word(struct vcpu *vcpu, uint64_t offset, uint32_t value, uint32_t mask);
+
+/* All but aligned words. */
+static void access_odd(struct vcpu *vcpu, struct mmio_access *access, bool pair, read_word *read, write_word *write)
 {
-    uint32_t (*read)(struct vcpu *, uint64_t) = redistributor ? redistributor_read : distributor_read;
-    void (*write)(struct vcpu *, uint64_t, uint32_t, uint32_t) =
-        redistributor ? redistributor_write : distributor_write;
     uint64_t offset = access->offset, word = offset & ~3ull;
     uint32_t shift = (uint32_t)(offset & 3) * 8;
 
-    if (access->width == 4 && shift == 0) {
-        if (access->write)
-            write(vcpu, word, (uint32_t)access->value, UINT32_MAX);
-        else
-            access->value = read(vcpu, word);
-    } else if (access->width == 8 && is_pair(offset, redistributor)) {
+    if (access->width == 8 && pair) {
         if (access->write)
             write(vcpu, word, access->value >> 32 ? UINT32_MAX : (uint32_t)access->value, UINT32_MAX);
         else
@@ -181,25 +183,43 @@ static void access_registers(struct vcpu *vcpu, struct mmio_access *access, bool
             write(vcpu, word, (uint32_t)(access->value & 0xff) << shift, 0xffu << shift);
         else
             access->value = read(vcpu, word) >> shift & 0xff;
-    } else if (!access->write) {
+    } else {
         access->value = 0;
     }
+}
+
+static enum mmio_result distributor_any(struct vcpu *vcpu, struct mmio_access *access)
+{
+    if (access->width != 4 || access->offset % 4 != 0)
+        access_odd(vcpu, access, is_pair(access->offset, false), distributor_read, distributor_write);
+    else if (access->write)
+        distributor_write(vcpu, access->offset, (uint32_t)access->value, UINT32_MAX);
+    else
+        access->value = distributor_read(vcpu, access->offset);
+    return MMIO_DONE;
 }
 
 static enum mmio_result distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
 {
     (void)device;
-    access_registers(vcpu, access, false);
+    if (access->offset != GICD_TYPER || access->width != 4 || access->write)
+        return distributor_any(vcpu, access);
+    access->value = typer(vcpu);
     return MMIO_DONE;
 }
 
 static enum mmio_result redistributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
 {
-    uint64_t index = access->offset / (2 * FRAME_SIZE); /* bounded by the region's size */
+    struct vcpu *target = vcpu->domain->vcpu[access->offset / (2 * FRAME_SIZE)]; /* bounded by the region's size */
 
     (void)device;
     access->offset %= 2 * FRAME_SIZE;
-    access_registers(vcpu->domain->vcpu[index], access, true);
+    if (access->width != 4 || access->offset % 4 != 0)
+        access_odd(target, access, is_pair(access->offset, true), redistributor_read, redistributor_write);
+    else if (access->write)
+        redistributor_write(target, access->offset, (uint32_t)access->value, UINT32_MAX);
+    else
+        access->value = redistributor_read(target, access->offset);
     return MMIO_DONE;
 }
 

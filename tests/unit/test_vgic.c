@@ -254,12 +254,12 @@ static void the_timer_is_linked(void **state)
 
     (void)state;
     assert_true(machine.physical_enabled[0] & 1u << 27);
-    vgic_physical(vcpu, 27, true);
+    vgic_physical(vcpu, 27, false);
     assert_int_equal(machine_take(), 27);
     assert_true(vgic_lr_read(vcpu->arch.vgic.lr_of[27]) & LR_LINKED);
     machine_end(27);
     assert_int_equal(machine_take(), NOTHING);
-    vgic_physical(vcpu, 27, true); /* disabled before it is taken: given back to the physical GIC */
+    vgic_physical(vcpu, 27, false); /* disabled before it is taken: given back to the physical GIC */
     machine.physical_deactivated = 0;
     machine_write(GICR(0, SGI_FRAME + 0x180), 4, 1u << 27);
     assert_int_equal(machine_take(), NOTHING);
@@ -272,7 +272,7 @@ static void a_passed_through_edge_is_not_lost(void **state)
     (void)state;
     edge_line(PASSED);
     machine_write(GICD(0x108), 4, 1u << 6);
-    vgic_physical(GUEST->vcpu[0], PASSED, true);
+    vgic_physical(GUEST->vcpu[0], PASSED, false);
     machine_write(GICD(0x188), 4, 1u << 6);
     assert_int_equal(machine_take(), NOTHING);
     assert_int_equal(machine.physical_pended, 1);
@@ -281,7 +281,7 @@ static void a_passed_through_edge_is_not_lost(void **state)
 static void what_is_not_passed_through_is_shut_off(void **state)
 {
     (void)state;
-    vgic_physical(GUEST->vcpu[0], 80, true);
+    vgic_physical(GUEST->vcpu[0], 80, false);
     assert_int_equal(machine_take(), NOTHING);
     assert_int_equal(machine.physical_deactivated, 1);
 }

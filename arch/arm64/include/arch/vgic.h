@@ -27,7 +27,8 @@ struct vgic_word {
     uint32_t level;   /* the line is high */
     uint32_t edge;    /* edge-triggered; else the level counts */
     uint32_t linked;  /* passed through: the list register is linked to the physical interrupt */
-    /* Orders to the vCPU that holds the interrupt, which takes them up in vgic_update(): */
+    /* Orders to the vCPU that holds the interrupt, which takes them up in vgic_update(); `orders` has a bit if any has: */
+    uint32_t orders;
     uint32_t forget;     /* not pending any more */
     uint32_t activate;   /* active, without having been taken */
     uint32_t deactivate; /* not active any more */
@@ -37,6 +38,7 @@ struct vgic_vcpu {
     /* Any CPU, atomic: */
     struct vgic_word own; /* INTIDs 0..31 */
     uint8_t own_priority[32];
+    uint32_t arrived;     /* private edges from other CPUs, not seen yet: as good as pending */
     uint32_t inbox_words; /* bit w: inbox[w] is not zero */
     uint32_t inbox[VGIC_WORDS];
     uint32_t asleep; /* GICR_WAKER */
