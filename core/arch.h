@@ -75,8 +75,9 @@ size_t arch_domain_describe(struct domain *domain, const struct guest_images *im
 void arch_domain_start(struct domain *domain);
 
 /* --- CPUs (smp.c, vcpu.c) --- */
-/* Boot CPU: bring up all others; returns when all run or have been given up on (present = false). */
+/* Boot CPU: start all others; and later, wait until all run or are given up on (present = false). */
 void cpus_start(void);
+void cpus_await(void);
 /* Own CPU of `vcpu`: all registers of the guest to their reset values, with pc = entry, first argument = context. Its
  * private interrupts and its timer included. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context);

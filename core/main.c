@@ -38,9 +38,10 @@ void kernel_main(struct hpa handover)
     log_line("Bulkhead %s, boot %lu", BULKHEAD_VERSION, persistent->boot);
     crash_report();
     status_init();
+    cpus_start();
     memory_place();
     loader_init();
-    cpus_start();
+    cpus_await();
     log_line("%u CPUs, %lu MiB of RAM", cpus_present(), ram_bytes() / MIB);
     console_init();
     domain_init();

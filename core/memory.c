@@ -5,7 +5,6 @@
 #include <bulkhead/partition.h>
 #include <core/arch.h>
 #include <core/log.h>
-#include <string.h>
 
 #define BLOCK (2 * MIB)
 #define GIB (1024 * MIB)
@@ -102,7 +101,7 @@ void *memory_pages(uint64_t count)
     CHECK(count <=
           (pages_end - pages_next) / PAGE_SIZE); /* else KERNEL_MEMORY_SIZE is too small for this configuration */
     pages_next += count * PAGE_SIZE;
-    memset((void *)pages, 0, count * PAGE_SIZE);
+    memory_scrub((void *)pages, count * PAGE_SIZE);
     return (void *)pages;
 }
 

@@ -2,25 +2,45 @@
 /* Bulk work on memory: scrubbing, and cleaning to the point of coherency. Uses the sizes that the CPU has. */
 
     .text
-/* memory_scrub(address, size): DC ZVA unless the CPU forbids it, then clean. Both a multiple of 4096. */
+/* memory_scrub(address, size): both multiples of 4096. DC ZVA, unless the CPU forbids it, and clean. */
     .globl memory_scrub
 memory_scrub:
     mrs x2, dczid_el0
+    mrs x3, ctr_el0
+    ubfx x3, x3, #16, #4
+    lsl x3, x3, #8
+    orr x2, x2, x3
     add x3, x0, x1
+    mov x5, #64
+    cmp x2, #0x404 /* 64 bytes are zeroed and cleaned at a time */
+    b.eq 1f
+    cmp x2, #0x407 /* 512 are zeroed, 64 cleaned */
+    b.eq 2f
     mov x4, x0
-    tbnz x2, #4, 3f
-    and x2, x2, #0xf
-    cmp x2, #7 /* blocks above 512 bytes: 8 of them may not fit a page */
-    b.hi 3f
-    mov x5, #4
-    lsl x5, x5, x2
-1:  .rept 8
-    dc zva, x4
-    add x4, x4, x5
+    b 3f
+
+1:  .rept 16
+    dc zva, x0
+    dc cvac, x0
+    add x0, x0, x5
     .endr
-    cmp x4, x3
+    cmp x0, x3
     b.lo 1b
-    b cache_clean
+    dsb sy
+    ret
+
+2:  .rept 2
+    dc zva, x0
+    .rept 8
+    dc cvac, x0
+    add x0, x0, x5
+    .endr
+    .endr
+    cmp x0, x3
+    b.lo 2b
+    dsb sy
+    ret
+
 3:  stp xzr, xzr, [x4]
     stp xzr, xzr, [x4, #16]
     stp xzr, xzr, [x4, #32]
@@ -28,19 +48,26 @@ memory_scrub:
     add x4, x4, #64
     cmp x4, x3
     b.lo 3b
+    b cache_clean
 
 /* memory_copy(to, from, size), and clean. */
     .globl memory_copy
 memory_copy:
     mov x3, x0
     mov x4, x2
-1:  cmp x4, #64
+1:  cmp x4, #128
     b.lo 2f
-    ldp q0, q1, [x1], #32
-    ldp q2, q3, [x1], #32
-    stp q0, q1, [x3], #32
-    stp q2, q3, [x3], #32
-    sub x4, x4, #64
+    ldp q0, q1, [x1]
+    ldp q2, q3, [x1, #32]
+    ldp q4, q5, [x1, #64]
+    ldp q6, q7, [x1, #96]
+    stp q0, q1, [x3]
+    stp q2, q3, [x3, #32]
+    stp q4, q5, [x3, #64]
+    stp q6, q7, [x3, #96]
+    add x1, x1, #128
+    add x3, x3, #128
+    sub x4, x4, #128
     b 1b
 2:  cbz x4, 3f
     ldrb w5, [x1], #1

@@ -9,6 +9,7 @@
 
 #define TREE_BYTES_MAX (2 * MIB) /* what Linux's boot protocol allows */
 #define DEPTH_MAX 8
+#define NODES_MAX 512                                  /* that are remembered; a tree may have more */
 #define GICR_BYTES_MAX (BULKHEAD_CPUS_MAX * 0x40000ul) /* machines describe room for more CPUs than they have */
 #define GIC_SPI 0
 #define GIC_PPI 1
@@ -16,6 +17,42 @@
 #define TIMER_HYPERVISOR 3
 
 struct platform platform;
+
+/* Where nodes hang, in the order of their offsets: libfdt would walk the tree from its root to tell. */
+static struct {
+    int node, parent;
+} parents[NODES_MAX];
+static unsigned node_count;
+
+static void read_parents(void)
+{
+    int path[DEPTH_MAX] = {0}, depth = 0;
+
+    for (int node = 0; node >= 0 && depth >= 0; node = fdt_next_node(platform.tree, node, &depth)) {
+        if (depth >= DEPTH_MAX || node_count == NODES_MAX)
+            continue;
+        path[depth] = node;
+        parents[node_count].node = node;
+        parents[node_count++].parent = depth ? path[depth - 1] : -1;
+    }
+}
+
+static int parent_of(int node)
+{
+    unsigned low = 0, high = node_count;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (parents[middle].node == node)
+            return parents[middle].parent;
+        if (parents[middle].node < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return fdt_parent_offset(platform.tree, node);
+}
 
 static uint64_t read_cells(const fdt32_t *cells, int count)
 {
@@ -32,7 +69,7 @@ static bool translate(int node, uint64_t *address)
     const void *tree = platform.tree;
 
     for (int depth = 0; node > 0 && depth < DEPTH_MAX; depth++) {
-        int parent = fdt_parent_offset(tree, node), length;
+        int parent = parent_of(node), length;
         const fdt32_t *ranges = fdt_getprop(tree, node, "ranges", &length);
         int child_cells = fdt_address_cells(tree, node), size_cells = fdt_size_cells(tree, node), parent_cells, entry;
         bool found = false;
@@ -61,7 +98,7 @@ static bool translate(int node, uint64_t *address)
 bool host_tree_reg(int node, unsigned index, struct memory_range *range)
 {
     const void *tree = platform.tree;
-    int parent = fdt_parent_offset(tree, node), length, address_cells, size_cells;
+    int parent = parent_of(node), length, address_cells, size_cells;
     const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
     uint64_t address;
 
@@ -254,6 +291,7 @@ void host_tree_read(struct hpa base)
 
     platform.tree = kernel_map_blocks(base, TREE_BYTES_MAX);
     CHECK(!fdt_check_header(platform.tree) && fdt_totalsize(platform.tree) <= TREE_BYTES_MAX);
+    read_parents();
     read_memory();
     read_cpus();
     read_gic();

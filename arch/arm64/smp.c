@@ -52,7 +52,6 @@ void cpu_main(struct vcpu *vcpu)
 void cpus_start(void)
 {
     uint64_t entry = kernel_hpa(cpu_entry).value;
-    uint64_t limit = time_ns() + START_LIMIT_NS;
 
     for (uint32_t i = 1; i < platform.cpu_count; i++) {
         int64_t error = psci_cpu_on(cpus[i].id, entry, (uint64_t)cpus[i].vcpu);
@@ -60,6 +59,12 @@ void cpus_start(void)
         if (error)
             log_line("cpu %u: the firmware does not start it: %ld", i, (long)error);
     }
+}
+
+void cpus_await(void)
+{
+    uint64_t limit = time_ns() + START_LIMIT_NS;
+
     for (uint32_t i = 1; i < platform.cpu_count; i++) {
         while (!__atomic_load_n(&cpus[i].present, __ATOMIC_ACQUIRE) && time_ns() < limit)
             cpu_relax();
