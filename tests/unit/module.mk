@@ -51,3 +51,7 @@ unit-vswitch-sources := tests/unit/test_vswitch.c net/vswitch.c net/offload.c ne
 unit-offload-sources := tests/unit/test_offload.c net/offload.c net/checksum.c lib/segment.c
 unit-net_backend-sources := tests/unit/test_net_backend.c devices/virtio/net_backend.c devices/virtio/backend.c \
 	lib/virtqueue.c lib/segment.c net/vswitch.c net/offload.c net/checksum.c
+unit-tests += emulated
+unit-emulated-sources := tests/unit/test_emulated.c core/channel.c core/console.c core/heartbeat.c \
+	devices/serial/pl011.c devices/rtc/pl031.c devices/watchdog/sbsa.c $(machine)
+unit-emulated-cflags := $(machine-cflags)
