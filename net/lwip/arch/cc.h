@@ -14,8 +14,8 @@
 
 #define LWIP_TIMEVAL_PRIVATE 0
 
-/* Stays in the product: a broken stack restarts, it does not go on. */
-_Noreturn void lwip_assertion(const char *message, const char *file, int line);
+/* Stays in the product: a broken stack restarts, it does not go on. Returns where lwIP copes with what it asserts. */
+void lwip_assertion(const char *message, const char *file, int line);
 #define LWIP_PLATFORM_ASSERT(message) lwip_assertion(message, __FILE__, __LINE__)
 #define LWIP_PLATFORM_DIAG(message) ((void)0)
 
