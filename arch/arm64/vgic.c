@@ -688,7 +688,7 @@ static void clear_enable(struct vcpu *vcpu, uint32_t bank, struct vgic_word *wor
     for (uint32_t rest = bits; rest != 0; rest &= rest - 1) {
         struct vcpu *holder = responsible(vcpu, bank * 32 + (uint32_t)__builtin_ctz(rest));
 
-        if (holder != vcpu_current() && __atomic_load_n(&holder->power, __ATOMIC_RELAXED) == VCPU_ON)
+        if (holder != vcpu_current() && holder->power == VCPU_ON)
             bits_set(&vcpu->domain->arch.vgic.unsettled, 1u << holder->index);
     }
     notify_bits(vcpu, bank, bits);

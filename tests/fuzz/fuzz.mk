@@ -20,6 +20,11 @@ fuzz-console_server-sources := tests/fuzz/fuzz_console_server.c net/console_serv
 fuzz-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -include tests/unit/host_module.h \
 	-DCHECKSUM_CHECK_IP=0 -DCHECKSUM_CHECK_TCP=0 -DCHECKSUM_CHECK_UDP=0 -DCHECKSUM_CHECK_ICMP=0
 
+fuzz-targets += guest
+fuzz-guest-sources := tests/fuzz/fuzz_guest.c core/channel.c core/console.c devices/serial/pl011.c devices/rtc/pl031.c \
+	devices/watchdog/sbsa.c $(machine)
+fuzz-guest-cflags := $(machine-cflags)
+
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ ?= $(sort $(fuzz-targets))
