@@ -214,7 +214,7 @@ static void put_front_ends(void *tree, struct domain *domain)
 }
 
 /* What a driver needs of a passed-through device's node; the clocks become ours. */
-static void put_device(struct domain *domain, int node, void *context)
+static void put_device(int node, void *context)
 {
     static const char *const kept[] = {"compatible", "interrupts", "dma-coherent"};
     struct range64 ranges[8];
@@ -223,7 +223,6 @@ static void put_device(struct domain *domain, int node, void *context)
     void *tree = context;
     int length;
 
-    (void)domain;
     while (count < 8 && host_tree_reg(node, count, &range)) {
         ranges[count] = (struct range64){range.base.value, range.size};
         count++;

@@ -8,6 +8,9 @@
 #include <core/log.h>
 #include <core/memory.h>
 
+/* mmu_build_tables() runs while memory takes no unaligned access. */
+#pragma GCC target("strict-align")
+
 #define ENTRIES 512
 #define BLOCK_SIZE (2 * MIB)
 

@@ -10,29 +10,22 @@
 
 #define REGS_MAX 8   /* a device's register windows, */
 #define LINES_MAX 16 /* and interrupts */
-#define VIRTIO_DEVICES_MAX 64
+#define DEVICES_MAX 64
 #define VIRTIO_RESET_READS_MAX 100000
 
-/* Devices that read and write memory by themselves until they are reset: virtio transports by MMIO. */
-static struct {
+/* A virtio transport's registers are mapped: it reads and writes memory by itself until it is reset. */
+static struct device {
     struct domain *domain;
-    volatile uint32_t *status;
-} virtio[VIRTIO_DEVICES_MAX];
-static uint32_t virtio_count;
+    int node;                 /* in the host's tree */
+    volatile uint8_t *virtio; /* NULL: another device */
+} devices[DEVICES_MAX];
+static uint32_t device_count;
 
-void passthrough_each(struct domain *domain, void (*each)(struct domain *domain, int node, void *context),
-                      void *context)
+void passthrough_each(struct domain *domain, void (*each)(int node, void *context), void *context)
 {
-    if (!domain->config->devices)
-        return;
-    for (const char *const *name = domain->config->devices; *name; name++) {
-        int node = host_tree_find(*name, -1);
-
-        if (node < 0)
-            log_line("%s: the machine has no '%s'", domain->config->name, *name);
-        for (; node >= 0; node = host_tree_find(*name, node))
-            each(domain, node, context);
-    }
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].domain == domain)
+            each(devices[i].node, context);
 }
 
 /* Devices may share a page. */
@@ -45,49 +38,68 @@ static void map_registers(struct domain *domain, struct memory_range range)
             stage2_map(domain, ipa(page), hpa(page), PAGE_SIZE, STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);
 }
 
-/* The transports stand close together: those in the page of the last one share its mapping. */
-static void note_virtio(struct domain *domain, struct hpa base)
+/* Transports stand close together: those in the page of the last one share its mapping. */
+static volatile uint8_t *map_virtio(struct hpa base)
 {
     static uint64_t page;
     static uint8_t *mapped;
 
-    CHECK(virtio_count < VIRTIO_DEVICES_MAX);
     if (!mapped || page != (base.value & ~(PAGE_SIZE - 1))) {
         page = base.value & ~(PAGE_SIZE - 1);
         mapped = kernel_map_device(hpa(page), PAGE_SIZE);
     }
-    virtio[virtio_count].domain = domain;
-    virtio[virtio_count++].status = (void *)(mapped + (base.value - page) + VIRTIO_MMIO_STATUS);
+    return mapped + (base.value - page);
 }
 
-static void add(struct domain *domain, int node, void *context)
+static uint32_t read32(volatile uint8_t *registers, uint32_t offset)
 {
+    return *(volatile uint32_t *)(registers + offset);
+}
+
+/* A virtio transport without a device behind it is as if it were not there. */
+static void add(struct domain *domain, int node)
+{
+    struct device *device = &devices[device_count];
     struct memory_range range;
     uint32_t intid;
     bool edge;
 
-    (void)context;
+    CHECK(device_count < DEVICES_MAX);
+    *device = (struct device){.domain = domain, .node = node};
+    if (!fdt_node_check_compatible(platform.tree, node, "virtio,mmio") && host_tree_reg(node, 0, &range)) {
+        device->virtio = map_virtio(range.base);
+        if (!read32(device->virtio, VIRTIO_MMIO_DEVICE_ID))
+            return;
+    }
     for (unsigned i = 0; i < REGS_MAX && host_tree_reg(node, i, &range); i++)
         map_registers(domain, range);
     for (unsigned i = 0; i < LINES_MAX && (intid = host_tree_interrupt(node, i, &edge)); i++)
         interrupt_pass_through(domain, intid);
-    if (!fdt_node_check_compatible(platform.tree, node, "virtio,mmio") && host_tree_reg(node, 0, &range))
-        note_virtio(domain, range.base);
+    device_count++;
 }
 
 void passthrough_init(struct domain *domain)
 {
-    passthrough_each(domain, add, NULL);
+    for (const char *const *name = domain->config->devices; name && *name; name++) {
+        int node = host_tree_find(*name, -1);
+
+        if (node < 0)
+            log_line("%s: the machine has no '%s'", domain->config->name, *name);
+        for (; node >= 0; node = host_tree_find(*name, node))
+            add(domain, node);
+    }
     passthrough_reset(domain);
 }
 
 void passthrough_reset(struct domain *domain)
 {
-    for (uint32_t i = 0; i < virtio_count; i++) {
-        if (virtio[i].domain != domain)
+    for (uint32_t i = 0; i < device_count; i++) {
+        struct device *device = &devices[i];
+
+        if (device->domain != domain || !device->virtio)
             continue;
-        *virtio[i].status = 0;
-        for (uint32_t reads = 0; *virtio[i].status && reads < VIRTIO_RESET_READS_MAX; reads++)
-            ;
+        *(volatile uint32_t *)(device->virtio + VIRTIO_MMIO_STATUS) = 0;
+        for (uint32_t reads = 0; read32(device->virtio, VIRTIO_MMIO_STATUS) && reads < VIRTIO_RESET_READS_MAX; reads++)
+            cpu_relax();
     }
 }

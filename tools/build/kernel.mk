@@ -3,7 +3,7 @@
 
 kernel-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
 	$(include-flags) -Iarch/arm64/include -I$(LIBFDT_DIR) -include $(config-header) \
-	-march=armv8-a -mno-outline-atomics -mstrict-align -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
+	-march=armv8-a -mno-outline-atomics -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map) $(warnings)
 kernel-register-flags := -mgeneral-regs-only
 

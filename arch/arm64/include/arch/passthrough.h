@@ -9,8 +9,7 @@
 void passthrough_init(struct domain *domain);
 /* Any CPU, the domain's vCPUs parked: no device of it accesses memory or interrupts any more. */
 void passthrough_reset(struct domain *domain);
-/* Boot CPU, for each device of the domain once: calls `each` with the node's offset in the host's tree. */
-void passthrough_each(struct domain *domain, void (*each)(struct domain *domain, int node, void *context),
-                      void *context);
+/* Boot CPU, after passthrough_init(): calls `each` for every device, with its node in the host's tree. */
+void passthrough_each(struct domain *domain, void (*each)(int node, void *context), void *context);
 
 #endif
