@@ -3,7 +3,7 @@
 #ifndef MGMT_BULKHEAD_LOG_H
 #define MGMT_BULKHEAD_LOG_H
 
-/* Loop context. One line, at most 239 bytes; '\n' is added, bytes that are not printable become '?'. */
+/* Loop context. One line of about 220 bytes; time and '\n' are added, bytes that are not printable become '?'. */
 void bulkhead_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* DOORBELL_LOG: the log's ring grew; sessions that follow it go on. */
