@@ -102,86 +102,71 @@ static bool refresh(struct virtqueue *queue)
     return index != queue->taken;
 }
 
-/* The state of a walk along one chain. */
-struct walk {
-    const struct virtqueue *queue;
-    struct virtqueue_chain *chain;
-    struct segment *segments;
-    uint32_t capacity;
-    bool too_long;
-};
-
-/* Adds what one (copied) descriptor names; false when it breaks a rule. */
-static inline bool walk_add(struct walk *walk, const struct virtio_descriptor *descriptor)
-{
-    struct virtqueue_chain *chain = walk->chain;
-    uint32_t count = chain->readable + chain->writable;
-    bool write = descriptor->flags & VIRTIO_DESCRIPTOR_WRITE;
-    uint32_t *bytes = write ? &chain->writable_bytes : &chain->readable_bytes;
-    void *base = grant_translate(&walk->queue->grant, descriptor->address, descriptor->length);
-
-    if (UNLIKELY(!write && chain->writable) || UNLIKELY(__builtin_add_overflow(*bytes, descriptor->length, bytes)))
-        return false;
-    if (UNLIKELY(descriptor->length == 0))
-        return true;
-    if (UNLIKELY(!base))
-        return false;
-    if (UNLIKELY(count == walk->capacity)) {
-        walk->too_long = true;
-        return true;
-    }
-    walk->segments[count].base = base;
-    walk->segments[count].length = descriptor->length;
-    if (write)
-        chain->writable++;
-    else
-        chain->readable++;
-    return true;
-}
+enum walk_result { WALK_DONE, WALK_TOO_LONG, WALK_WRONG };
 
 /*
  * Follows a chain from its copied first descriptor. A table holds at most as many descriptors as the queue, and no more
  * of them are read than it holds, so a loop ends.
  */
-static bool walk_chain(struct walk *walk, struct virtio_descriptor descriptor)
+static enum walk_result walk_chain(const struct virtqueue *queue, struct virtio_descriptor descriptor,
+                                   struct virtqueue_chain *chain, struct segment *segments, uint32_t capacity)
 {
-    const struct virtqueue *queue = walk->queue;
     const struct virtio_descriptor *table = queue->descriptors;
-    uint32_t size = queue->size, left = size;
-    bool indirect = false;
+    uint32_t size = queue->size, left = size, count = 0, readable = 0;
+    uint64_t bytes = 0, readable_bytes = 0;
+    bool indirect = false, writing = false;
 
-    for (;;) {
-        if (UNLIKELY(left-- == 0) || walk->too_long)
-            return walk->too_long;
-        if (descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT) {
+    for (; left--; descriptor = load_descriptor(&table[descriptor.next])) {
+        void *base = grant_translate(&queue->grant, descriptor.address, descriptor.length);
+
+        if (UNLIKELY(descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT)) {
             /* Ends the chain in the queue's own table (section 2.7.5.3.1), and does not nest. */
-            if (!queue->indirect || indirect || (descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
-                return false;
-            if (descriptor.length == 0 || descriptor.length % sizeof(descriptor) ||
-                descriptor.length / sizeof(descriptor) > queue->size || descriptor.address % 16)
-                return false;
-            table = grant_translate(&queue->grant, descriptor.address, descriptor.length);
-            if (!table)
-                return false;
+            if (!queue->indirect || indirect || !base || (descriptor.flags & VIRTIO_DESCRIPTOR_NEXT) ||
+                descriptor.address % 16 || descriptor.length % sizeof(descriptor))
+                return WALK_WRONG;
             size = left = descriptor.length / sizeof(descriptor);
+            if (size == 0 || size > queue->size)
+                return WALK_WRONG;
+            table = base;
             indirect = true;
-            descriptor = load_descriptor(&table[0]);
+            descriptor.next = 0;
             continue;
         }
-        if (!walk_add(walk, &descriptor))
-            return false;
-        if (!(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
-            return true;
+        if (UNLIKELY(writing != (bool)(descriptor.flags & VIRTIO_DESCRIPTOR_WRITE))) {
+            if (writing) /* to the device behind from the device */
+                return WALK_WRONG;
+            writing = true;
+            readable = count;
+            readable_bytes = bytes;
+        }
+        if (LIKELY(descriptor.length)) {
+            if (UNLIKELY(!base))
+                return WALK_WRONG;
+            if (UNLIKELY(count == capacity))
+                return WALK_TOO_LONG;
+            segments[count].base = base;
+            segments[count++].length = descriptor.length;
+            bytes += descriptor.length;
+        }
+        if (!(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT)) {
+            if (UNLIKELY(bytes > UINT32_MAX))
+                return WALK_WRONG;
+            chain->readable = writing ? readable : count;
+            chain->writable = count - chain->readable;
+            chain->readable_bytes = (uint32_t)(writing ? readable_bytes : bytes);
+            chain->writable_bytes = (uint32_t)bytes - chain->readable_bytes;
+            return WALK_DONE;
+        }
         if (UNLIKELY(descriptor.next >= size))
-            return false;
-        descriptor = load_descriptor(&table[descriptor.next]);
+            return WALK_WRONG;
     }
+    return WALK_WRONG;
 }
 
 enum virtqueue_result virtqueue_take(struct virtqueue *queue, struct virtqueue_chain *chain, struct segment *segments,
                                      uint32_t capacity)
 {
-    struct walk walk = {.queue = queue, .chain = chain, .segments = segments, .capacity = capacity};
+    enum walk_result result;
     uint16_t head;
 
     if (queue->taken == queue->offered && !refresh(queue))
@@ -189,14 +174,16 @@ enum virtqueue_result virtqueue_take(struct virtqueue *queue, struct virtqueue_c
     head = load(&queue->available->ring[queue->taken & queue->mask]);
     if (UNLIKELY(head >= queue->size))
         return break_queue(queue);
-    *chain = (struct virtqueue_chain){.head = head, .position = queue->taken};
-    if (UNLIKELY(!walk_chain(&walk, load_descriptor(&queue->descriptors[head]))))
+    result = walk_chain(queue, load_descriptor(&queue->descriptors[head]), chain, segments, capacity);
+    if (UNLIKELY(result == WALK_WRONG))
         return break_queue(queue);
+    chain->head = head;
+    chain->position = queue->taken;
     queue->slot[queue->taken & queue->mask].head = head;
     queue->taken++;
     queue->chains++;
-    if (UNLIKELY(walk.too_long)) {
-        *chain = (struct virtqueue_chain){.head = head, .position = chain->position};
+    if (UNLIKELY(result == WALK_TOO_LONG)) {
+        chain->readable = chain->writable = chain->readable_bytes = chain->writable_bytes = 0;
         return VIRTQUEUE_TOO_LONG;
     }
     return VIRTQUEUE_TAKEN;

@@ -201,7 +201,12 @@ bool backend_attach(struct backend *backend, uint32_t channel, const struct back
 void backend_signal(struct backend *backend, struct virtqueue *queue)
 {
     if (virtqueue_signal_wanted(queue))
-        hypercall_channel_signal(backend->channel, 1);
+        backend_interrupt(backend);
+}
+
+void backend_interrupt(struct backend *backend)
+{
+    hypercall_channel_signal(backend->channel, 1);
 }
 
 void backend_config_change(struct backend *backend, uint32_t offset, uint32_t width, uint64_t value)

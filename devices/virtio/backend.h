@@ -60,6 +60,8 @@ bool backend_attach(struct backend *backend, uint32_t channel, const struct back
 void backend_wake(struct backend *backend, uint32_t queues);
 /* Interrupts the driver if it wants to know what was published on `queue`. */
 void backend_signal(struct backend *backend, struct virtqueue *queue);
+/* Interrupts the driver: used buffers. */
+void backend_interrupt(struct backend *backend);
 /* Changes `width` (1, 2, 4, 8) bytes of the configuration and tells the driver. */
 void backend_config_change(struct backend *backend, uint32_t offset, uint32_t width, uint64_t value);
 /* The driver broke a rule that the virtqueues do not know of. (A broken virtqueue is noticed after serve().) */

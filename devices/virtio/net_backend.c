@@ -24,6 +24,12 @@ enum {
     NAME_MAX = BULKHEAD_NAME_MAX + 8,
 };
 
+/*
+ * Nobody waits for the news that a frame is on its way, so it comes with the next received frame, whose interrupt is
+ * the same one, or after this time: long against the time that a frame takes, short against what drivers keep queued.
+ */
+#define TRANSMITTED_DELAY_NS 100000u
+
 #define FEATURES                                                                                                       \
     (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM |  \
      VIRTIO_NET_F_MAC | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 | VIRTIO_NET_F_GUEST_ECN |                   \
@@ -37,6 +43,8 @@ _Static_assert(sizeof(struct virtio_net_header) == 12, "as the specification lay
 struct net {
     struct backend backend;
     struct vswitch_port *port;
+    /* Set while the driver is owed an interrupt for frames that it transmitted. */
+    struct loop_timer transmitted;
     uint32_t accepts; /* mask of enum vswitch_offload that the driver may ask for when it transmits */
     bool mergeable;
     char name[NAME_MAX];
@@ -71,6 +79,7 @@ static bool stop(struct backend *backend)
 {
     struct net *net = backend->owner;
 
+    loop_timer_cancel(&net->transmitted);
     vswitch_port_link(net->port, false);
     return true;
 }
@@ -148,7 +157,8 @@ static bool serve(struct backend *backend, uint32_t queues)
         burst = transmit(net, BURST);
         taken += burst;
         vswitch_flush();
-        backend_signal(backend, queue);
+        if (virtqueue_signal_wanted(queue) && net->transmitted.deadline_ns == 0)
+            loop_timer_set(&net->transmitted, TRANSMITTED_DELAY_NS);
         if (taken >= BUDGET)
             return true;
     } while (burst == BURST || virtqueue_notify_enable(queue));
@@ -256,7 +266,17 @@ static void flush(void *owner)
 {
     struct net *net = owner;
 
-    backend_signal(&net->backend, &net->backend.queue[QUEUE_RECEIVE]);
+    if (!virtqueue_signal_wanted(&net->backend.queue[QUEUE_RECEIVE]))
+        return;
+    loop_timer_cancel(&net->transmitted);
+    backend_interrupt(&net->backend);
+}
+
+static void interrupt_for_transmitted(struct loop_timer *timer)
+{
+    struct net *net = timer->owner;
+
+    backend_interrupt(&net->backend);
 }
 
 static const struct backend_operations backend_operations = {.start = start, .serve = serve, .stop = stop};
@@ -282,6 +302,7 @@ static void net_backend_start(void)
         memcpy(config.mac, ports[i].mac, sizeof(config.mac));
         name_port(net, i);
         net->port = vswitch_port_add(ports[i].switch_id, net->name, &ports[i], &port_operations, net);
+        net->transmitted = (struct loop_timer){.run = interrupt_for_transmitted, .owner = net};
         net->backend.owner = net;
         if (net->port)
             backend_attach(&net->backend, ports[i].channel, &backend_operations, FEATURES, QUEUES, &config,
