@@ -209,7 +209,8 @@ static void session_line(struct session *session)
         session_say(session, "did: %s\n", session->line);
     } else if (strcmp(session->line, "exit") == 0) {
         session->closing = true;
-        session_say(session, "bye\n");
+        if (session->sent == session->to_send) /* else after the flood, without a word */
+            session_say(session, "bye\n");
     } else if (sscanf(session->line, "flood %lu", &session->to_send) == 1) {
         session->sent = 0;
         session_push(session);
