@@ -81,16 +81,30 @@ static void duration(char *text, size_t size, uint64_t ms)
         snprintf(text, size, "%llu ms", (unsigned long long)ms);
 }
 
+/* "domain linux1: ..." */
+static const char *cause_phrase(uint32_t cause)
+{
+    static const char *const phrase[] = {
+        [CAUSE_POWER_OFF] = "powered itself off",      [CAUSE_GUEST_RESET] = "reset itself",
+        [CAUSE_WATCHDOG] = "watchdog expired",         [CAUSE_HEARTBEAT] = "heartbeat stopped",
+        [CAUSE_NO_PROGRESS] = "makes no progress",     [CAUSE_BAD_ACCESS] = "access outside its partition",
+        [CAUSE_BAD_IMAGE] = "image cannot be loaded",  [CAUSE_PANIC] = "panicked",
+        [CAUSE_CPU_OFF] = "switched its last CPU off",
+    };
+
+    return cause < sizeof phrase / sizeof phrase[0] && phrase[cause] != NULL ? phrase[cause] : stop_cause_text(cause);
+}
+
 /* "domain linux1: watchdog expired at 0x..." */
 static void what_happened(char *text, size_t size, const struct supervised *domain)
 {
     const struct domain_status *status = status_of(domain);
 
     if (status->detail != 0)
-        snprintf(text, size, "domain %s: %s at 0x%llx", partitions[domain->partition].name,
-                 stop_cause_text(status->cause), (unsigned long long)status->detail);
+        snprintf(text, size, "domain %s: %s at 0x%llx", partitions[domain->partition].name, cause_phrase(status->cause),
+                 (unsigned long long)status->detail);
     else
-        snprintf(text, size, "domain %s: %s", partitions[domain->partition].name, stop_cause_text(status->cause));
+        snprintf(text, size, "domain %s: %s", partitions[domain->partition].name, cause_phrase(status->cause));
 }
 
 static void start_now(struct supervised *domain)
@@ -179,7 +193,7 @@ static void decide(struct supervised *domain, uint32_t state)
             snprintf(text, sizeof text, "domain %s: stopped on request", partitions[domain->partition].name);
         else
             snprintf(text, sizeof text, "domain %s: %s; it stays stopped", partitions[domain->partition].name,
-                     stop_cause_text(cause));
+                     cause_phrase(cause));
         tell(text);
     } else if (cause == CAUSE_BAD_IMAGE) {
         give_up(domain, "the same image would fail again");
@@ -301,8 +315,8 @@ void supervisor_init(void)
     if (status->domain[0].starts > 1) {
         char text[120];
 
-        snprintf(text, sizeof text, "the management domain was restarted (%u. start): %s",
-                 (unsigned)status->domain[0].starts, stop_cause_text(status->domain[0].cause));
+        snprintf(text, sizeof text, "the management domain was restarted: %s (start %u)",
+                 cause_phrase(status->domain[0].cause), (unsigned)status->domain[0].starts);
         tell(text);
     }
     supervisor_domain_changed();
