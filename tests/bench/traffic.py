@@ -25,7 +25,7 @@ class Guests:
             self.shell.wait_prompt()
         self.line.send_line(f"console {name}")
         self.name = name
-        self.line.expect("attached|console of")
+        self.line.expect(r"Ctrl-\] detaches")
 
     def run(self, name, command, timeout=600):
         self.attach(name)
@@ -53,7 +53,7 @@ def measure(megabytes=256, requests=2000, reads=2000):
         for name in ("linux1", "linux2"):
             guests.attach(name)
             appliance.serial.expect(f"READY {name}.*# ", 600)
-        guests.run("linux2", "nettest server >/dev/null 2>&1 &")
+        guests.run("linux2", "nettest server >/dev/null 2>&1 & sleep 1")
         guests.run("linux1", "nettest stream 192.168.77.2 16 check")
         stream = guests.run("linux1", f"nettest stream 192.168.77.2 {megabytes}", 1200)
         request = guests.run("linux1", f"nettest request 192.168.77.2 {requests}", 1200)
