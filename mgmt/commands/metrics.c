@@ -5,6 +5,7 @@
 #include <bulkhead/partition.h>
 #include <devices/disk/disk.h>
 #include <devices/nic/nic.h>
+#include <lib/native.h>
 #include <mgmt/command.h>
 #include <mgmt/loop.h>
 #include <mgmt/output.h>
@@ -36,6 +37,9 @@ enum {
     APPLIANCE_FIRST_GUEST,
     APPLIANCE_EVENTS,
     APPLIANCE_LOG,
+    APPLIANCE_PROGRAM,
+    APPLIANCE_DATA,
+    APPLIANCE_HEAP,
     APPLIANCE_SESSIONS
 };
 
@@ -69,6 +73,15 @@ static bool fill_appliance(struct output_row *row, const struct metric *metric, 
         break;
     case APPLIANCE_LOG:
         value = platform_log_ring()->head;
+        break;
+    case APPLIANCE_PROGRAM:
+        value = memory_use().text;
+        break;
+    case APPLIANCE_DATA:
+        value = memory_use().data;
+        break;
+    case APPLIANCE_HEAP:
+        value = memory_use().heap_peak;
         break;
     default:
         while ((session = session_next(session)) != NULL)
@@ -155,7 +168,7 @@ static bool fill_console(struct output_row *row, const struct metric *metric, ui
 {
     if (n >= console_count || platform_console_ring((uint32_t)n) == NULL)
         return false;
-    row_metric(row, metric->name, __atomic_load_n(&platform_console_ring((uint32_t)n)->head, __ATOMIC_ACQUIRE));
+    row_metric(row, metric->name, platform_console_ring((uint32_t)n)->head);
     row_label_number(row, "console", n);
     row_label(row, "domain", partitions[console_owner[n]].name);
     return true;
@@ -298,6 +311,9 @@ static const struct metric metrics[] = {
     {"bulkhead_first_guest_nanoseconds", fill_appliance, APPLIANCE_FIRST_GUEST},
     {"bulkhead_events_total", fill_appliance, APPLIANCE_EVENTS},
     {"bulkhead_log_bytes_total", fill_appliance, APPLIANCE_LOG},
+    {"bulkhead_management_program_bytes", fill_appliance, APPLIANCE_PROGRAM},
+    {"bulkhead_management_data_bytes", fill_appliance, APPLIANCE_DATA},
+    {"bulkhead_management_heap_peak_bytes", fill_appliance, APPLIANCE_HEAP},
     {"bulkhead_sessions", fill_appliance, APPLIANCE_SESSIONS},
     {"bulkhead_domain_state", fill_domain, DOMAIN_METRIC_STATE},
     {"bulkhead_domain_starts_total", fill_domain, DOMAIN_METRIC_STARTS},
