@@ -193,7 +193,7 @@ static struct layout find_layout(const struct maker *maker)
     struct layout layout = {.ip = ETHERNET_HEADER, .tcp = offload->csum_start};
     uint32_t type = get16(&header[layout.ip - 2]);
 
-    if (maker->headers < ETHERNET_HEADER + TAG + IPV4_HEADER + TCP_HEADER)
+    if (maker->headers < ETHERNET_HEADER + IPV4_HEADER + TCP_HEADER)
         return none;
     if (type == TYPE_TAG) {
         layout.ip += TAG;

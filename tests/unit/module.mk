@@ -45,7 +45,7 @@ unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/drive
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
 
-unit-tests += virtqueue vswitch
+unit-tests += virtqueue vswitch offload
 unit-virtqueue-sources := tests/unit/test_virtqueue.c lib/virtqueue.c lib/segment.c
 unit-vswitch-sources := tests/unit/test_vswitch.c net/vswitch.c net/offload.c net/checksum.c lib/segment.c
 unit-offload-sources := tests/unit/test_offload.c net/offload.c net/checksum.c lib/segment.c
