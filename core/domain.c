@@ -19,8 +19,8 @@
 #include <string.h>
 
 /* The management domain is started again by the kernel, unless it never gets going. */
-#define QUICK_STOP_NS 30000000000ull
-#define QUICK_STOPS_MAX 5
+#define QUICK_STOP_NS 10000000000ull
+#define QUICK_STOPS_MAX 8
 
 struct domain domains[BULKHEAD_PARTITIONS_MAX];
 static uint32_t quick_stops;
