@@ -272,7 +272,7 @@ static void read_event(struct supervised *domain, struct past *past, const struc
 static void resume(struct supervised *domain)
 {
     const struct status_page *status = platform_status();
-    uint64_t head = __atomic_load_n(&status->event_head, __ATOMIC_ACQUIRE);
+    uint64_t head = status->event_head;
     uint64_t sequence = head > BULKHEAD_EVENTS_MAX ? head - BULKHEAD_EVENTS_MAX + 1 : 1;
     uint64_t stopped_ns = status_of(domain)->stopped_ns, clock_offset;
     uint32_t state = state_of(domain), n;

@@ -45,7 +45,7 @@ static enum output_step list_row(struct output_row *row, struct output_cursor *c
         row_text(row, "virtio");
     else
         row_text(row, console_owner[console] == 0 ? "log" : "uart");
-    row_number(row, __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE));
+    row_number(row, ring->head);
     row_number(row, users.readers);
     if (users.writer != 0)
         row_number(row, users.writer);

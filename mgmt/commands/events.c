@@ -47,7 +47,7 @@ static void wall_cell(struct output_row *row, uint64_t seconds)
 static enum output_step event_row(struct output_row *row, struct output_cursor *cursor)
 {
     const struct status_page *status = platform_status();
-    uint64_t head = __atomic_load_n(&status->event_head, __ATOMIC_ACQUIRE);
+    uint64_t head = status->event_head;
     uint64_t *sequence = &cursor->position[0];
     struct supervision_event event;
 

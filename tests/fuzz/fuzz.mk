@@ -25,6 +25,9 @@ fuzz-guest-sources := tests/fuzz/fuzz_guest.c core/channel.c core/console.c devi
 	devices/watchdog/sbsa.c $(machine)
 fuzz-guest-cflags := $(machine-cflags)
 
+fuzz-targets += shell
+fuzz-shell-sources := tests/fuzz/fuzz_shell.c $(filter-out %/json_reader.c,$(shell-under-test))
+
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ ?= $(sort $(fuzz-targets))

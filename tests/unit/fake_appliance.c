@@ -74,12 +74,14 @@ const struct policy_config policies[] = {
 
 #define RING_SIZE 4096u
 struct status_page fake_status;
-static struct {
-    struct byte_ring ring;
-    uint8_t data[RING_SIZE];
-} rings[5]; /* the last one is the log's */
+static _Alignas(64) uint8_t ring_memory[5][sizeof(struct byte_ring) + RING_SIZE]; /* the last one is the log's */
 static uint8_t channel_page[4096];
 static uint64_t now_ns;
+
+static struct byte_ring *ring_at(unsigned index)
+{
+    return (struct byte_ring *)ring_memory[index];
+}
 
 struct fake_control fake_controls[256];
 unsigned fake_control_count;
@@ -100,11 +102,11 @@ const struct status_page *platform_status(void)
 }
 const struct byte_ring *platform_log_ring(void)
 {
-    return &rings[4].ring;
+    return ring_at(4);
 }
 const struct byte_ring *platform_console_ring(uint32_t index)
 {
-    return index < 4 ? &rings[index].ring : NULL;
+    return index < 4 ? ring_at(index) : NULL;
 }
 const volatile uint8_t *platform_channel_page(uint32_t channel)
 {
@@ -119,7 +121,7 @@ void doorbell_register_system(struct doorbell_system_handler *handler)
 
 static void ring_append(unsigned index, const void *data, size_t length)
 {
-    struct byte_ring *ring = &rings[index].ring;
+    struct byte_ring *ring = ring_at(index);
 
     for (size_t i = 0; i < length; i++) {
         ring->data[ring->head % RING_SIZE] = ((const uint8_t *)data)[i];
@@ -311,9 +313,9 @@ void fake_reset(void)
     unsigned n;
 
     memset(&fake_status, 0, sizeof fake_status);
-    memset(rings, 0, sizeof rings);
+    memset(ring_memory, 0, sizeof ring_memory);
     for (n = 0; n < 5; n++)
-        rings[n].ring = (struct byte_ring){.magic = RING_MAGIC, .size = RING_SIZE};
+        *ring_at(n) = (struct byte_ring){.magic = RING_MAGIC, .size = RING_SIZE};
     fake_status.magic = STATUS_MAGIC;
     fake_status.abi_version = BULKHEAD_ABI_VERSION;
     fake_status.partitions = partition_count;
