@@ -207,7 +207,6 @@ void guest_main(void)
         end + 0x200000,
         end + 0x40000000,
         0x100000000,
-        0x4000000000,
         WINDOW_36_BITS,
         WINDOW_36_BITS + 0x3ffffff0,
     };
