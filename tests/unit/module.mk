@@ -45,12 +45,14 @@ unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/drive
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
 
-unit-tests += virtqueue vswitch offload
+net-under-test := devices/virtio/net_backend.c devices/virtio/backend.c lib/virtqueue.c lib/segment.c net/vswitch.c \
+	net/offload.c net/checksum.c
+unit-tests += virtqueue vswitch offload net_backend
 unit-virtqueue-sources := tests/unit/test_virtqueue.c lib/virtqueue.c lib/segment.c
 unit-vswitch-sources := tests/unit/test_vswitch.c net/vswitch.c net/offload.c net/checksum.c lib/segment.c
 unit-offload-sources := tests/unit/test_offload.c net/offload.c net/checksum.c lib/segment.c
-unit-net_backend-sources := tests/unit/test_net_backend.c devices/virtio/net_backend.c devices/virtio/backend.c \
-	lib/virtqueue.c lib/segment.c net/vswitch.c net/offload.c net/checksum.c
+unit-net_backend-sources := tests/unit/test_net_backend.c tests/unit/fake_guests.c $(net-under-test)
+unit-net_backend-cflags := -include tests/unit/host_module.h
 unit-tests += emulated
 unit-emulated-sources := tests/unit/test_emulated.c core/channel.c core/console.c core/heartbeat.c \
 	devices/serial/pl011.c devices/rtc/pl031.c devices/watchdog/sbsa.c $(machine)
