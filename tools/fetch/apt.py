@@ -27,16 +27,23 @@ def say(text):
     print(f"  {'FETCH':<9}{text}", file=sys.stderr, flush=True)
 
 
-def mirror():
-    """Address of the Debian archive this machine is set up for."""
-    listing = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-        capture_output=True, text=True, check=False).stdout
-    for line in listing.splitlines():
-        origin, label, address = (line.split("|") + ["", ""])[:3]
-        if origin == "Debian" and label == "Debian":
-            return address
-    raise AptError("this machine has no Debian archive configured, or no package lists yet (run: apt-get update)")
+def mirror(scratch):
+    """Address of the Debian archive this machine is set up for. Its package lists may be missing: then they are fetched
+    into the folder `scratch`, since apt tells an archive's origin only from them."""
+    private = ["-o", f"Dir::State::Lists={scratch}", "-o", f"Dir::Cache={scratch}/cache"]
+    for options in ([], private):
+        if options:
+            os.makedirs(os.path.join(scratch, "partial"), exist_ok=True)
+            os.makedirs(os.path.join(scratch, "cache/archives/partial"), exist_ok=True)
+            subprocess.run(["apt-get", *options, "update", "--quiet"], capture_output=True, check=False)
+        listing = subprocess.run(
+            ["apt-get", *options, "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
+            capture_output=True, text=True, check=False).stdout
+        for line in listing.splitlines():
+            origin, label, address = (line.split("|") + ["", ""])[:3]
+            if origin == "Debian" and label == "Debian":
+                return address
+    raise AptError("this machine's apt knows no Debian archive; see /etc/apt/sources.list")
 
 
 class PrivateApt:
@@ -55,7 +62,7 @@ class PrivateApt:
                 return
             for name in ("lists/partial", "archives/partial"):
                 os.makedirs(os.path.join(self.directory, name), exist_ok=True)
-            address = mirror()
+            address = mirror(os.path.join(self.directory, "machine-lists"))
             self._write("status", "")
             self._write("sources.list", f"deb {address} {SUITE} main\ndeb-src {address} {SUITE} main\n")
             self._write("apt.conf", "\n".join([
