@@ -262,7 +262,12 @@ static bool parse(const struct packet *packet, struct frame *frame)
         frame->vlan = read16(head + ETHERNET_HEADER) & VLAN_MASK;
         frame->inner_tag = is_tag(read16(head + ETHERNET_HEADER + 2));
     }
-    return frame->source != 0 && !is_group(frame->source);
+    /* A checksum that is stored later must not fall on what is decided by here. */
+    if ((packet->offload.flags & VIRTIO_NET_NEEDS_CSUM) &&
+        packet->offload.csum_start < ETHERNET_HEADER + (frame->tagged ? TAG : 0))
+        return false;
+    /* Zero is nobody's address: in the table and in ports it says that there is none. */
+    return frame->destination != 0 && frame->source != 0 && !is_group(frame->source);
 }
 
 /* Makes `to` the packet with `header` in place of its first `skip` bytes, without touching the rest. */

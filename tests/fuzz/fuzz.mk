@@ -28,6 +28,11 @@ fuzz-guest-cflags := $(machine-cflags)
 fuzz-targets += shell
 fuzz-shell-sources := tests/fuzz/fuzz_shell.c $(filter-out %/json_reader.c,$(shell-under-test))
 
+fuzz-targets += virtqueue vswitch
+fuzz-virtqueue-sources := tests/fuzz/fuzz_virtqueue.c tests/unit/fake_guests.c $(net-under-test)
+fuzz-virtqueue-cflags := -include tests/unit/host_module.h
+fuzz-vswitch-sources := tests/fuzz/fuzz_vswitch.c net/vswitch.c net/offload.c net/checksum.c lib/segment.c
+
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ ?= $(sort $(fuzz-targets))

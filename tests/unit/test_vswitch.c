@@ -256,12 +256,13 @@ static void test_frames_that_are_none(void **state)
 
     (void)state;
     send(A, BROADCAST, 0, NO_TAG);
+    send(A, 0, MAC(A), NO_TAG);
     send(A, BROADCAST, BROADCAST, NO_TAG);
     send_with(A, BROADCAST, MAC(A), NO_TAG, 13, (struct virtio_net_header){});
     send_with(A, BROADCAST, MAC(A), NO_TAG, PACKET_LENGTH_MAX + 1, (struct virtio_net_header){});
     send_with(TRUNK, BROADCAST, MAC(TRUNK), 10, 17, (struct virtio_net_header){});
     assert_got(0);
-    assert_int_equal(view_of(A).counters.malformed, before.malformed + 4);
+    assert_int_equal(view_of(A).counters.malformed, before.malformed + 5);
     send(A, 0x0180c2000000, MAC(A), NO_TAG); /* spanning tree, pause: not a bridge's to forward */
     send(A, 0x0180c200000e, MAC(A), NO_TAG);
     assert_got(0);
@@ -383,6 +384,21 @@ static void test_tag_change_moves_offload_offsets(void **state)
     assert_int_equal(ends[TRUNK].offload.gso_size, 100);
 }
 
+/* Else the checksum, stored on the way out, would write another VLAN into the tag. */
+static void test_checksum_does_not_write_the_tag(void **state)
+{
+    struct virtio_net_header offload = {.flags = VIRTIO_NET_NEEDS_CSUM, .csum_start = 14, .csum_offset = 0};
+    struct vswitch_port_counters before = view_of(TRUNK).counters;
+
+    (void)state;
+    send_with(TRUNK, BROADCAST, MAC(TRUNK), 10, 100, offload);
+    assert_got(0);
+    assert_int_equal(view_of(TRUNK).counters.malformed, before.malformed + 1);
+    offload.csum_start = 18;
+    send_with(TRUNK, BROADCAST, MAC(TRUNK), 10, 100, offload);
+    assert_got(P(ACCESS_10) | P(ACCESS_10_TOO) | P(TRUNK_UPLINK));
+}
+
 static void test_counts_and_flushes(void **state)
 {
     struct vswitch_port_counters a = view_of(A).counters, b = view_of(B).counters;
@@ -486,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(test_double_tags_do_not_hop, forget),
         cmocka_unit_test_setup(test_every_length_survives_a_tag_change, forget),
         cmocka_unit_test_setup(test_tag_change_moves_offload_offsets, forget),
+        cmocka_unit_test_setup(test_checksum_does_not_write_the_tag, forget),
         cmocka_unit_test_setup(test_counts_and_flushes, forget),
         cmocka_unit_test_setup(test_port_that_is_down, forget),
         cmocka_unit_test_setup(test_table_is_bounded, forget),
