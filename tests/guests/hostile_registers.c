@@ -159,7 +159,6 @@ static void undefined_instructions(void)
 void guest_main(void)
 {
     sweep_reads();
-    sweep_writes(0);
     sweep_writes(~0ull);
     sweep_writes(0x5a5aa5a512345678);
     sweep_system();

@@ -9,7 +9,7 @@
 #define NEXT VIRTIO_DESCRIPTOR_NEXT
 #define WRITE VIRTIO_DESCRIPTOR_WRITE
 #define INDIRECT VIRTIO_DESCRIPTOR_INDIRECT
-#define ROUNDS 200u
+#define ROUNDS 100u
 
 /* Far from all that this program needs: a disk may read all of its megabyte to here. */
 static uint8_t *const memory = (uint8_t *)(GUEST_MEMORY_BASE + 8 * 1024 * 1024);
@@ -286,7 +286,7 @@ static bool changed_in_flight(void)
     change = true;
     if (cpu_start(1, changer) != 0)
         return false;
-    for (uint64_t end = now_ms() + 3000; now_ms() < end && followed;) {
+    for (uint64_t end = now_ms() + 2000; now_ms() < end && followed;) {
         followed = virtio_start(&device);
         for (uint32_t i = 0; i < 200; i++) {
             virtio_describe(any_queue(), 0, (uint64_t)memory, 16, NEXT, 1);

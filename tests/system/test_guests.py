@@ -19,6 +19,7 @@ HOSTILE = {
     "spin": ("spin_masked", 1, "no-progress"),
     "nowhere": ("branch_nowhere", 1, "no-progress"),
 }
+AGAIN = ("memory", "gic", "watchdog", "nowhere")
 GROUPS = [["virtqueue", "storm", "memory", "registers"], ["calls", "gic", "watchdog", "spin"], ["nowhere"]]
 
 
@@ -86,26 +87,40 @@ def wait_end(appliance, name):
 
 
 @pytest.fixture(scope="module")
-def group(request, build_with, tmp_path_factory):
-    """An appliance with the witness and one group of hostile guests."""
-    out = build_with("hostile-" + request.param[0], configuration(request.param))
-    with Appliance(out, smp=8, folder=tmp_path_factory.mktemp("hostile")) as appliance:
-        appliance.shell.wait_prompt()
-        witness = Witness(appliance)
-        witness.wait_beyond(0)
-        yield appliance, witness
+def running(build_with, tmp_path_factory):
+    """running(name): the appliance that has the hostile guest, and its witness. One at a time: a group's tests stand together."""
+    current = {}
+
+    def leave():
+        appliance = current.pop("appliance", None)
+        current.clear()
+        if appliance:
+            appliance.__exit__()
+
+    def enter(name):
+        group = next(group for group in GROUPS if name in group)
+        if current.get("group") is not group:
+            leave()
+            appliance = Appliance(build_with("hostile-" + group[0], configuration(group)), smp=8, folder=tmp_path_factory.mktemp(group[0]))
+            appliance.__enter__()
+            current.update(appliance=appliance, group=group)
+            appliance.shell.wait_prompt()
+            Witness(appliance).wait_beyond(0)
+        return current["appliance"], Witness(current["appliance"])
+
+    yield enter
+    leave()
 
 
-@pytest.mark.parametrize("group, name", [pytest.param(group, name, id=name) for group in GROUPS for name in group], indirect=["group"])
-def test_hostile_guest(group, name):
+@pytest.mark.parametrize("name", [name for group in GROUPS for name in group])
+def test_hostile_guest(running, name):
     """The guest gets the architecture's answers or is stopped, with its cause on record; nobody else notices."""
-    appliance, witness = group
+    appliance, witness = running(name)
     _, _, cause = HOSTILE[name]
     before = witness.count()
     appliance.bhctl("domain", "start", name)
     ended = wait_end(appliance, name)
     text = appliance.bhctl("console", name, "--dump").stdout
-    print(text)
     assert "PASS" in text and "FAIL" not in text, text[-4000:]
     assert ended["cause"] == cause, (ended, text[-2000:])
     if cause == "power-off":
@@ -119,16 +134,12 @@ def test_hostile_guest(group, name):
     others = [e for e in events if e["domain"] in ("mgmt", "witness") and e["kind"] != "start"]
     assert not others, others
 
-
-@pytest.mark.parametrize("group, name", [pytest.param(group, group[0], id=group[0]) for group in GROUPS], indirect=["group"])
-def test_hostile_guest_can_be_started_again(group, name):
-    """Whatever it did, a new start finds a partition as new."""
-    appliance, witness = group
-    appliance.bhctl("domain", "restart", name)
-    wait_end(appliance, name)
-    text = appliance.bhctl("console", name, "--dump").stdout
-    assert "FAIL" not in text, text[-4000:]
-    witness.wait_beyond(witness.count())
+    if name in AGAIN:  # whatever it did, a new start finds a partition as new
+        appliance.bhctl("domain", "restart", name)
+        assert wait_end(appliance, name)["starts"] == 2
+        text = appliance.bhctl("console", name, "--dump").stdout
+        assert "FAIL" not in text and text.count("PASS") >= 2, text[-4000:]
+        witness.wait_beyond(witness.count())
 
 
 def test_reset_loop_and_fresh_starts(build_with, tmp_path):
