@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request of POOL_SIZE bytes at a time, made anew when what it brought is used up. The CPU's generator, where there
- * is one, is mixed in, and serves alone where there is no device.
+ * One request at a time, for as much as the pool has room for, as long as less than READY_SIZE is there. The CPU's
+ * generator, where there is one, is mixed in, and serves alone where there is no device.
  */
 #include <bulkhead/channel.h>
 #include <devices/virtio/device.h>
@@ -22,7 +22,7 @@ static bool asked;
 
 static void ask(void)
 {
-    struct driver_segment segment = {request, sizeof request};
+    struct driver_segment segment = {request, POOL_SIZE - pool_length};
 
     if (!rng || rng->failed || asked || !driver_queue_add(&queue, &segment, 0, 1, request))
         return;
@@ -40,8 +40,9 @@ static void take(struct loop_source *source)
         bool enabled = interrupt_mask(); /* the worker takes too */
 
         asked = false;
-        memcpy(pool, request, written);
-        pool_length = written;
+        memcpy(pool + pool_length, request, written); /* it has not grown since the request was made */
+        pool_length += written;
+        memset(request, 0, sizeof request);
         interrupt_restore(enabled);
         if (written == 0)
             virtio_device_fail(rng, "delivers no bytes");
