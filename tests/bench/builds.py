@@ -66,3 +66,15 @@ CONFIG_P1_KERNEL_RAW=y
 CONFIG_P1_ENTROPY=y
 CONFIG_P1_POLICY_STOP=y
 """)
+
+
+def instant_disk_configuration():
+    """One Debian guest that owns a whole physical disk: disk 0, which on QEMU's virt board is the last one of the command line."""
+    return configuration("instant-disk", """CONFIG_P1=y
+CONFIG_P1_NAME="linux1"
+CONFIG_P1_CPUS="1"
+CONFIG_P1_CMDLINE="console=ttyAMA0 panic=5 bh.name=linux1"
+CONFIG_P1_DISK0=y
+CONFIG_P1_DISK0_DEVICE=0
+CONFIG_P1_DISK0_WHOLE=y
+""")

@@ -22,12 +22,12 @@ class Guest:
 
     def run(self, command, timeout=PATIENCE, check=True):
         """Runs a command and returns its output; its status must be 0 unless check is False (then: (status, output))."""
-        mark = f"done-{next(self.marks)}="
-        # The echoed line has a quote within the mark, the answer has none.
-        self.line.send_line(f"{command}; echo \"{mark[:3]}\"'{mark[3:]}'$?.")
-        self.line.expect(f"{mark}(\\d+)\\.", timeout)
+        number = next(self.marks)
+        # The echoed line has quotes within the marks, the answer has none.
+        self.line.send_line(f"echo 'beg''in-{number}='; {command}; echo 'do''ne-{number}='$?.")
+        self.line.expect(f"begin-{number}=\r?\n", timeout)
+        self.line.expect(f"done-{number}=(\\d+)\\.", timeout)
         output = plain(self.line.before)
-        output = output.split("\n", 1)[1] if "\n" in output else ""
         status = int(self.line.match.group(1))
         if not check:
             return status, output

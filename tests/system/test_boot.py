@@ -27,21 +27,6 @@ def test_boots_on_any_number_of_cpus(default_build, tmp_path, cpus):
             assert (states[name] == "absent") == (cpus <= last_cpu), states
 
 
-def test_boots_from_u_boot(default_build, tmp_path):
-    """booti with the bundle as its ramdisk enters the same kernel file at EL2."""
-    loads = [f"loader,file={default_build}/bulkhead.bin,addr=0x50000000,force-raw=on",
-             f"loader,file={default_build}/bundle.itb,addr=0x58000000,force-raw=on"]
-    size = (default_build / "bundle.itb").stat().st_size
-    extra = ["-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"] + [word for load in loads for word in ("-device", load)]
-    with Appliance(default_build, loader="firmware", extra=extra, folder=tmp_path) as appliance:
-        appliance.serial.expect("stop autoboot")
-        appliance.serial.send(" ")
-        appliance.serial.expect("=> ")
-        appliance.serial.send_line(f"booti 0x50000000 0x58000000:{size:x} ${{fdtcontroladdr}}")
-        appliance.shell.wait_prompt()
-        attach(appliance, "linux1").wait_ready()
-
-
 @pytest.fixture(scope="module")
 def pair(default_build, tmp_path_factory):
     with Appliance(default_build, folder=tmp_path_factory.mktemp("pair")) as appliance:
