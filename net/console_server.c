@@ -27,6 +27,7 @@
 #define SESSIONS_MAX 8u
 #define HANDSHAKES_MAX 4u
 #define HANDSHAKE_LIMIT (30 * SECOND)
+#define HANDSHAKE_GRACE (5 * SECOND) /* after that it gives way to another, when all places are taken */
 #define CLOSE_LIMIT (10 * SECOND)    /* to take what is still to be sent, and to close its own side */
 #define REFUSED_POLLS 8              /* of TCP's slow timer: 4 s */
 #define CHECK_INTERVAL (60 * SECOND) /* of the certificates' dates */
@@ -243,15 +244,19 @@ static void note_failure(const struct connection *connection, const char *why)
              ip4addr_ntoa(&(ip4_addr_t){lwip_htonl(connection->address)}), why);
 }
 
+static void give_up_handshake(struct connection *connection)
+{
+    status.timed_out++;
+    note_failure(connection, "no handshake in time");
+    finish(connection, true);
+}
+
 static void shake(struct connection *connection)
 {
     switch (tls_state(connection->tls)) {
     case TLS_HANDSHAKE:
-        if (connection->expired) {
-            status.timed_out++;
-            note_failure(connection, "no handshake in time");
-            finish(connection, true);
-        }
+        if (connection->expired)
+            give_up_handshake(connection);
         break;
     case TLS_CLOSED:
         status.failed++;
@@ -422,8 +427,21 @@ static err_t refuse(struct tcp_pcb *pcb)
     return ERR_OK;
 }
 
-static struct connection *free_connection(void)
+/* Where a new connection goes; NULL: nowhere. */
+static struct connection *find_place(void)
 {
+    struct connection *oldest = NULL;
+
+    if (count_stage(true) >= HANDSHAKES_MAX) {
+        for (uint32_t i = 0; i < SESSIONS_MAX + HANDSHAKES_MAX; i++)
+            if (connections[i].stage == STAGE_SHAKING &&
+                (oldest == NULL || connections[i].opened_ns < oldest->opened_ns))
+                oldest = &connections[i];
+        if (time_ns() - oldest->opened_ns < HANDSHAKE_GRACE)
+            return NULL;
+        give_up_handshake(oldest);
+        return oldest;
+    }
     for (uint32_t i = 0; i < SESSIONS_MAX + HANDSHAKES_MAX; i++)
         if (connections[i].stage == STAGE_FREE)
             return &connections[i];
@@ -436,8 +454,8 @@ static err_t on_accept(void *argument, struct tcp_pcb *pcb, err_t error)
     if (pcb == NULL || error != ERR_OK)
         return ERR_VAL;
     status.accepted++;
-    struct connection *connection = free_connection();
-    if (connection == NULL || count_stage(true) >= HANDSHAKES_MAX)
+    struct connection *connection = find_place();
+    if (connection == NULL)
         return refuse(pcb);
     connection->tls = tls_accept(signal_pump, connection);
     if (connection->tls == NULL)
@@ -449,6 +467,7 @@ static err_t on_accept(void *argument, struct tcp_pcb *pcb, err_t error)
     connection->write_short = connection->receive_short = false;
     connection->address = lwip_ntohl(ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)));
     connection->port = pcb->remote_port;
+    connection->opened_ns = time_ns();
     connection->received_bytes = connection->sent_bytes = 0;
     enter(connection, STAGE_SHAKING, HANDSHAKE_LIMIT);
     tcp_arg(pcb, connection);

@@ -369,6 +369,17 @@ static void slow_handshakes_are_bounded(void **state)
     for (unsigned i = 0; i < 4; i++)
         close(slow[i]);
     assert_in(shell(NULL, "echo exit | " CLIENT OPERATOR, tcp_port), "bye");
+    /* And who had time enough gives way to a client that comes. */
+    for (unsigned i = 0; i < 4; i++)
+        slow[i] = dial();
+    WAIT(console_host->tls.handshakes == 4);
+    console_host->clock_skip_ns += 6 * SECOND;
+    assert_in(shell(NULL, "echo exit | " CLIENT OPERATOR, tcp_port), "bye");
+    assert_int_equal(console_host->tls.timed_out, 5);
+    assert_int_equal(console_host->tls.handshakes, 3);
+    assert_int_equal(hear(slow[0], answer, sizeof(answer)), -1);
+    for (unsigned i = 0; i < 4; i++)
+        close(slow[i]);
 }
 
 static void several_sessions_at_once(void **state)
