@@ -14,6 +14,7 @@
 #define PHANDLE_CLOCK 2
 #define GICD_BYTES 0x10000
 #define GICR_BYTES 0x20000
+#define REGS_MAX 8        /* register windows of a device */
 #define CLOCK_HZ 24000000 /* of the UART: it only shapes the baud rate that nobody sees */
 enum line_type { SPI = 0, PPI = 1 };
 enum line_trigger { EDGE = 1, LEVEL = 4 };
@@ -84,7 +85,7 @@ static void put_clocks(void *tree, const char *names, int length)
 
 static void put_chosen(void *tree, struct domain *domain, const struct guest_images *images)
 {
-    int host = fdt_path_offset(platform.tree, "/chosen"), length;
+    int host = host_tree_find("/chosen", -1), length;
     const void *seed;
 
     fdt_begin_node(tree, "chosen");
@@ -97,7 +98,7 @@ static void put_chosen(void *tree, struct domain *domain, const struct guest_ima
     }
     if (domain->config->uart_console != 0xff)
         fdt_property_u32(tree, "bulkhead,console", domain->config->uart_console);
-    if (is_management(domain) && host >= 0 && (seed = fdt_getprop(platform.tree, host, "rng-seed", &length)))
+    if (is_management(domain) && host >= 0 && (seed = host_tree_property(host, "rng-seed", &length)))
         fdt_property(tree, "rng-seed", seed, length);
     fdt_end_node(tree);
 }
@@ -214,30 +215,27 @@ static void put_front_ends(void *tree, struct domain *domain)
 }
 
 /* What a driver needs of a passed-through device's node; the clocks become ours. */
-static void put_device(int node, void *context)
+static void put_device(int node, void *tree)
 {
     static const char *const kept[] = {"compatible", "interrupts", "dma-coherent"};
-    struct range64 ranges[8];
-    struct memory_range range;
-    unsigned count = 0;
-    void *tree = context;
+    struct range64 ranges[REGS_MAX];
+    struct memory_range regs[REGS_MAX];
+    unsigned count = host_tree_regs(node, regs, REGS_MAX);
     int length;
 
-    while (count < 8 && host_tree_reg(node, count, &range)) {
-        ranges[count] = (struct range64){range.base.value, range.size};
-        count++;
-    }
-    fdt_begin_node(tree, fdt_get_name(platform.tree, node, NULL));
+    for (unsigned i = 0; i < count; i++)
+        ranges[i] = (struct range64){regs[i].base.value, regs[i].size};
+    fdt_begin_node(tree, host_tree_name(node));
     put_reg(tree, ranges, count);
     for (unsigned i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
-        const void *value = fdt_getprop(platform.tree, node, kept[i], &length);
+        const void *value = host_tree_property(node, kept[i], &length);
 
         if (value)
             fdt_property(tree, kept[i], value, length);
     }
-    if (!fdt_node_check_compatible(platform.tree, node, "arm,pl011"))
+    if (host_tree_is_compatible(node, "arm,pl011"))
         put_clocks(tree, UART_CLOCKS, sizeof(UART_CLOCKS));
-    else if (!fdt_node_check_compatible(platform.tree, node, "arm,primecell"))
+    else if (host_tree_is_compatible(node, "arm,primecell"))
         put_clocks(tree, "apb_pclk", sizeof("apb_pclk"));
     fdt_end_node(tree);
 }
@@ -299,7 +297,8 @@ static void put_bulkhead(void *tree, struct domain *domain)
 
 size_t arch_domain_describe(struct domain *domain, const struct guest_images *images, void *tree, size_t size)
 {
-    fdt_create(tree, (int)size);
+    /* Without a search for each name: the names of a tree take less than a page anyway. */
+    fdt_create_with_flags(tree, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP);
     fdt_finish_reservemap(tree);
     fdt_begin_node(tree, "");
     fdt_property_string(tree, "compatible", "bulkhead,domain");

@@ -11,47 +11,88 @@
 #define DEPTH_MAX 8
 #define NODES_MAX 512                                  /* that are remembered; a tree may have more */
 #define GICR_BYTES_MAX (BULKHEAD_CPUS_MAX * 0x40000ul) /* machines describe room for more CPUs than they have */
-#define GIC_SPI 0
 #define GIC_PPI 1
 #define TIMER_VIRTUAL 2 /* entries of the timer node's `interrupts` */
 #define TIMER_HYPERVISOR 3
+#define TIMER_LINES 4
 
 struct platform platform;
 
-/* Where nodes hang, in the order of their offsets: libfdt would walk the tree from its root to tell. */
-static struct {
-    int node, parent;
-} parents[NODES_MAX];
+/*
+ * The tree's nodes in their order, collected in one walk: libfdt would walk the tree from its root for each question.
+ * Offsets are into the tree's structure; nodes are named by their index here.
+ */
+static struct node {
+    int32_t offset;
+    uint16_t parent; /* index; the root's is its own */
+    uint16_t compatible_length;
+    const char *compatible;
+} nodes[NODES_MAX];
 static unsigned node_count;
 
-static void read_parents(void)
+static void collect_nodes(void)
 {
-    int path[DEPTH_MAX] = {0}, depth = 0;
+    unsigned path[DEPTH_MAX] = {0};
+    int depth = 0, length;
 
-    for (int node = 0; node >= 0 && depth >= 0; node = fdt_next_node(platform.tree, node, &depth)) {
-        if (depth >= DEPTH_MAX || node_count == NODES_MAX)
+    for (int offset = 0; offset >= 0 && depth >= 0; offset = fdt_next_node(platform.tree, offset, &depth)) {
+        struct node *node = &nodes[node_count];
+
+        CHECK(node_count < NODES_MAX); /* a larger machine than was thought of */
+        if (depth >= DEPTH_MAX)
             continue;
-        path[depth] = node;
-        parents[node_count].node = node;
-        parents[node_count++].parent = depth ? path[depth - 1] : -1;
+        path[depth] = node_count++;
+        node->offset = offset;
+        node->parent = (uint16_t)path[depth ? depth - 1 : 0];
+        node->compatible = fdt_getprop(platform.tree, offset, "compatible", &length);
+        node->compatible_length = node->compatible ? (uint16_t)length : 0;
     }
 }
 
-static int parent_of(int node)
+static const void *property(int node, const char *name, int *length)
 {
-    unsigned low = 0, high = node_count;
+    return fdt_getprop(platform.tree, nodes[node].offset, name, length);
+}
 
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
+/* The next child of `parent` behind `previous` (or behind the parent itself); -1: none. */
+static int next_child(int parent, int previous)
+{
+    for (unsigned i = (unsigned)previous + 1; i < node_count; i++)
+        if (nodes[i].parent == parent)
+            return (int)i;
+    return -1;
+}
 
-        if (parents[middle].node == node)
-            return parents[middle].parent;
-        if (parents[middle].node < node)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return fdt_parent_offset(platform.tree, node);
+/* A child of the root by its whole name; -1: none. */
+static int top_node(const char *name)
+{
+    int node = 0;
+
+    while ((node = next_child(0, node)) >= 0 && strcmp(fdt_get_name(platform.tree, nodes[node].offset, NULL), name))
+        ;
+    return node;
+}
+
+static bool is_compatible(int node, const char *name)
+{
+    return nodes[node].compatible &&
+           fdt_stringlist_contains(nodes[node].compatible, nodes[node].compatible_length, name);
+}
+
+static int next_compatible(const char *name, int previous)
+{
+    for (unsigned i = (unsigned)(previous + 1); i < node_count; i++)
+        if (is_compatible((int)i, name))
+            return (int)i;
+    return -1;
+}
+
+static int index_of(int offset)
+{
+    for (unsigned i = 0; i < node_count; i++)
+        if (nodes[i].offset == offset)
+            return (int)i;
+    return -1;
 }
 
 static uint64_t read_cells(const fdt32_t *cells, int count)
@@ -63,24 +104,31 @@ static uint64_t read_cells(const fdt32_t *cells, int count)
     return value;
 }
 
+static uint32_t cells(int node, const char *name, uint32_t otherwise)
+{
+    const fdt32_t *value = property(node, name, NULL);
+
+    return value ? fdt32_to_cpu(*value) : otherwise;
+}
+
 /* Through the `ranges` of the buses above: from the address space of `node`'s children to the root's. */
 static bool translate(int node, uint64_t *address)
 {
-    const void *tree = platform.tree;
-
-    for (int depth = 0; node > 0 && depth < DEPTH_MAX; depth++) {
-        int parent = parent_of(node), length;
-        const fdt32_t *ranges = fdt_getprop(tree, node, "ranges", &length);
-        int child_cells = fdt_address_cells(tree, node), size_cells = fdt_size_cells(tree, node), parent_cells, entry;
+    for (int parent; node != 0; node = parent) {
+        int length;
+        const fdt32_t *ranges = property(node, "ranges", &length);
+        int child_cells = (int)cells(node, "#address-cells", 2), size_cells = (int)cells(node, "#size-cells", 1);
+        int parent_cells, entry;
         bool found = false;
 
-        if (!ranges || parent < 0)
-            return false;
-        parent_cells = fdt_address_cells(tree, parent);
+        parent = nodes[node].parent;
+        parent_cells = (int)cells(parent, "#address-cells", 2);
         entry = child_cells + parent_cells + size_cells;
+        if (!ranges)
+            return false;
         for (int i = 0; !found && (i + entry) * 4 <= length; i += entry) {
-            uint64_t from = read_cells(ranges + i, child_cells),
-                     to = read_cells(ranges + i + child_cells, parent_cells);
+            uint64_t from = read_cells(ranges + i, child_cells);
+            uint64_t to = read_cells(ranges + i + child_cells, parent_cells);
             uint64_t size = read_cells(ranges + i + child_cells + parent_cells, size_cells);
 
             if (*address - from < size) {
@@ -90,54 +138,67 @@ static bool translate(int node, uint64_t *address)
         }
         if (!found && length > 0)
             return false;
-        node = parent;
     }
     return true;
 }
 
-bool host_tree_reg(int node, unsigned index, struct memory_range *range)
+unsigned host_tree_regs(int node, struct memory_range *ranges, unsigned limit)
 {
-    const void *tree = platform.tree;
-    int parent = parent_of(node), length, address_cells, size_cells;
-    const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
-    uint64_t address;
+    int parent = nodes[node].parent, length;
+    const fdt32_t *reg = property(node, "reg", &length);
+    int address_cells = (int)cells(parent, "#address-cells", 2), size_cells = (int)cells(parent, "#size-cells", 1);
+    unsigned count = 0;
 
-    if (!reg || parent < 0)
-        return false;
-    address_cells = fdt_address_cells(tree, parent);
-    size_cells = fdt_size_cells(tree, parent);
-    if (address_cells < 1 || size_cells < 1 || (int)(index + 1) * (address_cells + size_cells) * 4 > length)
-        return false;
-    reg += (int)index * (address_cells + size_cells);
-    address = read_cells(reg, address_cells);
-    if (!translate(parent, &address))
-        return false;
-    *range = (struct memory_range){hpa(address), read_cells(reg + address_cells, size_cells)};
-    return true;
+    if (!reg || address_cells < 1 || size_cells < 1)
+        return 0;
+    for (; count < limit && length >= (address_cells + size_cells) * 4; count++) {
+        uint64_t address = read_cells(reg, address_cells);
+
+        if (!translate(parent, &address))
+            break;
+        ranges[count] = (struct memory_range){hpa(address), read_cells(reg + address_cells, size_cells)};
+        reg += address_cells + size_cells;
+        length -= (address_cells + size_cells) * 4;
+    }
+    return count;
 }
 
-uint32_t host_tree_interrupt(int node, unsigned index, bool *edge)
+unsigned host_tree_interrupts(int node, uint32_t *intids, unsigned limit)
 {
     int length;
-    const fdt32_t *cells = fdt_getprop(platform.tree, node, "interrupts", &length);
+    const fdt32_t *value = property(node, "interrupts", &length);
+    unsigned count = 0;
 
-    if (!cells || (int)(index + 1) * 12 > length)
-        return 0;
-    cells += 3 * index;
-    *edge = (fdt32_to_cpu(cells[2]) & 3) != 0;
-    return fdt32_to_cpu(cells[1]) + (fdt32_to_cpu(cells[0]) == GIC_PPI ? 16 : 32);
+    for (; value && count < limit && (int)(count + 1) * 12 <= length; count++)
+        intids[count] = fdt32_to_cpu(value[3 * count + 1]) + (fdt32_to_cpu(value[3 * count]) == GIC_PPI ? 16 : 32);
+    return count;
 }
 
 int host_tree_find(const char *name, int previous)
 {
     if (name[0] != '/')
-        return fdt_node_offset_by_compatible(platform.tree, previous, name);
-    return previous < 0 ? fdt_path_offset(platform.tree, name) : -FDT_ERR_NOTFOUND;
+        return next_compatible(name, previous);
+    return previous < 0 ? index_of(fdt_path_offset(platform.tree, name)) : -1;
+}
+
+bool host_tree_is_compatible(int node, const char *name)
+{
+    return is_compatible(node, name);
+}
+
+const void *host_tree_property(int node, const char *name, int *length)
+{
+    return property(node, name, length);
+}
+
+const char *host_tree_name(int node)
+{
+    return fdt_get_name(platform.tree, nodes[node].offset, NULL);
 }
 
 static bool available(int node)
 {
-    const char *status = fdt_getprop(platform.tree, node, "status", NULL);
+    const char *status = property(node, "status", NULL);
 
     return !status || !strcmp(status, "okay") || !strcmp(status, "ok");
 }
@@ -164,54 +225,50 @@ static bool in_ram(struct memory_range range)
     return false;
 }
 
+/* All of a node's `reg`. */
+static void add_regs(struct memory_range *ranges, uint32_t *count, int node)
+{
+    struct memory_range regs[PLATFORM_RANGES_MAX];
+    unsigned found = host_tree_regs(node, regs, PLATFORM_RANGES_MAX);
+
+    for (unsigned i = 0; i < found; i++)
+        add_range(ranges, count, regs[i]);
+}
+
 static void read_memory(void)
 {
-    const void *tree = platform.tree;
     struct memory_range range;
-    int node, parent;
+    int parent = top_node("reserved-memory");
 
-    fdt_for_each_subnode(node, tree, 0)
-    {
-        const char *type = fdt_getprop(tree, node, "device_type", NULL);
+    for (int node = next_child(0, 0); node >= 0; node = next_child(0, node)) {
+        const char *type = property(node, "device_type", NULL);
 
-        if (!type || strcmp(type, "memory") || !available(node))
-            continue;
-        for (unsigned i = 0; host_tree_reg(node, i, &range); i++)
-            add_range(platform.ram, &platform.ram_count, range);
+        if (type && !strcmp(type, "memory") && available(node))
+            add_regs(platform.ram, &platform.ram_count, node);
     }
-    for (int i = 0; i < fdt_num_mem_rsv(tree); i++)
-        if (!fdt_get_mem_rsv(tree, i, &range.base.value, &range.size))
+    for (int i = 0; i < fdt_num_mem_rsv(platform.tree); i++)
+        if (!fdt_get_mem_rsv(platform.tree, i, &range.base.value, &range.size))
             reserve(range);
-    parent = fdt_path_offset(tree, "/reserved-memory");
-    if (parent < 0)
-        return;
-    fdt_for_each_subnode(node, tree, parent)
-    {
-        for (unsigned i = 0; host_tree_reg(node, i, &range); i++)
-            reserve(range);
-    }
+    for (int node = parent < 0 ? -1 : next_child(parent, parent); node >= 0; node = next_child(parent, node))
+        add_regs(platform.reserved, &platform.reserved_count, node);
 }
 
 /* The boot CPU is number 0; the others follow in the tree's order. */
 static void read_cpus(void)
 {
-    const void *tree = platform.tree;
     uint64_t own = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
-    int parent = fdt_path_offset(tree, "/cpus"), node;
+    int parent = top_node("cpus");
 
     platform.arch.cpu_id[0] = own;
     platform.cpu_count = 1;
-    if (parent < 0)
-        return;
-    fdt_for_each_subnode(node, tree, parent)
-    {
-        const char *type = fdt_getprop(tree, node, "device_type", NULL);
-        const char *method = fdt_getprop(tree, node, "enable-method", NULL);
+    for (int node = parent < 0 ? -1 : next_child(parent, parent); node >= 0; node = next_child(parent, node)) {
+        const char *type = property(node, "device_type", NULL);
+        const char *method = property(node, "enable-method", NULL);
         int length;
-        const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
+        const fdt32_t *reg = property(node, "reg", &length);
         uint64_t id;
 
-        if (!type || strcmp(type, "cpu") || !reg || length != 4 * fdt_address_cells(tree, parent) || !available(node))
+        if (!type || strcmp(type, "cpu") || !reg || !available(node))
             continue;
         id = read_cells(reg, length / 4) & MPIDR_AFFINITY;
         if (id != own && method && !strcmp(method, "psci") && platform.cpu_count < BULKHEAD_CPUS_MAX)
@@ -221,62 +278,62 @@ static void read_cpus(void)
 
 static void read_gic(void)
 {
-    const void *tree = platform.tree;
-    int node = fdt_node_offset_by_compatible(tree, -1, "arm,gic-v3");
-    struct memory_range range;
+    int node = next_compatible("arm,gic-v3", -1);
+    struct memory_range ranges[1 + GICR_REGIONS_MAX];
+    uint32_t lines[TIMER_LINES];
     const fdt32_t *value;
-    bool edge;
+    unsigned count;
+    int length;
 
     CHECK(node >= 0); /* the machine has no GICv3 */
-    CHECK(host_tree_reg(node, 0, &range));
-    platform.arch.gicd = range.base;
-    platform.arch.gicd_size = range.size;
-    value = fdt_getprop(tree, node, "#redistributor-regions", NULL);
-    for (unsigned i = 0;
-         i < (value ? fdt32_to_cpu(*value) : 1) && i < GICR_REGIONS_MAX && host_tree_reg(node, 1 + i, &range); i++) {
-        platform.arch.gicr[i].base = range.base;
-        platform.arch.gicr[i].size = range.size < GICR_BYTES_MAX ? range.size : GICR_BYTES_MAX;
-        platform.arch.gicr_count = i + 1;
+    count = host_tree_regs(node, ranges, 1 + GICR_REGIONS_MAX);
+    CHECK(count >= 2);
+    platform.arch.gicd = ranges[0].base;
+    platform.arch.gicd_size = ranges[0].size;
+    platform.arch.gicr_count = cells(node, "#redistributor-regions", 1);
+    if (platform.arch.gicr_count > count - 1)
+        platform.arch.gicr_count = count - 1;
+    for (unsigned i = 0; i < platform.arch.gicr_count; i++) {
+        platform.arch.gicr[i].base = ranges[1 + i].base;
+        platform.arch.gicr[i].size = ranges[1 + i].size < GICR_BYTES_MAX ? ranges[1 + i].size : GICR_BYTES_MAX;
     }
-    value = fdt_getprop(tree, node, "redistributor-stride", NULL);
-    platform.arch.gicr_stride = value ? read_cells(value, 2) : 0;
-    platform.arch.maintenance_intid = host_tree_interrupt(node, 0, &edge);
+    value = property(node, "redistributor-stride", &length);
+    platform.arch.gicr_stride = value ? read_cells(value, length / 4) : 0;
+    platform.arch.maintenance_intid = host_tree_interrupts(node, lines, 1) ? lines[0] : 0;
 
-    node = fdt_node_offset_by_compatible(tree, -1, "arm,armv8-timer");
-    CHECK(node >= 0);
-    platform.arch.timer_virtual_intid = host_tree_interrupt(node, TIMER_VIRTUAL, &edge);
-    platform.arch.timer_hypervisor_intid = host_tree_interrupt(node, TIMER_HYPERVISOR, &edge);
+    node = next_compatible("arm,armv8-timer", -1);
+    CHECK(node >= 0 && host_tree_interrupts(node, lines, TIMER_LINES) == TIMER_LINES);
+    platform.arch.timer_virtual_intid = lines[TIMER_VIRTUAL];
+    platform.arch.timer_hypervisor_intid = lines[TIMER_HYPERVISOR];
 }
 
 static int stdout_node(int chosen)
 {
-    const void *tree = platform.tree;
     int length;
-    const char *path = fdt_getprop(tree, chosen, "stdout-path", &length), *options;
+    const char *path = property(chosen, "stdout-path", &length), *options;
 
     if (!path || length < 1)
         return -1;
     options = memchr(path, ':', (size_t)length);
-    return fdt_path_offset_namelen(tree, path, options ? (int)(options - path) : length - 1);
+    return index_of(fdt_path_offset_namelen(platform.tree, path, options ? (int)(options - path) : length - 1));
 }
 
 static void read_chosen(void)
 {
-    const void *tree = platform.tree;
-    int chosen = fdt_path_offset(tree, "/chosen"), length, node;
+    int chosen = top_node("chosen"), length, node;
     const fdt32_t *start, *end;
     struct memory_range range;
 
     if (chosen < 0)
         return;
     node = stdout_node(chosen);
-    if (node >= 0 && !fdt_node_check_compatible(tree, node, "arm,pl011") && host_tree_reg(node, 0, &range))
+    if (node >= 0 && is_compatible(node, "arm,pl011") && host_tree_regs(node, &range, 1))
         platform.uart = range.base;
-    start = fdt_getprop(tree, chosen, "linux,initrd-start", &length);
+    start = property(chosen, "linux,initrd-start", &length);
     if (!start)
         return;
     range.base = hpa(read_cells(start, length / 4));
-    end = fdt_getprop(tree, chosen, "linux,initrd-end", &length);
+    end = property(chosen, "linux,initrd-end", &length);
     range.size = end ? read_cells(end, length / 4) - range.base.value : 0;
     if (!in_ram(range))
         return;
@@ -291,13 +348,13 @@ void host_tree_read(struct hpa base)
 
     platform.tree = kernel_map_blocks(base, TREE_BYTES_MAX);
     CHECK(!fdt_check_header(platform.tree) && fdt_totalsize(platform.tree) <= TREE_BYTES_MAX);
-    read_parents();
+    collect_nodes();
     read_memory();
     read_cpus();
     read_gic();
     read_chosen();
-    node = fdt_node_offset_by_compatible(platform.tree, -1, "arm,pl031");
-    if (node >= 0 && host_tree_reg(node, 0, &range))
+    node = next_compatible("arm,pl031", -1);
+    if (node >= 0 && host_tree_regs(node, &range, 1))
         platform.clock = range.base;
     platform.persistent = (struct memory_range){hpa(CONFIG_LOG_BASE), CONFIG_LOG_SIZE};
     reserve(platform.persistent);

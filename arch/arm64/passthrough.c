@@ -6,7 +6,6 @@
 #include <core/channel.h>
 #include <core/interrupt.h>
 #include <core/log.h>
-#include <libfdt.h>
 
 #define REGS_MAX 8   /* a device's register windows, */
 #define LINES_MAX 16 /* and interrupts */
@@ -60,21 +59,22 @@ static uint32_t read32(volatile uint8_t *registers, uint32_t offset)
 static void add(struct domain *domain, int node)
 {
     struct device *device = &devices[device_count];
-    struct memory_range range;
-    uint32_t intid;
-    bool edge;
+    struct memory_range ranges[REGS_MAX];
+    uint32_t intids[LINES_MAX];
+    unsigned count = host_tree_regs(node, ranges, REGS_MAX);
 
     CHECK(device_count < DEVICES_MAX);
     *device = (struct device){.domain = domain, .node = node};
-    if (!fdt_node_check_compatible(platform.tree, node, "virtio,mmio") && host_tree_reg(node, 0, &range)) {
-        device->virtio = map_virtio(range.base);
+    if (count && host_tree_is_compatible(node, "virtio,mmio")) {
+        device->virtio = map_virtio(ranges[0].base);
         if (!read32(device->virtio, VIRTIO_MMIO_DEVICE_ID))
             return;
     }
-    for (unsigned i = 0; i < REGS_MAX && host_tree_reg(node, i, &range); i++)
-        map_registers(domain, range);
-    for (unsigned i = 0; i < LINES_MAX && (intid = host_tree_interrupt(node, i, &edge)); i++)
-        interrupt_pass_through(domain, intid);
+    for (unsigned i = 0; i < count; i++)
+        map_registers(domain, ranges[i]);
+    count = host_tree_interrupts(node, intids, LINES_MAX);
+    for (unsigned i = 0; i < count; i++)
+        interrupt_pass_through(domain, intids[i]);
     device_count++;
 }
 

@@ -10,12 +10,15 @@ void host_tree_read(struct hpa base);
 /* The tree is not needed any more; its memory may belong to a domain. */
 void host_tree_close(void);
 
-/* `reg` entry `index` of a node, translated to a physical address. False: there is none. */
-bool host_tree_reg(int node, unsigned index, struct memory_range *range);
-/* The INTID of `interrupts` entry `index` of a node below the GIC; 0: none. */
-uint32_t host_tree_interrupt(int node, unsigned index, bool *edge);
+/* Nodes are named by numbers of host_tree.c's own, valid until host_tree_close(). */
 /* The next node after `previous` (-1: the first) that `name` means: a path (one node), or a compatible string.
  * Negative: none. */
 int host_tree_find(const char *name, int previous);
+bool host_tree_is_compatible(int node, const char *name);
+const char *host_tree_name(int node);
+const void *host_tree_property(int node, const char *name, int *length); /* as libfdt's fdt_getprop() */
+/* The node's `reg`, as physical addresses; the INTIDs of its `interrupts`. At most `limit`; how many there are. */
+unsigned host_tree_regs(int node, struct memory_range *ranges, unsigned limit);
+unsigned host_tree_interrupts(int node, uint32_t *intids, unsigned limit);
 
 #endif
