@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* <string.h> of the kernel: the C standard's functions that it and libfdt need (lib/string.c). General registers only. */
+/* <string.h> of the kernel: the C standard's functions that it and libfdt need (lib/string.c). General registers only.
+ */
 #ifndef LIB_FREESTANDING_STRING_H
 #define LIB_FREESTANDING_STRING_H
 

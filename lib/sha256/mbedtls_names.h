@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gives mbedTLS' functions another name in each build of its sha256.c (SHA256_NAME(x)), so that both fit in one kernel. */
+/* Gives mbedTLS' functions another name in each build of its sha256.c (SHA256_NAME(x)), so that both fit in one kernel.
+ */
 #include <mbedtls/platform_util.h>
 
 #define mbedtls_sha256_init SHA256_NAME(init)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 for the kernel: mbedTLS' implementation, compiled twice. The kernel picks one at boot by ID_AA64ISAR0_EL1.SHA2.
- * Both write the 32 bytes of the digest of data[0..length).
+ * SHA-256 for the kernel: mbedTLS' implementation, compiled twice. The kernel picks one at boot by
+ * ID_AA64ISAR0_EL1.SHA2. Both write the 32 bytes of the digest of data[0..length).
  */
 #ifndef LIB_SHA256_SHA256_H
 #define LIB_SHA256_SHA256_H
