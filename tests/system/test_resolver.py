@@ -67,6 +67,8 @@ BROKEN = {
                                 ["partition 1 'linux1'", "KERNEL_PATH=no/such/Image", "no such file"]),
     "image of another kind": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"Makefile\"", "CONFIG_P1_KERNEL_ELF=y"],
                               ["partition 1 'linux1'", "KERNEL_PATH=Makefile", "not an ELF file"]),
+    "raw binary that is none": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"/bin/true\"", "CONFIG_P1_KERNEL_RAW=y"],
+                                ["partition 1 'linux1'", "KERNEL_PATH=/bin/true", "ELF file for another machine"]),
     "initrd that is not there": (["CONFIG_P1_INITRD_FILE=y", "CONFIG_P1_INITRD_PATH=\"no/such/initrd\""],
                                  ["partition 1 'linux1'", "INITRD_PATH=no/such/initrd", "no such file"]),
     "disk with nothing behind it": (["CONFIG_P1_DISK0_LABEL=\"\""], ["partition 1 'linux1'", "DISK0_LABEL=(empty)", "name the GPT partition"]),

@@ -15,14 +15,6 @@ def image_path(image, root, output):
     return os.path.join(root, image.path)
 
 
-def image_format(image):
-    """What the kernel's loader is told of an image: image, elf, raw, initrd."""
-    known = {"management": "elf", "debian": "image", "busybox": "initrd"}
-    if image.source in known:
-        return known[image.source]
-    return "elf" if image.path.startswith("guest:") else image.kind
-
-
 def image_node(image, root, output):
     kind = "ramdisk" if image.kind == "initrd" else "kernel"
     return f"""        {image.node} {{
@@ -31,7 +23,6 @@ def image_node(image, root, output):
             arch = "arm64";
             os = "linux";
             compression = "none";
-            bulkhead,format = "{image_format(image)}";
             hash-1 {{ algo = "sha256"; }};
         }};
 """

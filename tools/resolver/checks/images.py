@@ -61,5 +61,5 @@ def check_kernel(context, partition, image):
         if found == "raw":
             context.errors.add(partition.subject, "KERNEL_PATH", image.path,
                                "it is neither an arm64 Linux Image nor an ELF file; choose KERNEL_RAW if it is a raw binary")
-    elif image.kind != "raw" and found != image.kind:
-        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is not {KINDS[image.kind]} but looks like {KINDS[found]}; choose KERNEL_{found.upper()}")
+    elif found != image.kind:
+        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is not {KINDS[image.kind]}: the kernel would take it for {KINDS[found]}; choose KERNEL_{found.upper()}")
