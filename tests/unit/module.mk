@@ -53,6 +53,10 @@ unit-vswitch-sources := tests/unit/test_vswitch.c net/vswitch.c net/offload.c ne
 unit-offload-sources := tests/unit/test_offload.c net/offload.c net/checksum.c lib/segment.c
 unit-net_backend-sources := tests/unit/test_net_backend.c tests/unit/fake_guests.c $(net-under-test)
 unit-net_backend-cflags := -include tests/unit/host_module.h
+unit-tests += console_backend
+unit-console_backend-sources := tests/unit/test_console_backend.c tests/unit/fake_front.c \
+	devices/virtio/console_backend.c devices/virtio/backend.c lib/virtqueue.c lib/segment.c
+unit-console_backend-cflags := -include tests/unit/host_module.h
 unit-tests += emulated
 unit-emulated-sources := tests/unit/test_emulated.c core/channel.c core/console.c core/heartbeat.c \
 	devices/serial/pl011.c devices/rtc/pl031.c devices/watchdog/sbsa.c $(machine)
