@@ -4,10 +4,10 @@
 
 #define PATIENCE_MS 10000
 
-/* One set of rings: a guest drives one device at a time. A hostile one names them as buffers, of up to 64 KiB, so that
- * nothing that the guest needs may follow them. */
+/* A set of rings a kind of device. A hostile guest names them as buffers, of up to 64 KiB, so that nothing that it
+ * needs may follow them. */
 static struct {
-    uint8_t rings[2][3][4096];
+    uint8_t rings[VIRTIO_ID_ENTROPY + 1][2][3][4096];
     uint8_t buffer[4096];
     uint8_t behind[65536];
 } arena __attribute__((aligned(4096)));
@@ -54,15 +54,16 @@ static void set_address(struct virtio_device *device, uint32_t low, volatile voi
 static void start_queue(struct virtio_device *device, uint32_t index)
 {
     struct virtio_queue *queue = &device->queue[index];
+    uint8_t(*rings)[4096] = arena.rings[device->id][index];
 
     for (uint32_t part = 0; part < 3; part++)
         for (uint32_t i = 0; i < 4096; i++)
-            arena.rings[index][part][i] = 0;
+            rings[part][i] = 0;
     *queue = (struct virtio_queue){
         .index = index,
-        .descriptors = (volatile struct virtio_descriptor *)arena.rings[index][0],
-        .available = (volatile struct virtio_available *)arena.rings[index][1],
-        .used = (volatile struct virtio_used *)arena.rings[index][2],
+        .descriptors = (volatile struct virtio_descriptor *)rings[0],
+        .available = (volatile struct virtio_available *)rings[1],
+        .used = (volatile struct virtio_used *)rings[2],
     };
     virtio_write(device, VIRTIO_MMIO_QUEUE_SEL, index);
     virtio_write(device, VIRTIO_MMIO_QUEUE_NUM, VIRTIO_QUEUE_SIZE);
