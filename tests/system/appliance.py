@@ -4,12 +4,14 @@
 import ctypes
 import json
 import os
+import queue
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -31,6 +33,34 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+class Drain(fdpexpect.fdspawn):
+    """A socket that is read all the time: QEMU holds its lock, and so the whole machine, while a serial line blocks."""
+
+    def __init__(self, connection, **arguments):
+        super().__init__(connection.fileno(), **arguments)
+        self.arrived = queue.SimpleQueue()
+        threading.Thread(target=self._drain, args=(connection,), daemon=True).start()
+
+    def _drain(self, connection):
+        try:
+            while data := connection.recv(65536):
+                self.arrived.put(data)
+        except OSError:
+            pass
+        self.arrived.put(b"")
+
+    def read_nonblocking(self, size=1, timeout=-1):
+        try:
+            data = self.arrived.get(timeout=self.timeout if timeout == -1 else timeout)
+        except queue.Empty:
+            raise pexpect.TIMEOUT("nothing came") from None
+        if not data:
+            self.arrived.put(b"")
+            raise pexpect.EOF("the line ended")
+        self._log(data, "read")
+        return data
 
 
 class Line:
@@ -90,7 +120,7 @@ class Shell:
         text = self.run(command + " --json", timeout)
         start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
         assert start >= 0, f"no JSON in the answer to {command!r}: {text!r}"
-        return json.loads(text[start:])
+        return json.JSONDecoder().raw_decode(text[start:])[0]  # a notice may follow it
 
 
 class Appliance:
@@ -131,7 +161,7 @@ class Appliance:
         self.qemu = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, preexec_fn=end_with_us,
                                      stdout=open(self.folder / "qemu.log", "wb"), stderr=subprocess.STDOUT)
         self.socket = self._connect(self.folder / "serial")
-        self.serial = Line(fdpexpect.fdspawn(self.socket.fileno(), timeout=PATIENCE, maxread=65536), self.log)
+        self.serial = Line(Drain(self.socket, timeout=PATIENCE, maxread=65536), self.log)
         self.shell = Shell(self.serial)
         return self
 
@@ -185,7 +215,7 @@ class Appliance:
 
     def bhctl(self, *command, check=True, timeout=PATIENCE):
         """tools/bhctl with the build's development certificates. Returns the CompletedProcess."""
-        done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(self.certificates),
+        done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(self.certificates), "--timeout", "90",
                                f"localhost:{self.tls_port}", *command], capture_output=True, text=True, timeout=timeout)
         if check:
             assert done.returncode == 0, f"bhctl {command}: status {done.returncode}\n{done.stdout}{done.stderr}"
