@@ -5,7 +5,6 @@ CROSS_COMPILE ?= aarch64-linux-gnu-
 TARGET_CC := $(CROSS_COMPILE)gcc
 TARGET_AR := $(CROSS_COMPILE)ar
 TARGET_OBJCOPY := $(CROSS_COMPILE)objcopy
-TARGET_SIZE := $(CROSS_COMPILE)size
 compiler-include := $(shell $(TARGET_CC) -print-file-name=include 2>/dev/null)
 HOST_CC ?= gcc
 # Debian's own python: that is the one kconfiglib is installed for.
