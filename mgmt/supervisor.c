@@ -15,6 +15,7 @@
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
+#define RESET_DELAY_MS 300u
 #define HISTORY 64u /* restarts remembered; a limit above it counts as this */
 
 struct supervised {
@@ -167,14 +168,22 @@ static void decide_restart(struct supervised *domain)
     restart_after(domain, now + ms * NS_PER_MS);
 }
 
+static void reset_now(struct loop_timer *timer)
+{
+    (void)timer;
+    hypercall_system(false, CAUSE_POLICY);
+}
+
+/* A moment later, so that the line about it gets out. */
 static void reset_appliance(const struct supervised *domain)
 {
+    static struct loop_timer timer = {.run = reset_now};
     char text[200], happened[80];
 
     what_happened(happened, sizeof happened, domain);
     snprintf(text, sizeof text, "CRITICAL: %s; its policy resets the appliance", happened);
     tell(text);
-    hypercall_system(false, CAUSE_POLICY);
+    loop_timer_set(&timer, RESET_DELAY_MS * NS_PER_MS);
 }
 
 /* A stop that its owner did not ask for. */
