@@ -13,8 +13,11 @@ LOAD = ['CONFIG_P2_NAME="load"', "CONFIG_P2_MEMORY=16", "CONFIG_P2_KERNEL_FILE=y
         "CONFIG_P2_UART=y", "CONFIG_P2_ENTROPY=y", "CONFIG_P2_VIRTIO_CONSOLE=y", "# CONFIG_P2_NIC1 is not set", 'CONFIG_P2_NIC0_SWITCH="backplane"',
         "CONFIG_P2_DISK0_REGION=y", 'CONFIG_P2_DISK0_LABEL="data"', 'CONFIG_P2_DISK0_SIZE="1M"']
 # What must be the same after 10 restarts and after 200.
-CONSTANT = ["bulkhead_kernel_memory_bytes", "bulkhead_management_heap_peak_bytes", "bulkhead_sessions", "bulkhead_disk_errors_total", "bulkhead_port_up",
+CONSTANT = ["bulkhead_kernel_memory_bytes", "bulkhead_sessions", "bulkhead_disk_errors_total", "bulkhead_port_up",
             "bulkhead_channel_failures_total", "bulkhead_volume_failed_total", "bulkhead_volume_malformed_total", "bulkhead_domain_crashes_total"]
+
+# The heap's peak moves with packets and TLS records in flight; a leak of 200 bytes a restart would move it further.
+HEAP_SLACK = 32768
 
 
 def metrics(shell):
@@ -76,6 +79,8 @@ def test_200_restarts_under_load(loaded):
 
     def total(values, name):
         return sum(values[name].values())
+
+    assert total(late, "bulkhead_management_heap_peak_bytes") <= total(early, "bulkhead_management_heap_peak_bytes") + HEAP_SLACK
 
     # There was load, and every channel was reset and served again.
     assert total(late, "bulkhead_volume_requests_total") - total(early, "bulkhead_volume_requests_total") > 10 * RESTARTS
