@@ -71,6 +71,8 @@ struct guest_images {
     uint64_t initrd_size;
 };
 size_t arch_domain_describe(struct domain *domain, const struct guest_images *images, void *buffer, size_t size);
+/* CPU of vCPU 0: what is to be new in the description at each start, its seeds, is made so. */
+void arch_domain_renew(void *description);
 /* CPU of vCPU 0: the domain is about to be started. */
 void arch_domain_start(struct domain *domain);
 

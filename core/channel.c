@@ -14,7 +14,7 @@
 #define REGISTERS_SIZE (VIRTIO_MMIO_CONFIG + CHANNEL_CONFIG_SIZE)
 
 struct channel {
-    struct spinlock lock; /* all of the page but the counters */
+    struct spinlock lock; /* all of the page but InterruptStatus and the counters */
     const struct channel_config *config;
     struct domain *front, *back;
     uint8_t *page;
@@ -83,10 +83,40 @@ static void show_queue(struct channel *channel)
     set(channel, VIRTIO_MMIO_QUEUE_READY, queue != NULL ? queue->ready : 0);
 }
 
-static void set_interrupt(struct channel *channel, uint32_t status)
+/*
+ * InterruptStatus is changed without the lock, so that a driver's acknowledgement never waits for a back-end's signal.
+ * Who takes it from zero or to zero has the line follow it, and looks again: so the last change is the one that the
+ * line shows.
+ */
+static void follow_status(struct channel *channel)
 {
-    set(channel, VIRTIO_MMIO_INTERRUPT_STATUS, status);
-    interrupt_set_level(channel->front, GUEST_SPI_VIRTIO + channel->config->slot, status != 0);
+    uint32_t *status = (uint32_t *)(channel->page + VIRTIO_MMIO_INTERRUPT_STATUS);
+    bool level;
+
+    do {
+        level = __atomic_load_n(status, __ATOMIC_SEQ_CST) != 0;
+        interrupt_set_level(channel->front, GUEST_SPI_VIRTIO + channel->config->slot, level);
+    } while ((__atomic_load_n(status, __ATOMIC_SEQ_CST) != 0) != level);
+}
+
+/* True if any of `bits` was not set before. */
+static bool raise_interrupt(struct channel *channel, uint32_t bits)
+{
+    uint32_t *status = (uint32_t *)(channel->page + VIRTIO_MMIO_INTERRUPT_STATUS);
+    uint32_t old = __atomic_fetch_or(status, bits, __ATOMIC_SEQ_CST);
+
+    if (old == 0 && bits != 0)
+        follow_status(channel);
+    return bits & ~old;
+}
+
+static void acknowledge(struct channel *channel, uint32_t bits)
+{
+    uint32_t *status = (uint32_t *)(channel->page + VIRTIO_MMIO_INTERRUPT_STATUS);
+    uint32_t old = __atomic_fetch_and(status, ~bits, __ATOMIC_SEQ_CST);
+
+    if (old != 0 && (old & ~bits) == 0)
+        follow_status(channel);
 }
 
 static bool in_use(const struct channel *channel)
@@ -111,7 +141,7 @@ static void finish_reset(struct channel *channel)
     channel->device_select = channel->driver_select = channel->queue_select = 0;
     channel->held_since = 0;
     set(channel, VIRTIO_MMIO_STATUS, 0);
-    set_interrupt(channel, 0);
+    acknowledge(channel, UINT32_MAX);
     show_features(channel);
     show_queue(channel);
     __atomic_and_fetch(&state->flags, ~(uint32_t)CHANNEL_RESETTING, __ATOMIC_RELEASE);
@@ -244,9 +274,6 @@ static void write_queue(struct channel *channel, enum virtio_mmio_register offse
 static enum mmio_result write_register(struct channel *channel, uint64_t offset, uint32_t value)
 {
     switch (offset) {
-    case VIRTIO_MMIO_INTERRUPT_ACK:
-        set_interrupt(channel, get(channel, VIRTIO_MMIO_INTERRUPT_STATUS) & ~value);
-        break;
     case VIRTIO_MMIO_STATUS:
         return write_status(channel, value);
     case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
@@ -303,6 +330,10 @@ static enum mmio_result channel_access(struct vcpu *vcpu, void *device, struct m
         return MMIO_DONE;
     if (access->offset == VIRTIO_MMIO_QUEUE_NOTIFY) {
         notify(channel, access->value);
+        return MMIO_DONE;
+    }
+    if (access->offset == VIRTIO_MMIO_INTERRUPT_ACK) {
+        acknowledge(channel, (uint32_t)access->value);
         return MMIO_DONE;
     }
     spinlock_acquire(&channel->lock);
@@ -392,15 +423,21 @@ void channel_reset_back(struct domain *back)
 
 /* --- Hypercalls of the back-end --- */
 
-/* HC_OK, with the channel locked, or why not. */
-static int64_t open_as_back(const struct domain *caller, uint64_t channel)
+static int64_t check_back(const struct domain *caller, uint64_t channel)
 {
     if (channel >= channel_count)
         return HC_E_RANGE;
-    if (table[channel].back != caller)
-        return HC_E_DENIED;
-    spinlock_acquire(&table[channel].lock);
-    return HC_OK;
+    return table[channel].back == caller ? HC_OK : HC_E_DENIED;
+}
+
+/* HC_OK, with the channel locked, or why not. */
+static int64_t open_as_back(const struct domain *caller, uint64_t channel)
+{
+    int64_t error = check_back(caller, channel);
+
+    if (error == HC_OK)
+        spinlock_acquire(&table[channel].lock);
+    return error;
 }
 
 static int64_t close(uint64_t channel, int64_t result)
@@ -466,19 +503,15 @@ int64_t channel_attach(struct domain *caller, uint64_t number)
 
 int64_t channel_signal(struct domain *caller, uint64_t number, uint64_t bits)
 {
-    int64_t error = open_as_back(caller, number);
+    int64_t error = check_back(caller, number);
     struct channel *channel = &table[number % BULKHEAD_CHANNELS_MAX];
-    uint32_t status;
 
     if (error != HC_OK)
         return error;
-    status = get(channel, VIRTIO_MMIO_INTERRUPT_STATUS);
-    bits &= INTERRUPT_USED | INTERRUPT_CONFIG;
-    if ((bits & ~status) && (get(channel, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_DRIVER_OK)) {
+    if ((get(channel, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_DRIVER_OK) &&
+        raise_interrupt(channel, (uint32_t)bits & (INTERRUPT_USED | INTERRUPT_CONFIG)))
         channel->state->interrupts++;
-        set_interrupt(channel, status | (uint32_t)bits);
-    }
-    return close(number, HC_OK);
+    return HC_OK;
 }
 
 int64_t channel_reset_done(struct domain *caller, uint64_t number)
@@ -502,6 +535,6 @@ int64_t channel_fail(struct domain *caller, uint64_t number)
         return error;
     channel->state->failures++;
     set(channel, VIRTIO_MMIO_STATUS, get(channel, VIRTIO_MMIO_STATUS) | VIRTIO_STATUS_NEEDS_RESET);
-    set_interrupt(channel, get(channel, VIRTIO_MMIO_INTERRUPT_STATUS) | INTERRUPT_CONFIG);
+    raise_interrupt(channel, INTERRUPT_CONFIG);
     return close(number, HC_OK);
 }

@@ -32,7 +32,7 @@ static bool is_management(const struct domain *domain)
 
 bool domain_grants(const struct domain *front, const struct domain *back)
 {
-    for (uint32_t i = 0; i < channel_count; i++)
+    for (uint32_t i = 0; front->memory_size && i < channel_count; i++)
         if (channels[i].front == front->index && channels[i].back == back->index)
             return true;
     return false;
@@ -114,7 +114,7 @@ static void map_management(struct domain *domain)
     for (uint32_t i = 0; i < console_count; i++)
         map_shared(domain, console_ring_page(i), console_ring_bytes(), STAGE2_READ);
     for (uint32_t i = 0; i < partition_count; i++)
-        if (i != domain->index && domains[i].memory_size && domain_grants(&domains[i], domain))
+        if (i != domain->index && domain_grants(&domains[i], domain))
             map_shared(domain, domains[i].memory, domains[i].memory_size, STAGE2_READ | STAGE2_WRITE);
 }
 

@@ -29,6 +29,7 @@ static struct plan {
     uint32_t segments;
     uint64_t end; /* offset behind the kernel image, its zeroed part included */
     struct ipa entry, tree;
+    void *description; /* in the kernel's memory: what is copied to `tree` */
 } plans[BULKHEAD_PARTITIONS_MAX];
 
 static struct image images[IMAGES_MAX];
@@ -176,6 +177,7 @@ static void build_tree(struct plan *plan, struct domain *domain, const struct gu
 
     memory_trim(tree, (size + PAGE_SIZE - 1) / PAGE_SIZE);
     plan->segment[plan->segments++] = (struct segment){domain->memory_size - TREE_BYTES_MAX, size, tree};
+    plan->description = tree;
     plan->tree = ipa(domain->memory_ipa.value + domain->memory_size - TREE_BYTES_MAX);
 }
 
@@ -235,6 +237,7 @@ void loader_load(struct domain *domain)
 {
     const struct plan *plan = &plans[domain->index];
 
+    arch_domain_renew(plan->description);
     for (uint64_t from = 0; from < domain->memory_size; from += WINDOW_SIZE) {
         uint8_t *window = window_open(hpa(domain->memory.value + from));
         bool covered = false;

@@ -15,10 +15,12 @@
 
 #define PERSISTENT_MAGIC 0x646165686b6c7542ull /* "Bulkhead" */
 #define LINE_MAX 256
+#define LAST_WORDS 3072 /* bytes of the log that the serial line gets when its owner has died */
 
 struct persistent *persistent;
 static struct spinlock lock;
-static bool serial_lent; /* the management domain owns the serial line */
+static bool serial_lent;      /* the management domain owns the serial line */
+static uint64_t lent_at_head; /* the ring's head when it got it */
 
 static bool ring_is_sound(const struct byte_ring *ring)
 {
@@ -117,11 +119,31 @@ void log_line(const char *format, ...)
     log_append(line, (uint32_t)length);
 }
 
+/* lock held. Whole lines of what was logged since the management domain got the line: it may have died before it printed
+ * them, and what they say is why. */
+static void print_last_words(void)
+{
+    const struct byte_ring *ring = &persistent->ring;
+    uint64_t at = lent_at_head;
+
+    if (ring->head - at > LAST_WORDS) {
+        at = ring->head - LAST_WORDS;
+        while (at < ring->head && ring->data[(at - 1) % BULKHEAD_LOG_RING_SIZE] != '\n')
+            at++;
+    }
+    for (; at < ring->head; at++)
+        pl011_early_write((const char *)&ring->data[at % BULKHEAD_LOG_RING_SIZE], 1);
+}
+
 void log_serial(bool lent)
 {
     spinlock_acquire(&lock);
-    if (serial_lent && !lent)
+    if (serial_lent && !lent) {
         pl011_early_take();
+        print_last_words();
+    }
+    if (lent)
+        lent_at_head = persistent->ring.head;
     serial_lent = lent;
     spinlock_release(&lock);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A reader of the kernel's byte rings (bulkhead/console.h). The writer may overtake it at any time; what was overwritten
- * before or while it was copied is skipped and counted in `lost`.
+ * A reader of the kernel's byte rings (bulkhead/console.h). The writer may overtake it at any time; what was
+ * overwritten before or while it was copied is skipped and counted in `lost`.
  */
 #ifndef LIB_RING_READER_H
 #define LIB_RING_READER_H

@@ -163,10 +163,37 @@ static enum walk_result walk_chain(const struct virtqueue *queue, struct virtio_
     return WALK_WRONG;
 }
 
+static void advance(struct virtqueue *queue, struct virtqueue_chain *chain, uint16_t head)
+{
+    chain->head = head;
+    chain->position = queue->taken;
+    queue->slot[queue->taken & queue->mask].head = head;
+    queue->taken++;
+    queue->chains++;
+}
+
+/* Out of line, so that the single descriptor does not pay for the registers of the walk. */
+static __attribute__((noinline)) enum virtqueue_result take_chain(struct virtqueue *queue, uint16_t head,
+                                                                  struct virtio_descriptor descriptor,
+                                                                  struct virtqueue_chain *chain,
+                                                                  struct segment *segments, uint32_t capacity)
+{
+    enum walk_result result = walk_chain(queue, descriptor, chain, segments, capacity);
+
+    if (UNLIKELY(result == WALK_WRONG))
+        return break_queue(queue);
+    advance(queue, chain, head);
+    if (UNLIKELY(result == WALK_TOO_LONG)) {
+        chain->readable = chain->writable = chain->readable_bytes = chain->writable_bytes = 0;
+        return VIRTQUEUE_TOO_LONG;
+    }
+    return VIRTQUEUE_TAKEN;
+}
+
 enum virtqueue_result virtqueue_take(struct virtqueue *queue, struct virtqueue_chain *chain, struct segment *segments,
                                      uint32_t capacity)
 {
-    enum walk_result result;
+    struct virtio_descriptor descriptor;
     uint16_t head;
 
     if (queue->taken == queue->offered && !refresh(queue))
@@ -174,19 +201,19 @@ enum virtqueue_result virtqueue_take(struct virtqueue *queue, struct virtqueue_c
     head = load(&queue->available->ring[queue->taken & queue->mask]);
     if (UNLIKELY(head >= queue->size))
         return break_queue(queue);
-    result = walk_chain(queue, load_descriptor(&queue->descriptors[head]), chain, segments, capacity);
-    if (UNLIKELY(result == WALK_WRONG))
-        return break_queue(queue);
-    chain->head = head;
-    chain->position = queue->taken;
-    queue->slot[queue->taken & queue->mask].head = head;
-    queue->taken++;
-    queue->chains++;
-    if (UNLIKELY(result == WALK_TOO_LONG)) {
-        chain->readable = chain->writable = chain->readable_bytes = chain->writable_bytes = 0;
-        return VIRTQUEUE_TOO_LONG;
+    descriptor = load_descriptor(&queue->descriptors[head]);
+    if (LIKELY(descriptor.flags == VIRTIO_DESCRIPTOR_WRITE && descriptor.length && capacity)) {
+        /* One buffer to write into: what a network driver receives in. */
+        void *base = grant_translate(&queue->grant, descriptor.address, descriptor.length);
+
+        if (UNLIKELY(!base))
+            return break_queue(queue);
+        segments[0] = (struct segment){base, descriptor.length};
+        *chain = (struct virtqueue_chain){.writable = 1, .writable_bytes = descriptor.length};
+        advance(queue, chain, head);
+        return VIRTQUEUE_TAKEN;
     }
-    return VIRTQUEUE_TAKEN;
+    return take_chain(queue, head, descriptor, chain, segments, capacity);
 }
 
 void virtqueue_untake(struct virtqueue *queue, uint16_t count)

@@ -23,7 +23,7 @@ struct module {
 };
 
 #define MODULE(stage, symbol, function) MODULE_(stage, symbol, function)
-#define MODULE_(stage, symbol, function)                                                                                \
+#define MODULE_(stage, symbol, function)                                                                               \
     __attribute__((used, section("modules." #stage))) static const struct module module_##symbol = {#symbol, function}
 
 #endif

@@ -101,7 +101,7 @@ static void what_happened(char *text, size_t size, const struct supervised *doma
 {
     const struct domain_status *status = status_of(domain);
 
-    if (status->detail != 0)
+    if (status->detail != 0 && status->cause != CAUSE_GUEST_RESET) /* of a reset it is the call */
         snprintf(text, size, "domain %s: %s at 0x%llx", partitions[domain->partition].name, cause_phrase(status->cause),
                  (unsigned long long)status->detail);
     else

@@ -6,6 +6,7 @@
 #include <core/channel.h>
 #include <core/console.h>
 #include <core/log.h>
+#include <core/seed.h>
 #include <core/status.h>
 #include <libfdt.h>
 #include <string.h>
@@ -85,8 +86,7 @@ static void put_clocks(void *tree, const char *names, int length)
 
 static void put_chosen(void *tree, struct domain *domain, const struct guest_images *images)
 {
-    int host = host_tree_find("/chosen", -1), length;
-    const void *seed;
+    static const uint8_t seed[SEED_SIZE];
 
     fdt_begin_node(tree, "chosen");
     fdt_property_string(tree, "bootargs", domain->config->command_line);
@@ -98,9 +98,31 @@ static void put_chosen(void *tree, struct domain *domain, const struct guest_ima
     }
     if (domain->config->uart_console != 0xff)
         fdt_property_u32(tree, "bulkhead,console", domain->config->uart_console);
-    if (is_management(domain) && host >= 0 && (seed = host_tree_property(host, "rng-seed", &length)))
-        fdt_property(tree, "rng-seed", seed, length);
+    if (seed_available()) { /* arch_domain_renew() writes them */
+        fdt_property(tree, "rng-seed", seed, sizeof(seed));
+        fdt_property(tree, "kaslr-seed", seed, sizeof(uint64_t));
+    }
     fdt_end_node(tree);
+}
+
+static void renew_seed(void *tree, int node, const char *name)
+{
+    uint8_t seed[SEED_SIZE];
+    int length;
+    void *property = fdt_getprop_w(tree, node, name, &length);
+
+    if (!property)
+        return;
+    seed_take(seed);
+    memcpy(property, seed, length < SEED_SIZE ? (size_t)length : SEED_SIZE);
+}
+
+void arch_domain_renew(void *description)
+{
+    int chosen = fdt_path_offset(description, "/chosen");
+
+    renew_seed(description, chosen, "rng-seed");
+    renew_seed(description, chosen, "kaslr-seed");
 }
 
 static void put_cpus(void *tree, struct domain *domain)

@@ -18,11 +18,11 @@ static inline uint32_t bits_load(const uint32_t *bits)
 }
 static inline uint32_t bits_set(uint32_t *bits, uint32_t mask)
 {
-    return __atomic_fetch_or(bits, mask, __ATOMIC_ACQ_REL);
+    return __atomic_fetch_or(bits, mask, __ATOMIC_SEQ_CST);
 }
 static inline uint32_t bits_clear(uint32_t *bits, uint32_t mask)
 {
-    return __atomic_fetch_and(bits, ~mask, __ATOMIC_ACQ_REL);
+    return __atomic_fetch_and(bits, ~mask, __ATOMIC_SEQ_CST);
 }
 
 /* True if `mask` was set; it is clear then. */
@@ -364,7 +364,7 @@ void interrupt_set_level(struct domain *domain, uint32_t line, bool level)
     if (line / 32 + 1 >= domain->arch.vgic.words)
         return;
     word = &domain->arch.vgic.shared[line / 32];
-    if (!!(bits_load(&word->level) & bit) == level)
+    if (!!(__atomic_load_n(&word->level, __ATOMIC_SEQ_CST) & bit) == level)
         return;
     if (level) {
         bits_set(&word->level, bit);

@@ -76,6 +76,16 @@ static void complete(struct virtio_blk *blk, struct disk_request *request, enum 
     request->done(request, result);
 }
 
+/* What the device will transfer. */
+static uint64_t segment_bytes(const struct disk_request *request)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < request->segments; i++)
+        bytes += request->segment[i].length;
+    return bytes;
+}
+
 /* What the device would refuse or misread is refused here. */
 static enum disk_result check(const struct disk *disk, const struct disk_request *request)
 {
@@ -95,7 +105,7 @@ static enum disk_result check(const struct disk *disk, const struct disk_request
         return request->sectors <= most ? DISK_OK : DISK_UNSUPPORTED;
     if (!request->segments || request->segments > disk->segments_max)
         return DISK_IO_ERROR;
-    return DISK_OK;
+    return segment_bytes(request) == request->sectors * 512 ? DISK_OK : DISK_IO_ERROR;
 }
 
 static uint32_t command(const struct disk_request *request)

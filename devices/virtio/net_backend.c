@@ -17,8 +17,9 @@ enum {
     QUEUE_RECEIVE = 0,
     QUEUE_TRANSMIT = 1,
     QUEUES = 2,
-    BURST = 32,   /* frames after which the receivers are told */
-    BUDGET = 256, /* frames after which others get their turn */
+    BURST = 32,           /* frames after which the receivers are told */
+    BUDGET = 256,         /* frames after which others get their turn */
+    SEGMENTS_A_FRAME = 8, /* so many pieces that a frame may have to be cut into count as one frame more */
     RECEIVE_BUFFERS_MAX = 128,
     RECEIVE_SEGMENTS_MAX = 160,
     NAME_MAX = BULKHEAD_NAME_MAX + 8,
@@ -118,7 +119,16 @@ static bool make_packet(const struct net *net, const struct virtqueue_chain *cha
     return true;
 }
 
-/* Takes up to `limit` frames from the driver; returns how many. */
+/* What a frame counts: software may have to make one of each of its segments, and the sender says how small they are.
+ */
+static uint32_t weight(const struct packet *packet)
+{
+    uint32_t size = packet->offload.gso_size;
+
+    return size ? 1 + packet->length / size / SEGMENTS_A_FRAME : 1;
+}
+
+/* Takes frames from the driver up to a weight of `limit`; returns the weight, less than that when there are no more. */
 static uint32_t transmit(struct net *net, uint32_t limit)
 {
     struct virtqueue *queue = &net->backend.queue[QUEUE_TRANSMIT];
@@ -128,16 +138,19 @@ static uint32_t transmit(struct net *net, uint32_t limit)
     struct packet packet;
     uint32_t taken = 0;
 
-    for (; taken < limit; taken++) {
+    while (taken < limit) {
         enum virtqueue_result result =
             virtqueue_take(queue, &chain, &segment[1], sizeof(segment) / sizeof(segment[0]) - 1);
 
         if (result == VIRTQUEUE_EMPTY)
             break;
-        if (result == VIRTQUEUE_TAKEN && make_packet(net, &chain, segment, &packet))
+        if (result == VIRTQUEUE_TAKEN && make_packet(net, &chain, segment, &packet)) {
             vswitch_input(net->port, &packet);
-        else
+            taken += weight(&packet);
+        } else {
             vswitch_malformed(net->port);
+            taken++;
+        }
         virtqueue_return(queue, chain.head, 0);
     }
     virtqueue_publish(queue);
@@ -161,7 +174,7 @@ static bool serve(struct backend *backend, uint32_t queues)
             loop_timer_set(&net->transmitted, TRANSMITTED_DELAY_NS);
         if (taken >= BUDGET)
             return true;
-    } while (burst == BURST || virtqueue_notify_enable(queue));
+    } while (burst >= BURST || virtqueue_notify_enable(queue));
     return false;
 }
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Of EVENT_RESTART and EVENT_GIVE_UP the detail is a number, of a stop an address. */
+/* Of EVENT_RESTART and EVENT_GIVE_UP the detail is a number, of a stop an address or the call that asked for it. */
 static void detail_cell(struct output_row *row, const struct supervision_event *event)
 {
     switch (event->kind) {
@@ -23,7 +23,9 @@ static void detail_cell(struct output_row *row, const struct supervision_event *
         row_format(row, "limit %llu", (unsigned long long)event->detail);
         break;
     default:
-        if (event->detail != 0)
+        if (event->detail != 0 && (event->cause == CAUSE_GUEST_RESET || event->cause == CAUSE_POWER_OFF))
+            row_format(row, "call 0x%llx", (unsigned long long)event->detail);
+        else if (event->detail != 0)
             row_format(row, "at 0x%llx", (unsigned long long)event->detail);
         else
             row_none(row);

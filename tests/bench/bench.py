@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: measures and prints the tables of docs/performance.md.
 
-usage: bench.py [events] [traffic] [sizes] [--cpu MODEL] [--profile]
+usage: bench.py [events] [boot] [traffic] [sizes] [--cpu MODEL] [--profile]
 
 Without a word: all of it. --profile prints what each event's figure is made of.
 """
@@ -10,6 +10,7 @@ Without a word: all of it. --profile prints what each event's figure is made of.
 import argparse
 import sys
 
+import boot
 import builds
 import events
 import peers
@@ -37,6 +38,13 @@ def report_events(cpu, profile):
     return not above_xen
 
 
+def report_boot():
+    inside, kernel, plain = boot.measure()
+    print(f"\nA Debian guest's boot to power-off, instructions on its CPU: {inside:,} on Bulkhead, {kernel:,} of them the kernel's (loading"
+          f" included); {plain:,} on plain QEMU; ratio {inside / plain:.3f}, without the kernel's {(inside - kernel) / plain:.3f}")
+    return True
+
+
 def report_traffic():
     figures = traffic.measure()
     rows = (("TCP stream, guest to guest", "stream", peers.STREAM, "instructions a byte"),
@@ -59,14 +67,16 @@ def report_sizes():
 
 def main():
     parser = argparse.ArgumentParser(description="measures Bulkhead on the emulator")
-    parser.add_argument("what", nargs="*", choices=["events", "traffic", "sizes", []], default=[])
+    parser.add_argument("what", nargs="*", choices=["events", "boot", "traffic", "sizes", []], default=[])
     parser.add_argument("--cpu", default="neoverse-n1")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
-    what = options.what or ["events", "traffic", "sizes"]
+    what = options.what or ["events", "boot", "traffic", "sizes"]
     ok = True
     if "events" in what:
         ok &= report_events(options.cpu, options.profile)
+    if "boot" in what:
+        ok &= report_boot()
     if "traffic" in what:
         ok &= report_traffic()
     if "sizes" in what:

@@ -8,7 +8,8 @@
  * the window of measurement N (0..15) with HINT #(96 + N) before and HINT #(112 + N) after; both execute as NOP.
  * `out` gets a line a window: number, kernel instructions on all CPUs, windows seen; and, with N = "boot",
  * what the kernel executed before the first HINT #96, on the CPU that executed it and on all CPUs.
- * `profile` gets a line for each kernel instruction executed within a window: window, address, count.
+ * Last come, a line a CPU, all instructions that it executed, the guest's included (blocks that an exception cut short
+ * count whole). `profile` gets a line for each kernel instruction executed within a window: window, address, count.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -30,6 +31,7 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *, void *, size_t);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned int, void *), int, void *);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned int, void *), int, void *);
 EXPORT int qemu_plugin_version = 4;
 
@@ -47,7 +49,8 @@ struct window {
 static uint64_t kernel_base, kernel_size;
 static const char *out_name, *profile_name;
 static struct window windows[WINDOWS];
-static uint64_t per_cpu[CPUS];
+static uint64_t per_cpu[CPUS]; /* kernel instructions */
+static uint64_t all[CPUS];     /* all instructions */
 static uint64_t boot_cpu_instructions, boot_instructions;
 static bool booted;
 
@@ -96,9 +99,16 @@ static void mark_end(unsigned int cpu, void *data)
     window->count++;
 }
 
+static void block_executed(unsigned int cpu, void *data)
+{
+    __atomic_fetch_add(&all[cpu % CPUS], (uintptr_t)data, __ATOMIC_RELAXED);
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     (void)id;
+    qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS,
+                                         (void *)(uintptr_t)qemu_plugin_tb_n_insns(block));
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t offset = qemu_plugin_insn_vaddr(instruction) - kernel_base;
@@ -136,6 +146,9 @@ static void finished(qemu_plugin_id_t id, void *data)
         if (windows[i].count != 0)
             fprintf(out, "%d %" PRIu64 " %" PRIu64 "\n", i, windows[i].instructions, windows[i].count);
     fprintf(out, "all %" PRIu64 "\n", total());
+    for (int i = 0; i < CPUS; i++)
+        if (all[i] != 0)
+            fprintf(out, "cpu%d %" PRIu64 " %" PRIu64 "\n", i, all[i], per_cpu[i]);
     fclose(out);
     if (profile_name == NULL || (out = fopen(profile_name, "w")) == NULL)
         return;

@@ -61,3 +61,8 @@ unit-tests += emulated
 unit-emulated-sources := tests/unit/test_emulated.c core/channel.c core/console.c core/heartbeat.c \
 	devices/serial/pl011.c devices/rtc/pl031.c devices/watchdog/sbsa.c $(machine)
 unit-emulated-cflags := $(machine-cflags)
+
+# The kernel's core, each file on fakes of what it stands on.
+unit-tests += domain
+unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
+unit-domain-cflags := -Iarch/arm64/include

@@ -4,5 +4,6 @@
 #define ARCH_BARRIER_H
 
 static inline void cpu_relax(void) {}
+void cpu_wait(void); /* of a test that parks vCPUs: the CPU sleeps, another goes on */
 
 #endif
