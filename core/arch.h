@@ -64,13 +64,25 @@ void digest_sha256(const void *data, size_t length, uint8_t digest[32]);
 void arch_domain_init(struct domain *domain);
 /* CPU of vCPU 0, all vCPUs parked: everything about interrupts and devices of the domain back to its reset state. */
 void arch_domain_reset(struct domain *domain);
-/* Boot CPU: the description of its machine that the domain gets (a device tree), written to `buffer`. The bytes used.
- */
+/* Boot CPU: understands the kernel image (its formats are the architecture's) and places it in the domain's memory,
+ * with its entry. False: damaged, or it does not fit. */
+struct image;
+struct plan;
+bool arch_plan_image(struct domain *domain, const struct image *kernel, struct plan *plan);
+/* Boot CPU: the description of its machine that the domain gets (a device tree; on x86 also what a boot protocol asks
+ * for), written to `buffer`. */
 struct guest_images {
+    const struct image *kernel;
     struct ipa initrd; /* size 0: none */
     uint64_t initrd_size;
+    struct ipa description; /* where the buffer's content will lie */
 };
-size_t arch_domain_describe(struct domain *domain, const struct guest_images *images, void *buffer, size_t size);
+struct description {
+    uint64_t size;    /* bytes used */
+    uint64_t context; /* offset of what the domain's first argument points to */
+};
+struct description arch_domain_describe(struct domain *domain, const struct guest_images *images, void *buffer,
+                                        size_t size);
 /* CPU of vCPU 0: what is to be new in the description at each start, its seeds, is made so. */
 void arch_domain_renew(void *description);
 /* CPU of vCPU 0: the domain is about to be started. */

@@ -316,7 +316,7 @@ static void bring_up(struct domain *domain)
     spinlock_acquire(&domain->lock);
     if (domain->state == DOMAIN_STARTING) {
         vcpu->entry = loader_entry(domain).value;
-        vcpu->context = loader_tree(domain).value;
+        vcpu->context = loader_context(domain).value;
         vcpu->power = VCPU_ON_PENDING;
         set_state(domain, DOMAIN_RUNNING);
     }

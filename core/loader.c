@@ -9,28 +9,8 @@
 #include <string.h>
 
 #define IMAGES_MAX 32
-#define SEGMENTS_MAX 8
-#define TREE_BYTES_MAX 65536ull /* a domain's device tree lies at the end of its memory, the initrd below it */
 
-struct image {
-    const char *name;
-    const uint8_t *data;
-    uint64_t size;
-};
-
-/* `size` bytes at `data` go to `offset` in the domain's memory. All else is zero. */
-struct segment {
-    uint64_t offset, size;
-    const uint8_t *data;
-};
-
-static struct plan {
-    struct segment segment[SEGMENTS_MAX];
-    uint32_t segments;
-    uint64_t end; /* offset behind the kernel image, its zeroed part included */
-    struct ipa entry, tree;
-    void *description; /* in the kernel's memory: what is copied to `tree` */
-} plans[BULKHEAD_PARTITIONS_MAX];
+static struct plan plans[BULKHEAD_PARTITIONS_MAX];
 
 static struct image images[IMAGES_MAX];
 static uint32_t image_count;
@@ -94,7 +74,7 @@ static const struct image *find_image(const char *name)
     return NULL;
 }
 
-static bool add_segment(struct plan *plan, const struct domain *domain, struct segment segment, uint64_t memory_size)
+bool loader_place(struct plan *plan, const struct domain *domain, struct segment segment, uint64_t memory_size)
 {
     if (plan->segments == SEGMENTS_MAX || segment.size > memory_size || segment.offset > domain->memory_size ||
         memory_size > domain->memory_size - segment.offset)
@@ -105,33 +85,15 @@ static bool add_segment(struct plan *plan, const struct domain *domain, struct s
     return true;
 }
 
-/* Linux's Documentation/arch/arm64/booting.rst */
-struct image_header {
-    uint32_t code[2];
-    uint64_t text_offset, image_size, flags, reserved[3];
-    uint8_t magic[4];
-    uint32_t pe_offset;
-};
-
-static bool plan_linux(struct plan *plan, const struct domain *domain, const struct image *image)
-{
-    struct image_header header;
-    uint64_t size;
-
-    memcpy(&header, image->data, sizeof(header));
-    size = header.image_size > image->size ? header.image_size : image->size;
-    plan->entry = ipa(domain->memory_ipa.value + header.text_offset);
-    return add_segment(plan, domain, (struct segment){header.text_offset, image->size, image->data}, size);
-}
-
-/* Loaded by physical addresses: ipas, or for a position-independent program offsets in the domain's memory. */
-static bool plan_elf(struct plan *plan, const struct domain *domain, const struct image *image)
+bool loader_place_elf(struct plan *plan, const struct domain *domain, const struct image *image, uint16_t machine)
 {
     struct elf_header header;
     uint64_t base;
 
+    if (image->size < sizeof(header))
+        return false;
     memcpy(&header, image->data, sizeof(header));
-    if (header.elf_class != ELF_CLASS_64 || header.machine != ELF_MACHINE_AARCH64 ||
+    if (header.elf_class != ELF_CLASS_64 || header.machine != machine ||
         header.program_header_size != sizeof(struct elf_program_header) || header.program_headers > image->size ||
         header.program_header_count * sizeof(struct elf_program_header) > image->size - header.program_headers)
         return false;
@@ -144,7 +106,7 @@ static bool plan_elf(struct plan *plan, const struct domain *domain, const struc
             continue;
         if (program.offset > image->size || program.file_size > image->size - program.offset ||
             program.file_size > program.memory_size ||
-            !add_segment(
+            !loader_place(
                 plan, domain,
                 (struct segment){program.physical_address - base, program.file_size, image->data + program.offset},
                 program.memory_size))
@@ -154,31 +116,16 @@ static bool plan_elf(struct plan *plan, const struct domain *domain, const struc
     return true;
 }
 
-static bool plan_raw(struct plan *plan, const struct domain *domain, const struct image *image)
+static void describe(struct plan *plan, struct domain *domain, const struct guest_images *guest)
 {
-    plan->entry = domain->memory_ipa;
-    return add_segment(plan, domain, (struct segment){0, image->size, image->data}, image->size);
-}
+    uint64_t offset = domain->memory_size - DESCRIPTION_BYTES_MAX;
+    uint8_t *buffer = memory_pages(DESCRIPTION_BYTES_MAX / PAGE_SIZE);
+    struct description description = arch_domain_describe(domain, guest, buffer, DESCRIPTION_BYTES_MAX);
 
-static bool plan_kernel(struct plan *plan, const struct domain *domain, const struct image *image)
-{
-    if (image->size >= sizeof(struct image_header) &&
-        !memcmp(image->data + offsetof(struct image_header, magic), "ARM\x64", 4))
-        return plan_linux(plan, domain, image);
-    if (image->size >= sizeof(struct elf_header) && !memcmp(image->data, ELF_MAGIC, 4))
-        return plan_elf(plan, domain, image);
-    return plan_raw(plan, domain, image);
-}
-
-static void build_tree(struct plan *plan, struct domain *domain, const struct guest_images *guest)
-{
-    uint8_t *tree = memory_pages(TREE_BYTES_MAX / PAGE_SIZE);
-    uint64_t size = arch_domain_describe(domain, guest, tree, TREE_BYTES_MAX);
-
-    memory_trim(tree, (size + PAGE_SIZE - 1) / PAGE_SIZE);
-    plan->segment[plan->segments++] = (struct segment){domain->memory_size - TREE_BYTES_MAX, size, tree};
-    plan->description = tree;
-    plan->tree = ipa(domain->memory_ipa.value + domain->memory_size - TREE_BYTES_MAX);
+    memory_trim(buffer, (description.size + PAGE_SIZE - 1) / PAGE_SIZE);
+    plan->segment[plan->segments++] = (struct segment){offset, description.size, buffer};
+    plan->description = buffer;
+    plan->context = ipa(domain->memory_ipa.value + offset + description.context);
 }
 
 bool loader_plan(struct domain *domain)
@@ -187,33 +134,34 @@ bool loader_plan(struct domain *domain)
     const struct partition_config *config = domain->config;
     const struct image *kernel = find_image(config->kernel);
     const struct image *initrd = find_image(config->initrd);
-    struct guest_images guest = {.initrd_size = 0};
+    struct guest_images guest = {
+        .kernel = kernel, .description = ipa(domain->memory_ipa.value + domain->memory_size - DESCRIPTION_BYTES_MAX)};
 
     if (!kernel || (config->initrd[0] && !initrd)) {
         log_line("%s: image '%s' is not in the bundle", config->name, kernel ? config->initrd : config->kernel);
         return false;
     }
-    if (!plan_kernel(plan, domain, kernel)) {
+    if (!arch_plan_image(domain, kernel, plan)) {
         log_line("%s: image '%s' does not fit its memory, or is damaged", config->name, config->kernel);
         return false;
     }
     if (initrd) {
-        uint64_t top = domain->memory_size - TREE_BYTES_MAX;
+        uint64_t top = domain->memory_size - DESCRIPTION_BYTES_MAX;
         uint64_t offset = initrd->size < top ? (top - initrd->size) & ~(PAGE_SIZE - 1) : 0;
 
         if (offset < plan->end ||
-            !add_segment(plan, domain, (struct segment){offset, initrd->size, initrd->data}, initrd->size)) {
+            !loader_place(plan, domain, (struct segment){offset, initrd->size, initrd->data}, initrd->size)) {
             log_line("%s: image '%s' does not fit beside the kernel", config->name, config->initrd);
             return false;
         }
         guest.initrd = ipa(domain->memory_ipa.value + offset);
         guest.initrd_size = initrd->size;
     }
-    if (plan->end > domain->memory_size - TREE_BYTES_MAX || plan->segments == SEGMENTS_MAX) {
-        log_line("%s: no room for its device tree", config->name);
+    if (plan->end > domain->memory_size - DESCRIPTION_BYTES_MAX || plan->segments == SEGMENTS_MAX) {
+        log_line("%s: no room for the description of its machine", config->name);
         return false;
     }
-    build_tree(plan, domain, &guest);
+    describe(plan, domain, &guest);
     return true;
 }
 
@@ -257,7 +205,7 @@ struct ipa loader_entry(const struct domain *domain)
     return plans[domain->index].entry;
 }
 
-struct ipa loader_tree(const struct domain *domain)
+struct ipa loader_context(const struct domain *domain)
 {
-    return plans[domain->index].tree;
+    return plans[domain->index].context;
 }

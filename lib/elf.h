@@ -7,6 +7,7 @@
 
 #define ELF_MAGIC "\177ELF"
 #define ELF_CLASS_64 2
+#define ELF_MACHINE_X86_64 62
 #define ELF_MACHINE_AARCH64 183
 #define ELF_TYPE_DYNAMIC 3 /* position-independent */
 #define ELF_SEGMENT_LOAD 1

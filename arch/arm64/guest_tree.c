@@ -317,7 +317,8 @@ static void put_bulkhead(void *tree, struct domain *domain)
     fdt_end_node(tree);
 }
 
-size_t arch_domain_describe(struct domain *domain, const struct guest_images *images, void *tree, size_t size)
+struct description arch_domain_describe(struct domain *domain, const struct guest_images *images, void *tree,
+                                        size_t size)
 {
     /* Without a search for each name: the names of a tree take less than a page anyway. */
     fdt_create_with_flags(tree, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP);
@@ -344,5 +345,5 @@ size_t arch_domain_describe(struct domain *domain, const struct guest_images *im
         put_bulkhead(tree, domain);
     fdt_end_node(tree);
     CHECK(!fdt_finish(tree)); /* else `size` is too small */
-    return fdt_totalsize(tree);
+    return (struct description){.size = fdt_totalsize(tree)};
 }

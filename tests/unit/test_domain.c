@@ -104,7 +104,7 @@ void loader_load(struct domain *domain)
         domain_stop(domain, CAUSE_REQUEST, 0);
 }
 struct ipa loader_entry(const struct domain *domain) { return domain->memory_ipa; }
-struct ipa loader_tree(const struct domain *domain) { return ipa(domain->memory_ipa.value + MIB); }
+struct ipa loader_context(const struct domain *domain) { return ipa(domain->memory_ipa.value + MIB); }
 void channel_init(void) {}
 struct hpa channel_register_page(uint32_t channel)
 {
