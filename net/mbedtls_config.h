@@ -34,6 +34,9 @@ int64_t tls_platform_time(int64_t *time);
 #define MBEDTLS_HKDF_C
 #define MBEDTLS_SHA224_C
 #define MBEDTLS_SHA256_C
+#if defined(__x86_64__)
+#define MBEDTLS_AESNI_C /* used where the CPU has it */
+#endif
 #if defined(__aarch64__)
 #define MBEDTLS_SHA256_USE_ARMV8_A_CRYPTO_IF_PRESENT
 #endif

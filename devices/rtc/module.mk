@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-kernel-y += devices/rtc/pl031.o
+kernel-arm64 += devices/rtc/pl031.o

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-kernel-y += devices/serial/pl011.o devices/serial/pl011_early.o
+kernel-arm64 += devices/serial/pl011.o devices/serial/pl011_early.o

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-kernel-y += devices/watchdog/sbsa.o
+kernel-arm64 += devices/watchdog/sbsa.o

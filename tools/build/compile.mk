@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # What every folder contributes, and how one source becomes one object for each kind of program.
 #
-# A folder's module.mk adds to these lists, with paths from the top of the tree:
-#   kernel-y        objects of the EL2 kernel
+# A folder's module.mk adds to these lists, with paths from the top of the tree. What only one architecture has is added
+# to the list of its name: kernel-arm64, mgmt-x86, ...
+#   kernel-y        objects of the kernel
 #   native-y        objects of the library that every native domain is linked with
 #   mgmt-y          objects of the management domain's program
 #   lwip-sources    lwIP's files for the management domain, relative to its src/, such as core/tcp.c
@@ -21,7 +22,9 @@ guests-y :=
 guest-support-y :=
 
 modules := $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
-include $(modules)
+other-architectures := $(filter-out arch/$(ARCH)/%,$(filter arch/%,$(modules)))
+include $(filter-out $(other-architectures),$(modules))
+$(foreach list,kernel native mgmt guests guest-support,$(eval $(list)-y += $($(list)-$(ARCH))))
 
 include-flags := -I. -Iinclude -I$(O)/generated
 config-header := $(O)/generated/config.h
@@ -55,9 +58,9 @@ depend = $(eval -include $(patsubst %.o,%.d,$(1)))
 $(O)/%.lds: %.lds.S $(config-header)
 	$(call say,LDS,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
-	$(Q)$(TARGET_CC) -E -P -x assembler-with-cpp -D__ASSEMBLY__ -D__LINKER__ $(include-flags) -Iarch/arm64/include \
+	$(Q)$(TARGET_CC) -E -P -x assembler-with-cpp -D__ASSEMBLY__ -D__LINKER__ $(include-flags) -Iarch/$(ARCH)/include \
 		-include $(config-header) -MMD -MP -MT $@ -MF $@.d -o $@ $<
--include $(wildcard $(O)/arch/arm64/*.lds.d $(O)/arch/arm64/native/*.lds.d)
+-include $(wildcard $(addprefix $(O)/,arch/$(ARCH)/*.lds.d arch/$(ARCH)/native/*.lds.d tests/guests/support/$(ARCH)/*.lds.d))
 
 # The version is the commit's; the file changes only when that does.
 version := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)

@@ -2,8 +2,8 @@
 # The separation kernel: bulkhead.elf (symbols) and bulkhead.bin (the Image that loaders take).
 
 kernel-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
-	$(include-flags) -Iarch/arm64/include -I$(LIBFDT_DIR) -include $(config-header) \
-	-march=armv8-a -mno-outline-atomics -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
+	$(include-flags) -Iarch/$(ARCH)/include -I$(LIBFDT_DIR) -include $(config-header) \
+	$(kernel-arch-flags) -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map) $(warnings)
 kernel-register-flags := -mgeneral-regs-only
 
@@ -16,27 +16,27 @@ $(O)/kernel/libfdt/%.o: $(LIBFDT_DIR)/.unpacked $(config-header) $(O)/flags/kern
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(kernel-flags) $(kernel-register-flags) -Wno-error -w -MMD -MP -c -o $@ $(LIBFDT_DIR)/$*.c
 
-sha256-objects := $(O)/kernel/lib/sha256/generic.o $(O)/kernel/lib/sha256/armv8.o
+sha256-objects := $(addprefix $(O)/kernel/lib/sha256/,generic.o $(sha256-arch))
 sha256-flags := -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library -Wno-undef -Wno-missing-prototypes \
 	-Wno-unused-function -Wno-unused-parameter
 $(O)/kernel/lib/sha256/generic.o: lib/sha256/generic.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/kernel
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(kernel-flags) $(sha256-flags) $(kernel-register-flags) -MMD -MP -c -o $@ $<
-$(O)/kernel/lib/sha256/armv8.o: lib/sha256/armv8.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/kernel
+$(addprefix $(O)/kernel/lib/sha256/,$(sha256-arch)): $(O)/kernel/%.o: %.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/kernel
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
-	$(Q)$(TARGET_CC) $(kernel-flags) $(sha256-flags) -march=armv8-a+crypto -MMD -MP -c -o $@ $<
+	$(Q)$(TARGET_CC) $(kernel-flags) $(sha256-flags) $(sha256-arch-flags) -MMD -MP -c -o $@ $<
 
 kernel-objects := $(addprefix $(O)/kernel/,$(sort $(kernel-y))) $(O)/kernel/generated/partitions.o \
 	$(libfdt-objects) $(sha256-objects)
 $(call depend,$(kernel-objects))
 
-$(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/arm64/kernel.lds
+$(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds
 	$(call say,LD,$(call shown,$@))
 	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,--fatal-warnings \
 		-Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,-Map=$(O)/bulkhead.map \
-		-T $(O)/arch/arm64/kernel.lds -o $@ $(kernel-objects)
+		-T $(O)/arch/$(ARCH)/kernel.lds -o $@ $(kernel-objects)
 
 $(O)/bulkhead.bin: $(O)/bulkhead.elf
 	$(call say,OBJCOPY,$(call shown,$@))

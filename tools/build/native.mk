@@ -2,10 +2,10 @@
 # Native domains: the management domain's program and the bare-metal test guests, on picolibc.
 
 # Position-independent: start.S relocates the program to where its partition's memory is.
-native-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
+native-flags := -std=gnu2x -fPIE -fvisibility=hidden $(native-arch-flags) \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
 	-fdata-sections -O2 -g $(prefix-map) -nostdinc -isystem $(compiler-include) \
-	-isystem $(PICOLIBC_DIR)/include $(include-flags) -Iarch/arm64/include -include $(config-header)
+	-isystem $(PICOLIBC_DIR)/include $(include-flags) -Iarch/$(ARCH)/include -include $(config-header)
 mgmt-flags := $(native-flags) -Inet -Inet/lwip -isystem $(LIBFDT_DIR) -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
 	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
 third-party-ready := $(PICOLIBC_DIR)/.built $(LIBFDT_DIR)/.unpacked $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked
@@ -16,7 +16,7 @@ $(eval $(call compile-rules,mgmt,$(mgmt-flags) $(warnings),$(third-party-ready) 
 # Third-party sources of a native program are compiled as their authors left them: no warnings of ours. They depend on
 # no option, so that all configurations share their objects, in the cache under a name that stands for flags and headers.
 third-party-headers := $(sort $(wildcard net/lwipopts.h net/mbedtls_config.h net/module.mk net/lwip/*.h net/lwip/*/*.h net/feature_detection/*/*.h))
-third-party-flags := -std=gnu2x -fPIE -fvisibility=hidden -march=armv8-a -mno-outline-atomics -mstrict-align \
+third-party-flags := -std=gnu2x -fPIE -fvisibility=hidden $(native-arch-flags) \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
 	-fdata-sections -O2 -g -w -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=third-party \
 	-nostdinc -isystem $(compiler-include) -isystem $(PICOLIBC_DIR)/include -I. -Inet -Inet/lwip -Iinclude \
@@ -52,11 +52,11 @@ $(libmbedtls): $(mbedtls-objects)
 
 link-native = $(TARGET_CC) -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 \
-	-T $(O)/arch/arm64/native/native.lds
+	-T $(O)/arch/$(ARCH)/native/native.lds
 native-libraries := -L$(PICOLIBC_DIR)/lib -Wl,--start-group -lc -Wl,--end-group \
 	$(shell $(TARGET_CC) -print-libgcc-file-name 2>/dev/null)
 
-$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(libmbedtls) $(O)/arch/arm64/native/native.lds
+$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(libmbedtls) $(O)/arch/$(ARCH)/native/native.lds
 	$(call say,LD,$(call shown,$@))
 	$(Q)$(link-native) -Wl,-Map=$(O)/mgmt.map -o $@ $(native-objects) $(mgmt-objects) $(native-fdt) \
 		$(libmbedtls) $(native-libraries)
@@ -70,11 +70,11 @@ guest-support-objects := $(addprefix $(O)/native/,$(sort $(guest-support-y)))
 guest-main-objects := $(patsubst %,$(O)/native/tests/guests/%.o,$(guests-y))
 $(call depend,$(guest-support-objects) $(guest-main-objects))
 
-$(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-fdt) tests/guests/support/guest.lds
+$(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-fdt) $(guest-script-$(ARCH))
 	$(call say,LD,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack \
-		-Wl,--no-warn-rwx-segments -T tests/guests/support/guest.lds -o $@ $< $(guest-support-objects) $(native-fdt) $(native-libraries)
+		-Wl,--no-warn-rwx-segments -T $(guest-script-$(ARCH)) -o $@ $< $(guest-support-objects) $(native-fdt) $(native-libraries)
 $(O)/guests/%.bin: $(O)/guests/%.elf
 	$(call say,OBJCOPY,$(call shown,$@))
 	$(Q)$(TARGET_OBJCOPY) -O binary $< $@

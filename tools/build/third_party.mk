@@ -7,7 +7,7 @@ DTC_DIR := $(CACHE)/dtc-1.7.2
 LIBFDT_DIR := $(DTC_DIR)/libfdt
 PICOLIBC_SOURCE := $(CACHE)/picolibc-1.8.10
 # A change of the recipe makes another directory, so that trees of different commits can share one cache.
-picolibc-recipe := tools/third_party/picolibc.sh tools/third_party/aarch64.cross
+picolibc-recipe := tools/third_party/picolibc.sh $(picolibc-cross)
 PICOLIBC_DIR := $(CACHE)/picolibc-1.8.10-$(shell cat $(picolibc-recipe) | sha256sum | cut -c1-12)
 
 third-party-unpack = $(Q)tools/third_party/unpack.sh $(CACHE)
@@ -22,7 +22,7 @@ $(PICOLIBC_SOURCE)/.unpacked:
 $(LIBFDT_DIR)/.unpacked: | $(DTC_DIR)/.unpacked
 	$(Q)touch $@
 $(PICOLIBC_DIR)/.built: | $(PICOLIBC_SOURCE)/.unpacked
-	$(Q)tools/third_party/picolibc.sh $(PICOLIBC_SOURCE) $(@D)
+	$(Q)tools/third_party/picolibc.sh $(PICOLIBC_SOURCE) $(@D) $(notdir $(picolibc-cross))
 
 .PHONY: third-party
 third-party: $(third-party-ready) $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked $(LIBFDT_DIR)/.unpacked $(PICOLIBC_DIR)/.built ## Fetch and build the third-party sources only

@@ -45,7 +45,7 @@ def main():
     config = Config(root, arguments.config, errors)
     appliance = Reader(config, errors).appliance(read_board(config, root))
     lay_out(appliance)
-    check(appliance, config, Limits(root), root, errors)
+    check(appliance, config, Limits(root, appliance.board.arch), root, errors)
     if errors:
         print("\n".join(errors.lines), file=sys.stderr)
         sys.exit(f"{arguments.config}: {len(errors.lines)} error{'s' if len(errors.lines) > 1 else ''}; nothing is built")

@@ -11,14 +11,16 @@ class Device:
     compatibles: list
     base: int
     size: int
-    interrupts: list  # SPI numbers
+    interrupts: list  # SPI numbers, IOAPIC pins
     dma: bool  # reaches memory by itself
     kernel: bool  # the kernel's own: never passed through
+    ports: bool  # base is an I/O port
 
 
 @dataclass
 class Board:
     name: str
+    arch: str
     cpus: int
     ram_base: int
     ram_size: int
@@ -34,7 +36,7 @@ class Board:
 
 
 def read_board(config, root):
-    board = Board(config.text("BOARD"), config.number("BOARD_CPUS"), config.number("BOARD_RAM_BASE"),
+    board = Board(config.text("BOARD"), config.text("ARCH"), config.number("BOARD_CPUS"), config.number("BOARD_RAM_BASE"),
                   config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"))
     with open(os.path.join(root, "board", board.name, "devices.txt"), encoding="utf-8") as handle:
         for line in handle:
@@ -44,5 +46,5 @@ def read_board(config, root):
             board.devices.append(Device(
                 path, compatibles.split(";"), int(base, 0), int(length, 0),
                 [] if interrupts == "-" else [int(number) for number in interrupts.split(",")],
-                "dma" in flags, "kernel" in flags))
+                "dma" in flags, "kernel" in flags, "ports" in flags))
     return board

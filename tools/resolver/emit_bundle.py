@@ -15,12 +15,15 @@ def image_path(image, root, output):
     return os.path.join(root, image.path)
 
 
-def image_node(image, root, output):
+FIT_ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
+
+
+def image_node(image, arch, root, output):
     kind = "ramdisk" if image.kind == "initrd" else "kernel"
     return f"""        {image.node} {{
             data = /incbin/("{image_path(image, root, output)}");
             type = "{kind}";
-            arch = "arm64";
+            arch = "{FIT_ARCHITECTURES[arch]}";
             os = "linux";
             compression = "none";
             hash-1 {{ algo = "sha256"; }};
@@ -29,7 +32,7 @@ def image_node(image, root, output):
 
 
 def bundle_source(appliance, root, output):
-    nodes = "\n".join(image_node(image, root, output) for image in appliance.images)
+    nodes = "\n".join(image_node(image, appliance.board.arch, root, output) for image in appliance.images)
     return f"""/dts-v1/;
 /* Made from .config by tools/resolver. */
 / {{

@@ -15,7 +15,9 @@ def check(context):
             elif any(device.kernel for device in found):
                 context.errors.add(partition.subject, "DEVICES", name, "it is the kernel's own and cannot be passed through; take it out")
             else:
-                if check_one_owner(context, claims, partition, name, found):
+                if partition.index != 0 and context.appliance.board.arch == "x86":
+                    context.errors.add(partition.subject, "DEVICES", name, "on x86-64 only partition 0 can have physical devices; take it out")
+                elif check_one_owner(context, claims, partition, name, found):
                     check_emulated(context, partition, name, found)
                 claims += [(partition, name, device) for device in found]
 
@@ -44,11 +46,14 @@ def check_one_owner(context, claims, partition, name, found):
 
 
 def pages(device):
+    """The 4 KiB pages of its registers; none of a device behind I/O ports, which no other overlaps."""
+    if device.ports:
+        return set()
     return set(range(device.base // PAGE, (device.base + device.size - 1) // PAGE + 1))
 
 
 def emulated(context, partition):
-    """(name, base, size, SPI or None) of what the kernel emulates for a guest."""
+    """(name, base, size, SPI or None) of what the kernel emulates for a guest on arm64."""
     limits = context.limits
     regions = [("the virtual GIC", limits.GUEST_GICD_BASE, 0x10000, None),
                ("the virtual GIC", limits.GUEST_GICR_BASE, 0x20000 * max(1, len(partition.cpus or [])), None),

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# What compilers have to know of arm64.
+CROSS_COMPILE ?= aarch64-linux-gnu-
+picolibc-cross := tools/third_party/aarch64.cross
+
+arch-flags := -march=armv8-a -mno-outline-atomics
+kernel-arch-flags := $(arch-flags)
+native-arch-flags := $(arch-flags) -mstrict-align
+# lib/sha256: the build of it that uses the CPU's instructions.
+sha256-arch := armv8.o
+sha256-arch-flags := -march=armv8-a+crypto

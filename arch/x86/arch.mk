@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# What compilers have to know of x86-64.
+CROSS_COMPILE ?= x86_64-linux-gnu-
+picolibc-cross := tools/third_party/x86_64.cross
+
+# No red zone: exceptions and interrupts are taken on the stack of whoever runs, here and in native domains.
+arch-flags := -march=x86-64 -mno-red-zone -fcf-protection=none
+kernel-arch-flags := $(arch-flags) -mcmodel=kernel
+native-arch-flags := $(arch-flags)
+sha256-arch :=
+sha256-arch-flags :=
