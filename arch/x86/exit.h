@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exit path: what both vendors' exits come to. All on the vCPU's own CPU; arch.rip is the instruction's. */
+#ifndef ARCH_X86_EXIT_H
+#define ARCH_X86_EXIT_H
+
+#include <core/vcpu.h>
+
+/* `length`: of the instruction. Each advances arch.rip, or injects an exception instead. */
+void exit_hypercall(struct vcpu *vcpu, uint32_t length); /* CPL 0 is checked by `vendor->state` */
+void exit_cpuid(struct vcpu *vcpu, uint32_t length);
+void exit_msr_read(struct vcpu *vcpu, uint32_t length);
+void exit_msr_write(struct vcpu *vcpu, uint32_t length);
+void exit_xsetbv(struct vcpu *vcpu, uint32_t length);
+void exit_halt(struct vcpu *vcpu, uint32_t length);
+
+struct port_access {
+    uint16_t port;
+    uint8_t width; /* 1, 2, 4 */
+    bool in, string, repeat;
+};
+void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t next_rip);
+
+/* A nested page fault. */
+struct page_fault {
+    struct ipa ipa;
+    bool write, fetch;
+    bool on_walk;           /* of the guest's own page tables */
+    const uint8_t *bytes;   /* the instruction, if the CPU gives it */
+    uint32_t bytes_count;
+    uint64_t linear;        /* valid if has_linear (VMX) */
+    bool has_linear;
+};
+void exit_page(struct vcpu *vcpu, const struct page_fault *fault);
+
+void exit_interrupt(struct vcpu *vcpu); /* a physical interrupt is pending, or has been taken */
+void exit_triple_fault(struct vcpu *vcpu);
+void exit_forbidden(struct vcpu *vcpu); /* an instruction that guests do not have: #UD */
+_Noreturn void exit_impossible(struct vcpu *vcpu, uint64_t reason); /* entry failed, or an exit that was not asked for */
+
+/* Before every entry: parks the vCPU if it is not to run, injects what is pending or opens a window. */
+void exit_finish(struct vcpu *vcpu);
+
+/* Exceptions for the guest. */
+enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_PF = 14 };
+void inject_undefined(struct vcpu *vcpu);
+void inject_general_protection(struct vcpu *vcpu);
+void inject_page_fault(struct vcpu *vcpu, uint64_t address, uint32_t error);
+
+static inline void count_exit(struct vcpu *vcpu, enum exit_kind kind)
+{
+    vcpu->status->exits[kind]++;
+}
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What VMX and SVM do each in their own way (vmx.c, svm.c). One of the two is chosen at boot (vendor.c).
+ *
+ * An exit: the vendor's assembly stores the general registers, its C function sets arch.rip, calls the exit_*() function
+ * for what happened (exit.h), then exit_finish(); then it writes back RIP and enters again. All on the vCPU's own CPU.
+ */
+#ifndef ARCH_X86_VENDOR_H
+#define ARCH_X86_VENDOR_H
+
+#include <core/vcpu.h>
+
+/* Segments by their number in instructions, and the two that only system instructions name. */
+enum { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
+
+struct segment {
+    uint64_t base;
+    uint32_t limit;
+    uint16_t selector;
+    uint16_t access; /* as VMX has it: type, S, DPL, P in bits 0..7; AVL, L, D, G in bits 12..15 */
+};
+#define ACCESS_PRESENT 0x80u
+#define ACCESS_UNUSABLE 0u /* VMX: bit 16 is set for a segment that is not present */
+
+/* All of it that a vCPU starts with, besides x[] and rip; what is not here is as after INIT (SDM 3A table 10-1). */
+struct start_state {
+    uint64_t cr0, cr3, cr4, efer;
+    struct segment segment[SEGMENTS];
+    uint64_t gdt_base;
+    uint16_t gdt_limit;
+};
+
+/* What the decoder of instructions asks about. */
+struct guest_state {
+    uint64_t cr0, cr3, cr4, efer, rflags, rsp;
+    uint64_t base[6]; /* ES..GS */
+    uint8_t cpl;
+    bool code64, code32; /* CS.L in long mode; else CS.D */
+};
+
+/* How a nested page table's entry says it. */
+struct nested_format {
+    uint64_t table;             /* an entry that points to a table */
+    uint64_t read, write, execute, no_execute, normal, device;
+    uint64_t large;             /* a leaf above level 1 */
+    bool gigabyte;              /* at level 3 */
+};
+
+enum event_type { EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3 }; /* as in EVENTINJ and VMX's interruption info */
+
+struct vendor {
+    const char *name;
+    /* Boot CPU: NULL, or what this machine lacks, for one line of the log. */
+    const char *(*probe)(void);
+    /* Boot CPU, once: memory that all vCPUs share, and each vCPU's own (arch.control). */
+    void (*init)(void);
+    /* Every CPU, once. */
+    void (*cpu_enable)(struct vcpu *vcpu);
+    /* Own CPU: the state of a start; nothing pending, no translation kept. */
+    void (*reset)(struct vcpu *vcpu, const struct start_state *state);
+    _Noreturn void (*enter)(struct vcpu *vcpu);
+    /* Own CPU, between exit and entry: */
+    void (*state)(struct vcpu *vcpu, struct guest_state *state);
+    bool (*can_take)(struct vcpu *vcpu, enum event_type type); /* IF, no shadow, no event on its way; NMI: not blocked */
+    void (*inject)(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error); /* error < 0: none */
+    /* Exit as soon as the vCPU can take an interrupt of `vector`'s class, or (EVENT_NMI) an NMI. */
+    void (*window)(struct vcpu *vcpu, enum event_type type, uint32_t vector);
+    /* MSRs that live in the control block or need its help (EFER, PAT, DEBUGCTL, ...). False: #GP. */
+    bool (*msr_read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+    bool (*msr_write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+    struct nested_format format;
+};
+
+extern const struct vendor svm, vmx;
+extern const struct vendor *vendor; /* const after boot */
+
+/* Boot CPU: chooses, or stops the boot with one clear line. */
+void vendor_choose(void);
+
+#endif
