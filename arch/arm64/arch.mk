@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What compilers have to know of arm64.
 CROSS_COMPILE ?= aarch64-linux-gnu-
+debian-architecture := arm64
 picolibc-cross := tools/third_party/aarch64.cross
 
 arch-flags := -march=armv8-a -mno-outline-atomics

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What compilers have to know of x86-64.
 CROSS_COMPILE ?= x86_64-linux-gnu-
+debian-architecture := amd64
 picolibc-cross := tools/third_party/x86_64.cross
 
 # No red zone: exceptions and interrupts are taken on the stack of whoever runs, here and in native domains.

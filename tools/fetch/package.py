@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""package.py --cache DIR kernel|busybox [--package NAME]: fetch a Debian arm64 package for the guests; prints where it lies.
-The pinned version where Debian still has it, else the newest."""
+"""package.py --cache DIR --architecture arm64|amd64 kernel|busybox [--package NAME]: fetch a Debian package for the guests;
+prints where it lies. The pinned version where Debian still has it, else the newest."""
 
 import argparse
 import glob
@@ -14,7 +14,6 @@ from apt import AptError, PrivateApt, locked, say
 from pinned import is_good, read_pins
 
 PINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "third_party", "debian.txt")
-NEWEST_KERNEL = "linux-image-arm64"  # depends on whatever kernel is the newest
 
 
 def download(apt, package, directory):
@@ -26,15 +25,16 @@ def download(apt, package, directory):
 
 
 def newest_kernel(apt):
-    depends = apt.run(["apt-cache", "depends", "--important", NEWEST_KERNEL])
+    newest = f"linux-image-{apt.architecture}"  # depends on whatever kernel is the newest
+    depends = apt.run(["apt-cache", "depends", "--important", newest])
     match = re.search(r"Depends: (linux-image-[\w.+-]+)", depends)
     if not match:
-        raise AptError(f"{NEWEST_KERNEL} names no kernel")
+        raise AptError(f"{newest} names no kernel")
     return match[1]
 
 
 def pinned(apt, pin, cache):
-    target = os.path.join(cache, "downloads", f"{pin['package']}_{pin['version'].replace(':', '-')}_arm64.deb")
+    target = os.path.join(cache, "downloads", f"{pin['package']}_{pin['version'].replace(':', '-')}_{apt.architecture}.deb")
     with locked(target + ".lock"):
         if is_good(target, pin["sha256"]):
             return target
@@ -50,7 +50,7 @@ def pinned(apt, pin, cache):
 
 def unpinned(apt, package, cache):
     """apt checks it against Debian's signed lists."""
-    folder = os.path.join(cache, "downloads", package)
+    folder = os.path.join(cache, "downloads", package if package.endswith(apt.architecture) else f"{package}-{apt.architecture}")
     with locked(folder + ".lock"):
         have = glob.glob(os.path.join(glob.escape(folder), "*.deb"))
         if have:
@@ -61,9 +61,9 @@ def unpinned(apt, package, cache):
         return download(apt, package, folder)
 
 
-def fetch(kind, wanted, cache):
-    apt = PrivateApt(cache)
-    pins = read_pins(PINS, ("package", "version", "sha256"))
+def fetch(kind, wanted, architecture, cache):
+    apt = PrivateApt(cache, architecture)
+    pins = [pin for pin in read_pins(PINS, ("architecture", "package", "version", "sha256")) if pin["architecture"] == architecture]
     pin = next(pin for pin in pins if pin["package"].startswith({"kernel": "linux-image", "busybox": "busybox"}[kind]))
     if wanted and wanted != pin["package"]:
         return unpinned(apt, wanted, cache)
@@ -81,11 +81,12 @@ def fetch(kind, wanted, cache):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", required=True)
+    parser.add_argument("--architecture", choices=("arm64", "amd64"), required=True)
     parser.add_argument("--package", default="")
     parser.add_argument("kind", choices=("kernel", "busybox"))
     arguments = parser.parse_args()
     try:
-        print(fetch(arguments.kind, arguments.package, arguments.cache))
+        print(fetch(arguments.kind, arguments.package, arguments.architecture, arguments.cache))
     except AptError as error:
         sys.exit(f"cannot fetch the guests' {arguments.kind} from Debian: {error}")
 

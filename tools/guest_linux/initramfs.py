@@ -8,14 +8,16 @@ import os
 from cpio import Archive
 from modules import Modules
 
-# Beside the list in tests/guests/linux/modules: a file system for the guests' disks, VLANs for trunk ports.
+# Beside the lists in tests/guests/linux/modules*: a file system for the guests' disks, VLANs for trunk ports.
 EXTRA = ("crc32c_generic", "ext4", "8021q")
 
 
-def wanted_modules(path):
-    """The names in a list of module paths."""
-    with open(path, encoding="utf-8") as handle:
-        names = [os.path.basename(line.strip()).removesuffix(".ko") for line in handle if line.strip()]
+def wanted_modules(paths):
+    """The names in lists of module paths."""
+    names = []
+    for path in paths:
+        with open(path, encoding="utf-8") as handle:
+            names += [os.path.basename(line.strip()).removesuffix(".ko") for line in handle if line.strip()]
     return [name.replace("-", "_") for name in names] + list(EXTRA)
 
 
@@ -23,7 +25,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", required=True, help="unpacked kernel package")
     parser.add_argument("--busybox", required=True, help="unpacked busybox-static package")
-    parser.add_argument("--content", required=True, help="folder with init, udhcpc.sh and modules")
+    parser.add_argument("--content", required=True, help="folder with init and udhcpc.sh")
+    parser.add_argument("--modules", action="append", required=True, help="a list of modules")
     parser.add_argument("--tool", action="append", default=[], help="a program for /bin")
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
@@ -45,7 +48,7 @@ def main():
     for path in arguments.tool:
         add("bin/" + os.path.basename(path), path, 0o755)
     order = []
-    for name, data in Modules(arguments.kernel).in_order(wanted_modules(os.path.join(arguments.content, "modules"))):
+    for name, data in Modules(arguments.kernel).in_order(wanted_modules(arguments.modules)):
         archive.file(f"modules/{name}.ko", data)
         order.append(name)
     archive.file("modules/order", ("\n".join(order) + "\n").encode())

@@ -1,14 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# unpack.sh CACHE kernel|busybox OUTPUT [PACKAGE]: fetch the Debian package and make OUTPUT a link to where it is unpacked.
+# unpack.sh CACHE ARCHITECTURE kernel|busybox OUTPUT [PACKAGE]: fetch the Debian package and make OUTPUT a link to where it is
+# unpacked.
 set -euo pipefail
 cache=$1
-kind=$2
-output=$3
-package=${4:-}
+architecture=$2
+kind=$3
+output=$4
+package=${5:-}
 here=$(cd "$(dirname "$0")" && pwd)
 
-deb=$(/usr/bin/python3 "$here/../fetch/package.py" --cache "$cache" --package "$package" "$kind")
+deb=$(/usr/bin/python3 "$here/../fetch/package.py" --cache "$cache" --architecture "$architecture" --package "$package" "$kind")
 directory=$cache/debian/$(basename "$deb" .deb)
 mkdir -p "$cache/debian"
 exec 9>"$directory.lock"
@@ -18,7 +20,7 @@ if [ ! -e "$directory" ]; then
     rm -rf "$directory.new"
     dpkg-deb -x "$deb" "$directory.new"
     if [ "$kind" = kernel ]; then
-        # One name for whichever version it is. Debian's arm64 kernel is a plain Image; a compressed one is unpacked.
+        # One name for whichever version it is. Debian's arm64 kernel is a plain Image, amd64's a bzImage; a compressed one is unpacked.
         image=("$directory.new"/boot/vmlinuz-*)
         case $(head -c2 "${image[0]}" | od -An -tx1 | tr -d ' ') in
         1f8b) gzip -dc "${image[0]}" >"$directory.new/Image" ;;
