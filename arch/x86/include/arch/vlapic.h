@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vCPU's local APIC (SDM volume 3A, chapter 11), in x2APIC mode from its reset on, for ever.
+ *
+ * Its registers belong to its own CPU. Others leave what they send in `arrived`, with a kick, and vlapic_next() takes
+ * it up there before the vCPU is entered: the one place where an interrupt is chosen.
+ *
+ * An EOI need not exit (TLFS, "Virtual APIC assist page"): where the guest has given a page, and an edge-triggered
+ * interrupt is taken while nothing else is in service or waits, bit 0 there tells it so. The guest ends the interrupt by
+ * clearing the bit, which is noticed when it matters.
+ */
+#ifndef ARCH_VLAPIC_H
+#define ARCH_VLAPIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define APIC_TIMER_HZ 1000000000u /* before the divide configuration register */
+
+enum vlapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, VLAPIC_LVTS };
+
+struct vlapic {
+    /* Any CPU, atomic: */
+    uint32_t arrived_words; /* bit w: arrived[w] is not zero; VLAPIC_ARRIVED_NMI */
+    uint32_t arrived[8];    /* vectors, one bit each */
+    uint32_t level[8];      /* TMR: sent as level-triggered */
+    /* Own CPU: */
+    uint32_t request[8], service[8]; /* IRR, ISR */
+    uint8_t next;                    /* vector that may be delivered now; 0: none */
+    uint8_t lazy;                    /* its EOI need not exit: the assist page says so to the guest; 0: none */
+    uint8_t tpr;
+    uint32_t svr, esr, lvt[VLAPIC_LVTS], initial_count, divide;
+    uint64_t icr;
+    uint64_t timer_deadline; /* IA32_TSC_DEADLINE */
+    uint64_t timer_end_ns;   /* of the current period in one-shot and periodic mode; 0: stopped */
+    uint32_t *assist;        /* the vCPU's assist page, in kernel memory; NULL: the guest uses none */
+    uint32_t taken;          /* counts; with `seen`, for interrupt_untaken() */
+    uint32_t seen;
+    bool waited;
+};
+#define VLAPIC_ARRIVED_NMI 0x100u
+
+struct vcpu;
+
+/* Own CPU, vCPU not running: as after a reset. */
+void vlapic_reset(struct vcpu *vcpu);
+/* Any CPU, no lock: a fixed interrupt of `vector` (16..255) for the vCPU. */
+void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level);
+void vlapic_send_nmi(struct vcpu *vcpu);
+
+/* Own CPU, between exit and entry. What others have sent is taken up (an NMI: arch.nmi_pending); the vector that the
+ * vCPU has to take as soon as it can, 0: none. */
+uint32_t vlapic_next(struct vcpu *vcpu);
+/* The vCPU has taken that vector, or takes it with the entry that follows. */
+void vlapic_take(struct vcpu *vcpu, uint32_t vector);
+/* CR8 is the upper half of `tpr`. */
+void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr);
+/* EOI: x2APIC's register, or Hyper-V's. */
+void vlapic_eoi(struct vcpu *vcpu);
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800..0x8ff. False: #GP. An INIT that the vCPU sends to itself is for the next
+ * look at its power, as any other. */
+bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+#endif
