@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hypercalls as functions, for native domains. Contracts and rights: include/bulkhead/hypercall.h. Results are HC_OK or
- * a negative enum hypercall_error. Any context of the domain. arch/<isa>/native/hypercall.c implements them; unit tests
+ * a negative enum hypercall_error. Any context of the domain. lib/native/hypercall.c implements them; unit tests
  * supply their own.
  */
 #ifndef LIB_HYPERCALL_H

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #define CELLS 2 /* addresses and sizes below the root */
+#define GIC_CELLS 3u
 #define GIC_SPI 0
-#define GIC_FLAG_LEVEL 0xcu
+#define LINE_CELLS 2u
+#define FLAG_LEVEL 0xcu
 
 static const void *tree;
 
@@ -76,13 +78,28 @@ uint32_t tree_interrupt(int node, uint32_t index, bool *level)
 {
     int length;
     const fdt32_t *cell = node < 0 ? NULL : fdt_getprop(tree, node, "interrupts", &length);
+    int controller = fdt_node_offset_by_phandle(tree, (uint32_t)tree_number(0, "interrupt-parent", 0));
+    uint32_t width = (uint32_t)tree_number(controller, "#interrupt-cells", GIC_CELLS);
+
+    if (!cell || width < LINE_CELLS || (uint32_t)length / (width * sizeof *cell) <= index)
+        return 0;
+    cell += index * width;
+    if (level)
+        *level = fdt32_to_cpu(cell[width - 1]) & FLAG_LEVEL;
+    if (width == LINE_CELLS)
+        return fdt32_to_cpu(cell[0]);
+    return fdt32_to_cpu(cell[1]) + (fdt32_to_cpu(cell[0]) == GIC_SPI ? 32 : 16);
+}
+
+struct tree_message tree_message(int node, const char *property, uint32_t index)
+{
+    int length;
+    const fdt32_t *cell = node < 0 ? NULL : fdt_getprop(tree, node, property, &length);
 
     if (!cell || (uint32_t)length / (3 * sizeof *cell) <= index)
-        return 0;
+        return (struct tree_message){0};
     cell += index * 3;
-    if (level)
-        *level = fdt32_to_cpu(cell[2]) & GIC_FLAG_LEVEL;
-    return fdt32_to_cpu(cell[1]) + (fdt32_to_cpu(cell[0]) == GIC_SPI ? 32 : 16);
+    return (struct tree_message){fdt32_to_cpu(cell[0]), fdt32_to_cpu(cell[1]), fdt32_to_cpu(cell[2])};
 }
 
 uint64_t tree_number(int node, const char *property, uint64_t otherwise)

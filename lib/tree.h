@@ -23,8 +23,14 @@ int tree_compatible(int previous, const char *compatible);
 struct tree_range tree_reg(int node, uint32_t index);
 /* The range of a memory node that holds `address`. */
 struct tree_range tree_memory(uint64_t address);
-/* INTID of the node's n-th interrupt (GIC binding, 3 cells), or 0. `level` (may be NULL): level-triggered. */
+/* The node's n-th interrupt, for interrupt_register(), or 0: an INTID (GIC binding, 3 cells), or a line (2 cells), by
+ * what the root's interrupt-parent has. `level` (may be NULL): level-triggered. */
 uint32_t tree_interrupt(int node, uint32_t index, bool *level);
+/* The n-th of a property's messages, each (address, data, interrupt), with which a device may interrupt this domain. */
+struct tree_message {
+    uint32_t address, data, interrupt; /* interrupt 0: there is none */
+};
+struct tree_message tree_message(int node, const char *property, uint32_t index);
 /* A 32-bit or 64-bit property, or `otherwise`. */
 uint64_t tree_number(int node, const char *property, uint64_t otherwise);
 

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <devices/rtc/clock.h>
 #include <lib/native.h>
-#include <lib/tree.h>
 #include <mgmt/loop.h>
 #include <mgmt/time.h>
 
 #define NS_PER_S 1000000000ull
-#define PL031_DATA 0x0
-#define PL031_CONTROL 0xc
 
 /* 32.32 fixed point, so that a conversion is a multiplication. */
 static uint64_t ns_per_tick, ticks_per_ns;
-static uint64_t clock_base; /* of the PL031; 0: there is none */
 
 static uint64_t scale(uint64_t value, uint64_t factor)
 {
@@ -29,21 +26,16 @@ uint64_t time_counter(uint64_t ns)
 
 uint64_t time_wall_s(void)
 {
-    return clock_base ? mmio_read32(clock_base + PL031_DATA) : 0;
+    return clock_read_s();
 }
 
 void time_init(void)
 {
     uint64_t hertz = counter_frequency();
-    struct tree_range clock = tree_reg(tree_compatible(-1, "arm,pl031"), 0);
 
     if (!hertz)
         panic("the system counter has no frequency");
     ns_per_tick = (uint64_t)(((unsigned __int128)NS_PER_S << 32) / hertz);
     ticks_per_ns = (uint64_t)((((unsigned __int128)hertz << 32) + NS_PER_S - 1) / NS_PER_S);
-    if (!clock.size)
-        return;
-    memory_map(clock.base, clock.size, MEMORY_DEVICE);
-    clock_base = clock.base;
-    mmio_write32(clock_base + PL031_CONTROL, 1);
+    clock_init();
 }

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 kernel-arm64 += devices/rtc/pl031.o
+mgmt-arm64 += devices/rtc/pl031_clock.o
+mgmt-x86 += devices/rtc/cmos_clock.o

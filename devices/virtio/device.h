@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A physical virtio device behind a virtio-mmio transport (virtio 1.2, section 4.2). Its registers and configuration
- * are not trusted: every wait is bounded, every value is checked by who uses it. Loop context.
+ * A physical virtio device behind one of two transports, virtio-mmio or virtio-pci (virtio 1.2, sections 4.2 and 4.1).
+ * Its registers and configuration are not trusted: every wait is bounded, every value is checked by who uses it. Loop
+ * context.
  */
 #ifndef DEVICES_VIRTIO_DEVICE_H
 #define DEVICES_VIRTIO_DEVICE_H
@@ -10,10 +11,21 @@
 #include <lib/native.h>
 #include <mgmt/loop.h>
 
+#define VIRTIO_DEVICE_QUEUES_MAX 4u
+
+struct virtio_transport;
+
 struct virtio_device {
-    uintptr_t registers;
-    uint32_t id;       /* enum virtio_device_id */
-    uint64_t features; /* negotiated */
+    const struct virtio_transport *transport;
+    uintptr_t registers;     /* mmio: the bank; pci: the common configuration */
+    uintptr_t configuration; /* device-specific */
+    uint32_t configuration_size;
+    uintptr_t notify;          /* pci: the notification area, */
+    uint32_t notify_size;      /* bytes of it, */
+    uint32_t notify_step;      /* bytes between offsets, */
+    uintptr_t notify_address[VIRTIO_DEVICE_QUEUES_MAX]; /* and where each queue's address is */
+    uint32_t id;               /* enum virtio_device_id */
+    uint64_t features;         /* negotiated */
     uint32_t interrupt;
     bool level;
     bool failed;
@@ -40,7 +52,7 @@ uint16_t virtio_config_u16(const struct virtio_device *device, uint32_t offset);
 uint32_t virtio_config_u32(const struct virtio_device *device, uint32_t offset);
 uint64_t virtio_config_u64(const struct virtio_device *device, uint32_t offset);
 
-/* Drivers: called once for each device of their kind, in device-tree order. They keep the pointer. */
+/* Drivers: called once for each device of their kind, in discovery order. They keep the pointer. */
 void virtio_net_probe(struct virtio_device *device);
 void virtio_blk_probe(struct virtio_device *device);
 void virtio_entropy_probe(struct virtio_device *device);

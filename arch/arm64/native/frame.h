@@ -21,6 +21,7 @@
 
 #ifndef __ASSEMBLER__
 #include <lib/native.h>
+#include <lib/native/parts.h>
 
 struct crash_frame {
     uint64_t x[31], sp, pc, pstate, esr, far;
@@ -39,9 +40,6 @@ void mmu_start(uint64_t tree);
 void mmu_init(void); /* the rest: RAM; needs the tree */
 void gic_init(void);
 void timer_init(void);
-void console_init(void);
-void heap_init(uint64_t base, uint64_t end);
-void *heap_take_page(void); /* from the far end, for ever, zeroed */
 #endif
 
 #endif

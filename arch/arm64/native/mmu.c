@@ -46,8 +46,6 @@
 #define NORMAL_TEXT ((NORMAL_CONSTANT & ~BLOCK_EXECUTE_NEVER) | (1ull << 54) /* not from EL0 */)
 #define DEVICE (BLOCK_ACCESSED | BLOCK_MAIR(MAIR_DEVICE) | BLOCK_EXECUTE_NEVER)
 
-extern uint8_t image_start[], text_end[], constants_end[], image_end[];
-
 static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t first_pages[FIRST_PAGES][ENTRIES] __attribute__((aligned(4096)));
 static uint32_t first_used;

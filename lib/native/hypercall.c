@@ -1,45 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arch/hypercall.h>
 #include <lib/hypercall.h>
+#include <lib/native.h>
 #include <string.h>
 
 struct registers {
     uint64_t x[10];
 };
 
-/* SMCCC 1.1: x0..x3 return results, x4..x17 keep their values. Memory: the kernel writes pages that it shares. */
 static void call(struct registers *r)
 {
-    register uint64_t x0 __asm__("x0") = r->x[0];
-    register uint64_t x1 __asm__("x1") = r->x[1];
-    register uint64_t x2 __asm__("x2") = r->x[2];
-    register uint64_t x3 __asm__("x3") = r->x[3];
-    register uint64_t x4 __asm__("x4") = r->x[4];
-    register uint64_t x5 __asm__("x5") = r->x[5];
-    register uint64_t x6 __asm__("x6") = r->x[6];
-    register uint64_t x7 __asm__("x7") = r->x[7];
-    register uint64_t x8 __asm__("x8") = r->x[8];
-    register uint64_t x9 __asm__("x9") = r->x[9];
-
-    __asm__ volatile("hvc #0"
-                     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
-                     : "r"(x4), "r"(x5), "r"(x6), "r"(x7), "r"(x8), "r"(x9)
-                     : "memory");
-    r->x[0] = x0;
-    r->x[1] = x1;
-    r->x[2] = x2;
-    r->x[3] = x3;
+    hypercall_invoke(r->x);
 }
 
 static int64_t call4(uint64_t function, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4)
 {
-    register uint64_t r0 __asm__("x0") = function;
-    register uint64_t r1 __asm__("x1") = x1;
-    register uint64_t r2 __asm__("x2") = x2;
-    register uint64_t r3 __asm__("x3") = x3;
-    register uint64_t r4 __asm__("x4") = x4;
-
-    __asm__ volatile("hvc #0" : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3) : "r"(r4) : "memory");
-    return (int64_t)r0;
+    return hypercall_invoke4(function, x1, x2, x3, x4);
 }
 
 struct hypercall_version hypercall_version(void)
@@ -138,6 +114,6 @@ _Noreturn void hypercall_panic(uint64_t detail)
 {
     for (;;) {
         call4(HC_PANIC, detail, 0, 0, 0);
-        __asm__ volatile("wfi");
+        cpu_sleep();
     }
 }

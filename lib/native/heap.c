@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory behind malloc(): from the image's end up; whole pages that stay (page tables) from the far end down. */
-#include "frame.h"
 #include <errno.h>
 #include <lib/native.h>
+#include <lib/native/parts.h>
 #include <string.h>
 #include <sys/lock.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
-
-extern uint8_t image_start[], constants_end[], image_end[];
 
 static uint64_t heap_base, heap_break, heap_end, heap_size;
 

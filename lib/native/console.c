@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stdout and stderr: the domain's own console ring, a line or 56 bytes a hypercall. No stdin. */
-#include "frame.h"
 #include <lib/hypercall.h>
 #include <lib/native.h>
+#include <lib/native/parts.h>
 #include <lib/tree.h>
 #include <stdio.h>
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <devices/pci/pci.h>
+#include <lib/native.h>
+#include <lib/tree.h>
+#include <stdio.h>
+
+#define BUS_SIZE (1u << 20)
+#define DEVICE_SIZE (1u << 15)
+#define FUNCTION_SIZE (1u << 12)
+#define BUSES_MAX 64u
+
+#define ID_NONE 0xffffu
+#define HEADER_MULTIFUNCTION 0x80u
+#define HEADER_BRIDGE 1u
+#define STATUS_HAS_CAPABILITIES (0x10u << 16)
+#define CAPABILITIES_MAX 48u
+
+#define COMMAND_MEMORY 0x2u
+#define COMMAND_MASTER 0x4u
+#define COMMAND_NO_INTX 0x400u
+
+#define BAR_IO 0x1u
+#define BAR_64_BITS 0x4u
+#define BAR_TYPE 0x6u
+#define BAR_ADDRESS (~15u)
+
+#define MSIX_CONTROL 2u
+#define MSIX_ENABLE 0x8000u
+#define MSIX_MASK_ALL 0x4000u
+#define MSIX_TABLE 4u
+#define MSIX_BAR 7u
+#define MSIX_ENTRY_SIZE 16u
+
+static uintptr_t window, window_end;
+static uint32_t messages_taken;
+
+static uint32_t scan_bus(uint32_t bus, void (*found)(const struct pci_function *function));
+
+static uint32_t scan_function(uint32_t bus, uint32_t device, uint32_t index, bool *more,
+                              void (*found)(const struct pci_function *function))
+{
+    struct pci_function function = {window + bus * BUS_SIZE + device * DEVICE_SIZE + index * FUNCTION_SIZE, ""};
+    uint8_t type;
+
+    if ((mmio_read32(function.config + PCI_ID) & 0xffff) == ID_NONE)
+        return bus;
+    type = mmio_read8(function.config + PCI_HEADER_TYPE);
+    *more = *more || type & HEADER_MULTIFUNCTION;
+    if ((type & ~HEADER_MULTIFUNCTION) == HEADER_BRIDGE) {
+        uint8_t below = mmio_read8(function.config + PCI_SECONDARY_BUS);
+
+        return below > bus ? scan_bus(below, found) : bus; /* numbers only grow: this ends */
+    }
+    snprintf(function.name, sizeof function.name, "%02x:%02x.%x", (uint8_t)bus, device & 31, index & 7);
+    found(&function);
+    return bus;
+}
+
+/* The highest bus that was seen. */
+static uint32_t scan_bus(uint32_t bus, void (*found)(const struct pci_function *function))
+{
+    uint32_t highest = bus;
+
+    if (window + (bus + 1) * (uint64_t)BUS_SIZE > window_end || bus >= BUSES_MAX)
+        return bus;
+    for (uint32_t device = 0; device < 32; device++) {
+        bool more = false;
+
+        for (uint32_t index = 0; index == 0 || (more && index < 8); index++) {
+            uint32_t seen = scan_function(bus, device, index, &more, found);
+
+            highest = seen > highest ? seen : highest;
+        }
+    }
+    return highest;
+}
+
+void pci_scan(void (*found)(const struct pci_function *function))
+{
+    struct tree_range range = tree_reg(tree_compatible(-1, "pci-host-ecam-generic"), 0);
+
+    if (range.size < BUS_SIZE)
+        return; /* no PCI here */
+    if (range.size > BUSES_MAX * (uint64_t)BUS_SIZE)
+        range.size = BUSES_MAX * (uint64_t)BUS_SIZE;
+    memory_map(range.base, range.size, MEMORY_DEVICE);
+    window = range.base;
+    window_end = range.base + range.size;
+    scan_bus(0, found);
+}
+
+uint32_t pci_capability(const struct pci_function *function, uint32_t kind, uint32_t after)
+{
+    uint32_t at = after ? after + 1 : PCI_CAPABILITIES;
+
+    if (!(mmio_read32(function->config + PCI_COMMAND) & STATUS_HAS_CAPABILITIES))
+        return 0;
+    for (uint32_t i = 0; i < CAPABILITIES_MAX; i++) {
+        at = mmio_read8(function->config + at) & 0xfcu;
+        if (at < 0x40)
+            return 0;
+        if (mmio_read8(function->config + at) == kind)
+            return at;
+        at++;
+    }
+    return 0;
+}
+
+uintptr_t pci_bar(const struct pci_function *function, uint32_t index, uint32_t offset, uint32_t length)
+{
+    uint64_t low, address;
+
+    if (index >= PCI_BARS)
+        return 0;
+    low = mmio_read32(function->config + PCI_BAR0 + 4 * index);
+    address = low & BAR_ADDRESS;
+    if (low & BAR_IO || ((low & BAR_TYPE) == BAR_64_BITS && index == PCI_BARS - 1))
+        return 0;
+    if ((low & BAR_TYPE) == BAR_64_BITS)
+        address |= (uint64_t)mmio_read32(function->config + PCI_BAR0 + 4 * index + 4) << 32;
+    if (!address || address + offset < address)
+        return 0;
+    address += offset;
+    memory_map(address, length, MEMORY_DEVICE);
+    return address;
+}
+
+void pci_enable(const struct pci_function *function)
+{
+    uint16_t command = mmio_read16(function->config + PCI_COMMAND);
+
+    mmio_write16(function->config + PCI_COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_INTX);
+}
+
+uint32_t pci_message(const struct pci_function *function)
+{
+    uint32_t at = pci_capability(function, PCI_CAPABILITY_MSIX, 0), where;
+    struct tree_message message =
+        tree_message(tree_compatible(-1, "pci-host-ecam-generic"), "bulkhead,messages", messages_taken);
+    uintptr_t entry;
+
+    if (!at || !message.interrupt)
+        return 0;
+    where = mmio_read32(function->config + at + MSIX_TABLE);
+    entry = pci_bar(function, where & MSIX_BAR, where & ~MSIX_BAR, MSIX_ENTRY_SIZE);
+    if (!entry)
+        return 0;
+    messages_taken++;
+    mmio_write16(function->config + at + MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL);
+    mmio_write32(entry, message.address);
+    mmio_write32(entry + 4, 0);
+    mmio_write32(entry + 8, message.data);
+    mmio_write32(entry + 12, 0);
+    mmio_write16(function->config + at + MSIX_CONTROL, MSIX_ENABLE);
+    return message.interrupt;
+}

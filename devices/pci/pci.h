@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PCI functions of a native domain, behind the ECAM window of its device tree (PCI Express base specification, 7.2.2).
+ * The firmware has numbered buses and placed BARs; nothing here moves them. Configuration space is not trusted: walks
+ * are bounded. Boot only, loop context.
+ */
+#ifndef DEVICES_PCI_H
+#define DEVICES_PCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum pci_register {
+    PCI_ID = 0x00, /* vendor, device << 16 */
+    PCI_COMMAND = 0x04,
+    PCI_HEADER_TYPE = 0x0e,
+    PCI_BAR0 = 0x10,
+    PCI_SECONDARY_BUS = 0x19,
+    PCI_SUBSYSTEM = 0x2c, /* vendor, device << 16 */
+    PCI_CAPABILITIES = 0x34,
+};
+#define PCI_CAPABILITY_VENDOR 0x09u
+#define PCI_CAPABILITY_MSIX 0x11u
+#define PCI_BARS 6u
+
+struct pci_function {
+    uintptr_t config;
+    char name[8]; /* bus:device.function */
+};
+
+/* Calls `found` for every function that is there, bridges left out, in the order of buses and devices. */
+void pci_scan(void (*found)(const struct pci_function *function));
+
+/* The offset of the first capability of this kind behind `after` (0: from the start); 0: there is none. */
+uint32_t pci_capability(const struct pci_function *function, uint32_t kind, uint32_t after);
+/* `length` bytes at `offset` of memory BAR `index`, mapped; 0: there is no such thing. */
+uintptr_t pci_bar(const struct pci_function *function, uint32_t index, uint32_t offset, uint32_t length);
+/* Memory and bus mastering on, INTx off. */
+void pci_enable(const struct pci_function *function);
+/* MSI-X on, entry 0 with the next message that the kernel has given; its interrupt for interrupt_register(), or 0. */
+uint32_t pci_message(const struct pci_function *function);
+
+#endif
