@@ -31,6 +31,7 @@ include tools/build/unit.mk
 include tools/build/linux.mk
 include tools/build/certificates.mk
 include tools/build/bundle.mk
+include tools/build/iso.mk
 include tools/build/run.mk
 -include tests/bench/bench.mk tests/fuzz/fuzz.mk
 include tools/build/help.mk

@@ -1,14 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# dependencies.sh run|test...: make sure of the Debian packages that building and running (run) or testing (test) need.
-# As root they are installed; otherwise the one command that does it is shown.
+# dependencies.sh [run] [test] arm64|x86...: make sure of the Debian packages that building and running (run) or testing
+# (test) need for these architectures. As root they are installed; otherwise the one command that does it is shown.
 set -euo pipefail
 
-packages="build-essential gcc-aarch64-linux-gnu libc6-dev-arm64-cross python3 python3-kconfiglib meson ninja-build
-    device-tree-compiler u-boot-tools openssl fdisk xz-utils bzip2 qemu-system-arm"
-for purpose in "$@"; do
-    [ "$purpose" = test ] && packages="$packages python3-pytest python3-pexpect libcmocka-dev libfdt-dev u-boot-qemu"
-done
+packages="build-essential python3 python3-kconfiglib meson ninja-build device-tree-compiler u-boot-tools openssl fdisk xz-utils bzip2"
+want() { [[ " $purposes " == *" $1 "* ]]; }
+purposes=$*
+want arm64 && packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
+want x86 && packages="$packages qemu-system-x86"
+want x86 && [ "$(dpkg --print-architecture)" != amd64 ] && packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
+want test && packages="$packages python3-pytest python3-pexpect libcmocka-dev libfdt-dev"
+want test && want arm64 && packages="$packages u-boot-qemu"
+want test && want x86 && packages="$packages ovmf bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools"
 
 missing=()
 for package in $packages; do
@@ -18,8 +22,10 @@ done
 
 # Debian 12's QEMU is 7.2; where its backports are set up, their QEMU 10 is what Bulkhead is developed with.
 backports=
-if [[ " ${missing[*]} " == *" qemu-system-arm "* ]] && apt-cache policy 2>/dev/null | grep -q bookworm-backports; then
-    backports="qemu-system-arm/bookworm-backports qemu-system-common/bookworm-backports qemu-system-data/bookworm-backports"
+if [[ "${missing[*]}" == *qemu-system-* ]] && apt-cache policy 2>/dev/null | grep -q bookworm-backports; then
+    for package in ${missing[*]} qemu-system-common qemu-system-data; do
+        [[ $package == qemu-system-* ]] && backports="$backports $package/bookworm-backports"
+    done
 fi
 command="apt-get install -y --no-install-recommends ${missing[*]} $backports"
 

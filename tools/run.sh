@@ -1,8 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# [UBOOT=1] run.sh OUTPUT CPU SMP MEMORY TLS_PORT: the appliance in QEMU, its serial line on this terminal.
+# [UBOOT=1] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
 set -euo pipefail
-output=$1 cpu=$2 smp=$3 memory=$4 port=$5
+output=$1 board=$2 cpu=$3 smp=$4 memory=$5 port=$6
+
+if [ "$board" = bochs ]; then
+    exec /usr/bin/python3 -B "$(dirname "$0")/../tests/system/bochs.py" "$output"
+fi
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 while ! port_is_free "$port"; do
@@ -27,8 +31,26 @@ if [ -n "${UBOOT:-}" ]; then
     firmware=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin)
 fi
 
-exec "${QEMU:-qemu-system-aarch64}" -M virt,virtualization=on,gic-version=3 -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-    -kernel "$output/bulkhead.bin" -initrd "$bundle" -global virtio-mmio.force-legacy=false \
-    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device virtio-net-device,netdev=n0 \
-    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device virtio-blk-device,drive=d0 \
-    -device virtio-rng-device "${firmware[@]}"
+case $board in
+q35)
+    qemu=qemu-system-x86_64
+    machine=(-M q35)
+    # Where this machine lends its own virtualization to guests, that is used.
+    if [ -w /dev/kvm ] && grep -qs '[Y1]' /sys/module/kvm_{intel,amd}/parameters/nested; then
+        machine=(-M q35 -accel kvm)
+        cpu=host
+    fi
+    virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
+    ;;
+*)
+    qemu=qemu-system-aarch64
+    machine=(-M "virt,virtualization=on,gic-version=3" -global virtio-mmio.force-legacy=false)
+    virtio() { echo "virtio-$1-device"; }
+    ;;
+esac
+
+exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
+    -kernel "$output/bulkhead.bin" -initrd "$bundle" \
+    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(virtio net),netdev=n0" \
+    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$(virtio blk),drive=d0" \
+    -device "$(virtio rng)" "${firmware[@]}"

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pexpect
+from machines import machine_of
 from pexpect import fdpexpect
 
 TOP = Path(__file__).resolve().parents[2]
@@ -126,23 +127,23 @@ class Shell:
 class Appliance:
     """Starts QEMU with the products of a build directory; a context manager. Every run's lines are kept in `folder`."""
 
-    def __init__(self, out, cpu="neoverse-n1", smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False):
+    def __init__(self, out, cpu=None, smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False):
         self.out = Path(out)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "serial").unlink(missing_ok=True)
         self.tls_port = free_port()
         self.disk = Path(disk) if disk else self._copy_disk()
+        self.machine = machine = machine_of(out)
         self.arguments = [
-            os.environ.get("QEMU", "qemu-system-aarch64"),
-            "-M", "virt,virtualization=on,gic-version=3", "-cpu", cpu, "-smp", str(smp), "-m", memory,
+            os.environ.get("QEMU", machine.emulator), *machine.machine, "-cpu", cpu or machine.cpu, "-smp", str(smp), "-m", memory,
             "-display", "none", "-nodefaults", "-no-reboot" if loader == "once" else "-boot", *([] if loader == "once" else ["order=c"]),
             "-chardev", f"socket,id=serial0,path={self.folder}/serial,server=on,wait=on", "-serial", "chardev:serial0",
             "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
-            "-global", "virtio-mmio.force-legacy=false",
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", "-device", "virtio-net-device,netdev=n0",
-            "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", "-device", "virtio-blk-device,drive=d0",
-            "-device", "virtio-rng-device",
+            *machine.extra,
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.device("net", "netdev=n0"),
+            "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.device("blk", "drive=d0"),
+            *machine.device("rng"),
         ]
         if loader in ("kernel", "once"):
             self.arguments += ["-kernel", str(self.out / "bulkhead.bin"), "-initrd", str(self.out / "bundle.itb")]

@@ -10,16 +10,49 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from appliance import TOP, Appliance  # noqa: E402
+from machines import BY_ARCH  # noqa: E402
 
 OUT = Path(os.environ.get("O", TOP / "build")).resolve()
+MACHINE = None  # set by --arch
+
+
+def pytest_addoption(parser):
+    parser.addoption("--arch", choices=sorted(BY_ARCH), default="arm64", help="whose default board is tested")
+
+
+def pytest_configure(config):
+    global MACHINE
+    MACHINE = BY_ARCH[config.getoption("--arch")]
+    config.addinivalue_line("markers", "arch(name): a test for one architecture only")
+    config.addinivalue_line("markers", "once: a test that does not depend on the architecture")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is of another architecture; what depends on none runs with arm64."""
+    def wanted(item):
+        only = [mark.args[0] for mark in item.iter_markers("arch")] + ["arm64"] * bool(item.get_closest_marker("once"))
+        return all(name == MACHINE.arch for name in only)
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+def pytest_generate_tests(metafunc):
+    if "model" in metafunc.fixturenames:
+        metafunc.parametrize("model", MACHINE.models)
+
+
+@pytest.fixture(scope="session")
+def machine():
+    return MACHINE
 
 
 def build(name, changes=()):
-    """Builds configs/qemu_virt_defconfig with `changes` (lines of .config) in OUT/tests/NAME; returns that directory."""
-    out = OUT / "tests" / name
+    """Builds the architecture's default configuration with `changes` (lines of .config); returns the output directory."""
+    out = OUT / "tests" / ("" if MACHINE.arch == "arm64" else MACHINE.arch) / name
     out.mkdir(parents=True, exist_ok=True)
     log = out / "build.log"
-    base = (TOP / "configs/qemu_virt_defconfig").read_text()
+    base = (TOP / f"configs/{MACHINE.configuration}_defconfig").read_text()
     wanted = base + "".join(change + "\n" for change in changes)
     with open(log, "wb") as output:
         (out / "wanted.config").write_text(wanted)

@@ -5,9 +5,6 @@ import socket
 import subprocess
 import time
 
-TOOLS = "aarch64-linux-gnu-"
-
-
 def stub_arguments(folder):
     """QEMU options of an Appliance (its `extra`) that faults are to be injected into."""
     return ["-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
@@ -52,20 +49,16 @@ class Stub:
         assert answer == b"OK", f"writing {len(data)} bytes at {address:#x}: {answer}"
 
 
-def symbol(program, name):
+def symbol(machine, program, name):
     """The address of a symbol in an ELF file."""
-    table = subprocess.run([TOOLS + "nm", str(program)], check=True, capture_output=True, text=True).stdout
+    table = subprocess.run([machine.tools + "nm", str(program)], check=True, capture_output=True, text=True).stdout
     return next(int(line.split()[0], 16) for line in table.splitlines() if line.split()[-1] == name)
 
 
 def management_address(appliance, name):
     """Where a function of the management domain lies in the machine's memory."""
     base = int(appliance.shell.json("domain show mgmt")["domain"]["memory_hpa"], 16)
-    return base + symbol(appliance.out / "mgmt.elf", name)
-
-
-UNDEFINED = bytes(4)  # UDF #0
-BRANCH_TO_ITSELF = (0x14000000).to_bytes(4, "little")
+    return base + symbol(appliance.machine, appliance.out / "mgmt.elf", name)
 
 
 def overwrite(appliance, address, instruction):

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import pexpect
+import pytest
 
 from appliance import PATIENCE, TOP, Appliance, free_port
 
@@ -30,16 +31,19 @@ def copy_of_the_tree(target):
     return target
 
 
-def test_two_builds_give_the_same_bytes(tmp_path):
+def test_two_builds_give_the_same_bytes(tmp_path, machine):
     """At different places, in another order, with another output directory."""
     one = copy_of_the_tree(tmp_path / "one")
     other = copy_of_the_tree(tmp_path / "somewhere/else")
+    make(f"{machine.configuration}_defconfig", directory=one)
     make("-j2", "appliance", directory=one)
+    make(f"O={tmp_path}/output", f"{machine.configuration}_defconfig", directory=other)
     make("-j4", f"O={tmp_path}/output", "appliance", directory=other)
     for name in PRODUCTS:
         assert (one / "build" / name).read_bytes() == (tmp_path / "output" / name).read_bytes(), f"{name} differs"
 
 
+@pytest.mark.once
 def test_an_output_directory_leaves_the_tree_alone(tmp_path):
     def status():
         return subprocess.run(["git", "status", "--porcelain", "--ignored"], cwd=TOP, capture_output=True, text=True, check=True).stdout
@@ -49,6 +53,7 @@ def test_an_output_directory_leaves_the_tree_alone(tmp_path):
     assert status() == before
 
 
+@pytest.mark.once
 def test_configuration_targets(tmp_path):
     out = f"O={tmp_path}/out"
     make(out, "qemu_virt_defconfig")
@@ -60,11 +65,13 @@ def test_configuration_targets(tmp_path):
     assert "CONFIG_P1_MEMORY=512\n" in config.read_text()
 
 
+@pytest.mark.once
 def test_mistyped_configuration_is_answered_with_the_names(tmp_path):
     done = make(f"O={tmp_path}/out", "qemu_wirt_defconfig", check=False)
     assert done.returncode != 0 and "qemu_virt_defconfig" in done.stdout
 
 
+@pytest.mark.once
 def test_menuconfig_shows_the_partitions(tmp_path):
     screen = pexpect.spawn("make", [f"O={tmp_path}/out", "menuconfig"], cwd=str(TOP), env=dict(os.environ, TERM="xterm"),
                            dimensions=(40, 120), timeout=60)
@@ -75,6 +82,7 @@ def test_menuconfig_shows_the_partitions(tmp_path):
     assert (tmp_path / "out/.config").exists()
 
 
+@pytest.mark.once
 def test_broken_configuration_is_refused_before_anything_is_built(tmp_path):
     make(f"O={tmp_path}/out", "qemu_virt_defconfig")
     with open(tmp_path / "out/.config", "a", encoding="utf-8") as handle:
@@ -85,6 +93,7 @@ def test_broken_configuration_is_refused_before_anything_is_built(tmp_path):
     assert not list((tmp_path / "out").glob("*.elf"))
 
 
+@pytest.mark.once
 def test_help_lists_the_targets():
     text = make("help").stdout
     for target in ("run", "test", "menuconfig", "NAME_defconfig", "savedefconfig", "olddefconfig", "bench"):

@@ -27,7 +27,7 @@ def test_a_stream_survives_the_management_domain(pair):
     one.run(f"(nettest stream 192.168.77.2 {STREAM_MB} check >/tmp/stream 2>&1 &)")
     one.run("(ping -i 0.2 192.168.77.2 >/tmp/ping 2>&1 &)")
     one.wait_for("cat /proc/net/dev", r"eth1: +\d+ +\d+ +(?:\d+ +){6}\d{7,}")
-    fault.overwrite(appliance, address, fault.UNDEFINED)
+    fault.overwrite(appliance, address, appliance.machine.undefined)
     appliance.serial.expect("domains on \\d+ CPUs", 2 * PATIENCE)
     appliance.shell.wait_prompt()
     done = appliance.shell.json("domain list")

@@ -8,6 +8,8 @@ import pytest
 
 from appliance import TOP
 
+pytestmark = pytest.mark.once
+
 BASE = (TOP / "configs/qemu_virt_defconfig").read_text()
 
 

@@ -247,9 +247,9 @@ def why_off(appliance):
     return tls["why"]
 
 
-def test_off_without_entropy(default_build, tmp_path):
-    appliance = Appliance(default_build, cpu="cortex-a53", folder=tmp_path)
-    at = appliance.arguments.index("virtio-rng-device")
+def test_off_without_entropy(default_build, tmp_path, machine):
+    appliance = Appliance(default_build, cpu=machine.poor, folder=tmp_path)
+    at = appliance.arguments.index(machine.device("rng")[1])
     del appliance.arguments[at - 1:at + 1]
     with appliance:
         assert "no source of entropy" in why_off(appliance)

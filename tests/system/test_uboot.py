@@ -3,7 +3,10 @@
 
 import subprocess
 
+import pytest
 from appliance import TOP, Appliance
+
+pytestmark = pytest.mark.arch("arm64")
 
 UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
 

@@ -14,5 +14,5 @@ help: ## Show this
 	@echo '  O=DIR              output directory (build)'
 	@echo '  CACHE=DIR          downloads and third-party builds, kept between builds (~/.cache/bulkhead)'
 	@echo '  V=1                show the commands'
-	@echo '  CPU=, SMP=, MEMORY=, TLS_PORT=   machine of `make run` (neoverse-n1, 4, 2G, 2992)'
+	@echo '  CPU=, SMP=, MEMORY=, TLS_PORT=   machine of `make run` ($(board-cpu), 4, 2G, 2992)'
 	@echo '  UBOOT=1            `make run` through U-Boot'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Running and testing. These goals install what is missing first, so they build through a make of their own.
 
-CPU ?= neoverse-n1
+CPU ?= $(board-cpu)
 SMP ?= 4
 MEMORY ?= 2G
 TLS_PORT ?= 2992
@@ -11,15 +11,15 @@ jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: dependencies run test
 dependencies: ## Install the Debian packages that building, running and testing need (as root; else say which)
-	$(Q)tools/dependencies.sh run test
+	$(Q)tools/dependencies.sh run test arm64 x86
 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
-	$(Q)tools/dependencies.sh run $(if $(UBOOT),test)
+	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(filter bochs,$(board)),test)
 	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance)
-	$(Q)UBOOT=$(UBOOT) tools/run.sh $(O) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
+	$(Q)UBOOT=$(UBOOT) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 test: ## Run all tests: unit tests, then the system tests in QEMU
-	$(Q)tools/dependencies.sh run test
+	$(Q)tools/dependencies.sh run test arm64 x86
 	$(Q)$(MAKE) $(jobs) O=$(O) unit
 	$(Q)$(MAKE) $(jobs) O=$(O) third-party linux
 	$(Q)echo '  TEST     tests/system: builds each configuration that it needs, and runs it in QEMU'

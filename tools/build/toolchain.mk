@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compilers, and what makes two builds of one commit give the same bytes.
 
-# The board in .config decides the architecture (board/NAME/board.mk), and that the compiler (arch/ARCH/arch.mk).
-# A machine without .config gets the default board.
-board := $(shell sed -n 's/^CONFIG_BOARD_\([A-Z0-9_]*\)=y$$/\1/p' $(O)/.config 2>/dev/null | tr A-Z_ a-z-)
-include $(or $(wildcard board/$(board)/board.mk),board/qemu-virt/board.mk)
+# The board in .config decides the architecture (board/NAME/board.mk), and that the compiler (arch/ARCH/arch.mk). Without a
+# .config it is the default's.
+board := $(lastword $(shell sed -n 's/^CONFIG_BOARD_\([A-Z0-9_]*\)=y$$/\1/p' $(O)/.config 2>/dev/null | tr A-Z_ a-z-))
+board := $(if $(wildcard board/$(board)/board.mk),$(board),qemu-virt)
+include board/$(board)/board.mk
 include arch/$(ARCH)/arch.mk
 TARGET_CC := $(CROSS_COMPILE)gcc
 TARGET_AR := $(CROSS_COMPILE)ar

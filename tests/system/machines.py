@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests have to know of a board and its architecture: how QEMU makes it, and what a Linux guest sees on it."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Machine:
+    arch: str
+    configuration: str  # configs/NAME_defconfig
+    emulator: str
+    machine: tuple  # QEMU's options that make the board
+    cpu: str
+    models: tuple  # of CPUs that the kernel is to start on
+    virtio: str  # QEMU's virtio device NAME is virtio-NAME followed by this
+    virtio_options: str
+    tools: str  # binutils' prefix
+    timer: str  # of a Linux guest, in /proc/interrupts
+    ipi: str
+    interrupts: str
+    uart: str  # in /proc/iomem or /proc/ioports
+    rtc: str  # its interrupt; empty: it has none
+    watchdog: str  # identity of watchdog0
+    undefined: bytes  # an instruction that is none
+    itself: bytes  # a branch to itself
+    poor: str  # a CPU model without an instruction for random numbers
+    extra: tuple = field(default=())
+
+    def device(self, name, options=""):
+        return ["-device", f"virtio-{name}{self.virtio}" + (f",{options}" if options else "") + self.virtio_options]
+
+
+MACHINES = {
+    "qemu-virt": Machine(
+        "arm64", "qemu_virt", "qemu-system-aarch64", ("-M", "virt,virtualization=on,gic-version=3"), "neoverse-n1",
+        ("cortex-a53", "cortex-a72", "neoverse-n1", "max"), "-device", "", "aarch64-linux-gnu-", "arch_timer", "IPI0", "GICv3", "pl011",
+        "rtc-pl031", "sbsa|SBSA", bytes(4), (0x14000000).to_bytes(4, "little"), "cortex-a53",
+        ("-global", "virtio-mmio.force-legacy=false")),
+    "q35": Machine(
+        "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
+        "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed"),
+}
+BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
+
+
+def machine_of(out):
+    """The machine that an output directory was configured for."""
+    text = (Path(out) / "generated/config.h").read_text()
+    return MACHINES[re.search(r'CONFIG_BOARD "(.*)"', text)[1]]
