@@ -3,6 +3,7 @@
 #ifndef CORE_ARCH_H
 #define CORE_ARCH_H
 
+#include <arch/crash.h>
 #include <core/platform.h>
 #include <core/vcpu.h>
 
@@ -25,7 +26,6 @@ enum stage2_rights {
 void stage2_create(struct domain *domain);
 /* Maps with the largest blocks that fit. All of it page-aligned, and not mapped yet. */
 void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t size, uint32_t rights);
-bool stage2_is_mapped(struct domain *domain, struct ipa ipa);
 /* Own CPU of the domain: forget cached translations of it on all CPUs. */
 void stage2_invalidate(struct domain *domain);
 
@@ -85,6 +85,8 @@ struct description arch_domain_describe(struct domain *domain, const struct gues
                                         size_t size);
 /* CPU of vCPU 0: what is to be new in the description at each start, its seeds, is made so. */
 void arch_domain_renew(void *description);
+/* Whether the machine's serial line is passed through to the domain. */
+bool arch_owns_serial(struct domain *domain);
 /* CPU of vCPU 0: the domain is about to be started. */
 void arch_domain_start(struct domain *domain);
 
@@ -99,18 +101,18 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context);
  * PSCI). Arguments and results in the vCPU's registers; it may park the vCPU, whose registers are then those of its
  * next start. */
 void arch_firmware_call(struct vcpu *vcpu);
-/* Enters the guest with its registers; later exits come through the vectors (vectors.S). */
+/* Enters the guest with its registers, for ever: its exits are the architecture's. */
 _Noreturn void vcpu_enter(struct vcpu *vcpu);
 
-/* Own CPU, interrupts masked: handle every physical interrupt that is pending, as an exit would (gic_v3.c). */
-void gic_poll(void);
+/* Own CPU, interrupts masked: handle every physical interrupt that is pending, as an exit would. */
+void interrupts_poll(void);
 /* Own CPU, on CPU_REQUEST_HALT: off for ever. */
 _Noreturn void cpu_halt(void);
 
-/* For crash records: the caller's general registers, as far as it still has them; what the CPU says about an exception
- * at EL2. */
-void cpu_registers(uint64_t x[31], uint64_t *sp);
-void cpu_fault_registers(uint64_t *pc, uint64_t *spsr, uint64_t *esr, uint64_t *far);
+/* For crash records (arch/crash.h says which registers there are): those of the caller, as far as it still has them;
+ * what each is called. */
+void cpu_registers(uint64_t registers[CRASH_REGISTERS]);
+extern const char *const crash_register_names[CRASH_REGISTERS];
 uint64_t cpu_stack_size(void);
 
 _Noreturn void machine_reset(void);

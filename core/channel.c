@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
 #include <core/arch.h>
 #include <core/channel.h>
@@ -47,7 +48,7 @@ static void ring(const struct channel *channel, uint32_t bits)
 
     __atomic_fetch_or((uint32_t *)&page->channel[number], bits, __ATOMIC_RELEASE);
     if (__atomic_fetch_or((uint64_t *)&page->summary, 1ull << number, __ATOMIC_ACQ_REL) == 0)
-        interrupt_raise(channel->back, GUEST_SPI_DOORBELL);
+        interrupt_raise(channel->back, GUEST_LINE_DOORBELL);
 }
 
 void channel_ring_system(uint32_t bits)
@@ -55,7 +56,7 @@ void channel_ring_system(uint32_t bits)
     struct doorbell_page *page = doorbells[0];
 
     if (page != NULL && __atomic_fetch_or((uint32_t *)&page->system, bits, __ATOMIC_ACQ_REL) == 0)
-        interrupt_raise(&domains[0], GUEST_SPI_DOORBELL);
+        interrupt_raise(&domains[0], GUEST_LINE_DOORBELL);
 }
 
 /* --- What the front-end sees --- */
@@ -95,7 +96,7 @@ static void follow_status(struct channel *channel)
 
     do {
         level = __atomic_load_n(status, __ATOMIC_SEQ_CST) != 0;
-        interrupt_set_level(channel->front, GUEST_SPI_VIRTIO + channel->config->slot, level);
+        interrupt_set_level(channel->front, guest_virtio_line(channel->config->slot), level);
     } while ((__atomic_load_n(status, __ATOMIC_SEQ_CST) != 0) != level);
 }
 

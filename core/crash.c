@@ -8,33 +8,28 @@
 #include <core/format.h>
 #include <core/log.h>
 #include <core/persistent.h>
-#include <devices/serial/pl011_early.h>
+#include <devices/serial/early.h>
 #include <string.h>
 
 #define HALT_LIMIT_NS 10000000ull /* for the other CPUs to stop */
-#define NO_VECTOR UINT32_MAX
 #define NO_PARTITION UINT32_MAX
-
-static const char *const vectors[] = {"synchronous exception", "IRQ", "FIQ", "SError"};
 
 typedef void (*line_function)(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static void show(const struct crash_record *record, line_function line)
 {
-    if (record->vector == NO_VECTOR)
-        line("KERNEL CHECK FAILED: %s at %s:%d", record->text, record->file, record->line);
+    const uint64_t *registers = record->registers;
+    const char *const *names = crash_register_names;
+
+    if (record->line)
+        line("KERNEL CHECK FAILED: %s at %s:%u", record->text, record->file, record->line);
     else
-        line("KERNEL FAULT: %s, esr %lx far %lx", vectors[record->vector % 4], record->esr, record->far);
+        line("KERNEL FAULT: %s", record->text);
     line("  boot %lu, %lu ms, cpu %u, partition %d", record->boot, record->ns / 1000000, record->cpu,
          (int)record->partition);
-    line("  pc %016lx sp %016lx spsr %lx", record->pc, record->sp, record->spsr);
-    for (unsigned i = 0; i < 31; i += 3) {
-        if (i == 30)
-            line("  x30 %016lx", record->x[30]);
-        else
-            line("  x%-2u %016lx x%-2u %016lx x%-2u %016lx", i, record->x[i], i + 1, record->x[i + 1], i + 2,
-                 record->x[i + 2]);
-    }
+    for (unsigned i = 0; i < CRASH_REGISTERS; i += 3)
+        line("  %-4s %016lx %-4s %016lx %-4s %016lx", names[i], registers[i], names[i + 1], registers[i + 1],
+             names[i + 2], registers[i + 2]);
     for (unsigned i = 0; i < CRASH_CALLERS_MAX && record->callers[i]; i++)
         line("  on the stack: %lx", record->callers[i]);
 }
@@ -49,13 +44,13 @@ static void print_line(const char *format, ...)
     length = format_text(line, sizeof(line), format, arguments);
     va_end(arguments);
     line[length++] = '\n';
-    pl011_early_write(line, length);
+    serial_early_write(line, length);
 }
 
 /* What lies on this CPU's stack, below its vCPU, and looks like a return address into the kernel. */
 static void find_callers(struct crash_record *record)
 {
-    uint64_t top = (uint64_t)vcpu_current(), at = record->sp & ~7ull;
+    uint64_t top = (uint64_t)vcpu_current(), at = record->registers[CRASH_SP] & ~7ull;
     unsigned count = 0;
 
     if (top - at > cpu_stack_size())
@@ -96,38 +91,34 @@ _Noreturn static void finish(struct crash_record *record)
     while (time_ns() < limit)
         cpu_relax();
     log_seize();
-    log_event(UINT8_MAX, EVENT_RESET, record->vector == NO_VECTOR ? CAUSE_CHECK : CAUSE_KERNEL_FAULT, record->pc);
-    pl011_early_take();
+    log_event(UINT8_MAX, EVENT_RESET, record->line ? CAUSE_CHECK : CAUSE_KERNEL_FAULT, record->registers[CRASH_PC]);
+    serial_early_take();
     show(record, print_line);
     machine_reset();
 }
 
 void check_failed(const char *file, int line, const char *text)
 {
-    uint64_t x[31], sp;
+    uint64_t registers[CRASH_REGISTERS];
     struct crash_record *record;
 
-    cpu_registers(x, &sp); /* before anything else uses them */
+    cpu_registers(registers); /* before anything else uses them */
     record = begin();
-    memcpy(record->x, x, sizeof(x));
-    record->sp = sp;
-    record->x[29] = (uint64_t)__builtin_frame_address(0);
-    record->x[30] = record->pc = (uint64_t)__builtin_return_address(0);
-    record->vector = NO_VECTOR;
-    record->line = line;
+    memcpy(record->registers, registers, sizeof(registers));
+    record->registers[CRASH_FRAME] = (uint64_t)__builtin_frame_address(0);
+    record->registers[CRASH_PC] = (uint64_t)__builtin_return_address(0);
+    record->line = (uint32_t)line;
     format_print(record->file, sizeof(record->file), "%s", file);
     format_print(record->text, sizeof(record->text), "%s", text);
     finish(record);
 }
 
-void crash_exception(uint64_t vector, const uint64_t registers[32])
+void crash_fault(const char *exception, const uint64_t registers[CRASH_REGISTERS])
 {
     struct crash_record *record = begin();
 
-    memcpy(record->x, registers, sizeof(record->x));
-    record->sp = registers[31];
-    record->vector = (uint32_t)vector;
-    cpu_fault_registers(&record->pc, &record->spsr, &record->esr, &record->far);
+    memcpy(record->registers, registers, sizeof(record->registers));
+    format_print(record->text, sizeof(record->text), "%s", exception);
     finish(record);
 }
 

@@ -5,6 +5,7 @@
  * Anybody may ask for a change; the CPU of the domain's vCPU 0 makes it, from vcpu_park(), where it is whenever the
  * domain does not run. So scrubbing, loading and resetting have one author and hold no lock.
  */
+#include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
 #include <core/arch.h>
 #include <core/channel.h>
@@ -310,7 +311,7 @@ static void bring_up(struct domain *domain)
     log_event((uint8_t)domain->index, EVENT_START, CAUSE_NONE, domain->status->starts);
     domain->status->starts++;
     domain->status->started_ns = time_ns();
-    if (is_management(domain) && stage2_is_mapped(domain, ipa(platform.uart.value)))
+    if (is_management(domain) && arch_owns_serial(domain))
         log_serial(true);
 
     spinlock_acquire(&domain->lock);
@@ -368,7 +369,7 @@ void vcpu_park(struct vcpu *vcpu)
         if (domain && may_enter(vcpu))
             break;
         cpu_wait();
-        gic_poll();
+        interrupts_poll();
     }
     vcpu->status->online = 1;
     vcpu_reset(vcpu, vcpu->entry, vcpu->context);

@@ -7,7 +7,7 @@
 #include <core/console.h>
 #include <core/heartbeat.h>
 #include <core/log.h>
-#include <devices/serial/pl011.h>
+#include <devices/serial/uart.h>
 
 #define BYTES_MAX 56 /* that seven registers carry */
 #ifdef CONFIG_BENCH
@@ -40,7 +40,7 @@ static int64_t console_input_call(uint64_t *x)
 {
     if (x[1] >= console_count || x[2] < 1 || x[2] > BYTES_MAX)
         return HC_E_RANGE;
-    x[1] = pl011_input((uint32_t)x[1], &x[3], (uint32_t)x[2]);
+    x[1] = uart_input((uint32_t)x[1], &x[3], (uint32_t)x[2]);
     return HC_OK;
 }
 
@@ -128,10 +128,9 @@ static int64_t version(const struct domain *domain, uint64_t *x)
     return HC_OK;
 }
 
-void hypercall(struct vcpu *vcpu)
+void hypercall(struct vcpu *vcpu, uint64_t *x)
 {
     struct domain *domain = vcpu->domain;
-    uint64_t *x = vcpu->arch.x;
 
     if (((uint32_t)x[0] & ~0xffu) != HC_BASE) {
         arch_firmware_call(vcpu);

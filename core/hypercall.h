@@ -6,10 +6,11 @@
 #include <core/vcpu.h>
 
 /*
- * The CPU of `vcpu`, from the exit path of HVC #0: reads the function ID and the arguments from the vCPU's x0..x9,
- * writes the results to its x0..x3, counts the exit. PSCI and SMCCC IDs go to arch_firmware_call(). Unknown ones get
- * -1.
+ * The CPU of `vcpu`, from the exit path of a hypercall: `x` are ten of the vCPU's registers in the ABI's order, the
+ * function ID and nine arguments, of which the first four take the results. Counts the exit. What is not Bulkhead's own
+ * goes to arch_firmware_call(). Unknown IDs get -1. The vCPU may be parked in here: its registers are then those of its
+ * next start.
  */
-void hypercall(struct vcpu *vcpu);
+void hypercall(struct vcpu *vcpu, uint64_t *x);
 
 #endif

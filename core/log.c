@@ -10,7 +10,7 @@
 #include <core/persistent.h>
 #include <core/platform.h>
 #include <core/status.h>
-#include <devices/serial/pl011_early.h>
+#include <devices/serial/early.h>
 #include <string.h>
 
 #define PERSISTENT_MAGIC 0x646165686b6c7542ull /* "Bulkhead" */
@@ -100,7 +100,7 @@ void log_append(const void *data, uint32_t length)
     spinlock_acquire(&lock);
     ring_append(data, length);
     if (!serial_lent)
-        pl011_early_write(data, length);
+        serial_early_write(data, length);
     spinlock_release(&lock);
     channel_ring_system(DOORBELL_LOG);
 }
@@ -119,8 +119,8 @@ void log_line(const char *format, ...)
     log_append(line, (uint32_t)length);
 }
 
-/* lock held. Whole lines of what was logged since the management domain got the line: it may have died before it printed
- * them, and what they say is why. */
+/* lock held. Whole lines of what was logged since the management domain got the line: it may have died before it
+ * printed them, and what they say is why. */
 static void print_last_words(void)
 {
     const struct byte_ring *ring = &persistent->ring;
@@ -132,14 +132,14 @@ static void print_last_words(void)
             at++;
     }
     for (; at < ring->head; at++)
-        pl011_early_write((const char *)&ring->data[at % BULKHEAD_LOG_RING_SIZE], 1);
+        serial_early_write((const char *)&ring->data[at % BULKHEAD_LOG_RING_SIZE], 1);
 }
 
 void log_serial(bool lent)
 {
     spinlock_acquire(&lock);
     if (serial_lent && !lent) {
-        pl011_early_take();
+        serial_early_take();
         print_last_words();
     }
     if (lent)

@@ -3,6 +3,7 @@
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
 
+#include <arch/crash.h>
 #include <bulkhead/console.h>
 #include <bulkhead/status.h>
 #include <core/address.h>
@@ -25,9 +26,8 @@ void log_seize(void);
 /* A kernel mistake: prints and stores a record (file, line, registers), stops the other CPUs, resets. Never returns. */
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 _Noreturn void check_failed(const char *file, int line, const char *text);
-/* A kernel mistake that the CPU found: from its exception vectors (arm64: x0..x30, sp; `vector` is the entry's number).
- */
-_Noreturn void crash_exception(uint64_t vector, const uint64_t registers[32]);
+/* A kernel mistake that the CPU found: from its exception vectors, with what it calls it. */
+_Noreturn void crash_fault(const char *exception, const uint64_t registers[CRASH_REGISTERS]);
 /* Boot CPU, after log_init(): says what a crash before this boot left, and forgets it. */
 void crash_report(void);
 

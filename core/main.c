@@ -9,7 +9,7 @@
 #include <core/memory.h>
 #include <core/persistent.h>
 #include <core/status.h>
-#include <devices/serial/pl011_early.h>
+#include <devices/serial/early.h>
 #include <version.h>
 
 static uint64_t ram_bytes(void)
@@ -33,7 +33,7 @@ static uint32_t cpus_present(void)
 void kernel_main(struct hpa handover)
 {
     arch_init(handover);
-    pl011_early_init(platform.uart);
+    serial_early_init();
     log_init();
     log_line("Bulkhead %s, boot %lu", BULKHEAD_VERSION, persistent->boot);
     crash_report();

@@ -3,6 +3,7 @@
 #ifndef CORE_PERSISTENT_H
 #define CORE_PERSISTENT_H
 
+#include <arch/crash.h>
 #include <bulkhead/console.h>
 #include <bulkhead/status.h>
 #include <core/address.h>
@@ -12,11 +13,10 @@
 struct crash_record {
     uint64_t valid; /* CRASH_VALID: written last */
     uint64_t boot, ns;
-    uint32_t cpu, vector; /* vector: of the exception, or UINT32_MAX for a CHECK */
-    uint32_t partition;   /* whose vCPU the CPU runs; UINT32_MAX: none */
-    int32_t line;
+    uint32_t cpu, partition; /* partition: whose vCPU the CPU runs; UINT32_MAX: none */
+    uint32_t line;           /* of a CHECK; 0: an exception, `text` says which */
     char file[48], text[96];
-    uint64_t x[31], sp, pc, spsr, esr, far;
+    uint64_t registers[CRASH_REGISTERS];
     uint64_t callers[CRASH_CALLERS_MAX]; /* return addresses seen on the stack; 0 ends */
 };
 #define CRASH_VALID 0x4873617243ull

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A domain's interrupt controller and devices: where they stand, and their reset. */
 #include <arch/passthrough.h>
+#include <arch/stage2.h>
 #include <arch/timer.h>
 #include <arch/vgic.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/interrupt.h>
 #include <devices/rtc/pl031.h>
@@ -38,6 +40,11 @@ void arch_domain_reset(struct domain *domain)
         pl031_reset(domain);
     if (flags & PARTITION_WATCHDOG)
         sbsa_reset(domain);
+}
+
+bool arch_owns_serial(struct domain *domain)
+{
+    return platform.uart.value && stage2_is_mapped(domain, ipa(platform.uart.value));
 }
 
 /* A guest's counter begins at its start; the management domain's is the system's, in which the kernel tells times. */

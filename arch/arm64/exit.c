@@ -133,7 +133,7 @@ void exit_sync(struct vcpu *vcpu)
     switch (class) {
     case EC_HVC64:
         if ((esr & 0xffff) == 0)
-            return hypercall(vcpu);
+            return hypercall(vcpu, vcpu->arch.x);
         count_exit(vcpu, EXIT_HYPERCALL);
         vcpu->arch.x[0] = UINT64_MAX;
         return;

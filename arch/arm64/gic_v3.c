@@ -276,7 +276,7 @@ bool gic_interrupt(struct vcpu *vcpu)
     return intid < INTID_NONE && handle(vcpu, intid, false);
 }
 
-void gic_poll(void)
+void interrupts_poll(void)
 {
     struct vcpu *vcpu = vcpu_current();
 

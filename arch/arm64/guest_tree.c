@@ -2,6 +2,7 @@
 /* A domain's device tree, written in one pass at boot. Bindings are Linux's. */
 #include <arch/host_tree.h>
 #include <arch/passthrough.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/channel.h>
 #include <core/console.h>
@@ -199,7 +200,7 @@ static void put_emulated(void *tree, uint32_t flags)
         begin(tree, "pl011", GUEST_UART_BASE);
         PUT_STRINGS(tree, "compatible", "arm,pl011\0arm,primecell");
         put_reg1(tree, GUEST_UART_BASE, PAGE_SIZE);
-        put_interrupt(tree, SPI, GUEST_SPI_UART, LEVEL);
+        put_interrupt(tree, SPI, GUEST_LINE_UART, LEVEL);
         put_clocks(tree, UART_CLOCKS, sizeof(UART_CLOCKS));
         fdt_end_node(tree);
     }
@@ -207,7 +208,7 @@ static void put_emulated(void *tree, uint32_t flags)
         begin(tree, "pl031", GUEST_RTC_BASE);
         PUT_STRINGS(tree, "compatible", "arm,pl031\0arm,primecell");
         put_reg1(tree, GUEST_RTC_BASE, PAGE_SIZE);
-        put_interrupt(tree, SPI, GUEST_SPI_RTC, LEVEL);
+        put_interrupt(tree, SPI, GUEST_LINE_RTC, LEVEL);
         put_clocks(tree, "apb_pclk", sizeof("apb_pclk"));
         fdt_end_node(tree);
     }
@@ -217,7 +218,7 @@ static void put_emulated(void *tree, uint32_t flags)
         begin(tree, "watchdog", GUEST_WATCHDOG_CONTROL);
         fdt_property_string(tree, "compatible", "arm,sbsa-gwdt");
         put_reg(tree, frames, 2);
-        put_interrupt(tree, SPI, GUEST_SPI_WATCHDOG, LEVEL);
+        put_interrupt(tree, SPI, GUEST_LINE_WATCHDOG, LEVEL);
         fdt_end_node(tree);
     }
 }
@@ -230,7 +231,7 @@ static void put_front_ends(void *tree, struct domain *domain)
         begin(tree, "virtio_mmio", GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE);
         fdt_property_string(tree, "compatible", "virtio,mmio");
         put_reg1(tree, GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE, PAGE_SIZE);
-        put_interrupt(tree, SPI, GUEST_SPI_VIRTIO + channels[i].slot, LEVEL);
+        put_interrupt(tree, SPI, guest_virtio_line(channels[i].slot), LEVEL);
         fdt_property(tree, "dma-coherent", NULL, 0);
         fdt_end_node(tree);
     }
@@ -297,7 +298,7 @@ static void put_bulkhead(void *tree, struct domain *domain)
     fdt_begin_node(tree, "doorbell");
     fdt_property_string(tree, "compatible", "bulkhead,doorbell");
     put_reg1(tree, channel_doorbell_page(domain).value, PAGE_SIZE);
-    put_interrupt(tree, SPI, GUEST_SPI_DOORBELL, EDGE);
+    put_interrupt(tree, SPI, GUEST_LINE_DOORBELL, EDGE);
     fdt_end_node(tree);
     fdt_begin_node(tree, "consoles");
     fdt_property_string(tree, "compatible", "bulkhead,consoles");

@@ -2,6 +2,7 @@
 #include <arch/passthrough.h>
 
 #include <arch/host_tree.h>
+#include <arch/stage2.h>
 #include <core/arch.h>
 #include <core/channel.h>
 #include <core/interrupt.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What EL2 sets up on a CPU once, and the registers of a vCPU that starts. */
 #include <arch/boot.h>
-#include <arch/layout.h>
 #include <arch/stage2.h>
 #include <arch/sysreg.h>
 #include <arch/vgic.h>
@@ -118,28 +117,4 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context)
     isb();
     /* Nothing that the last run translated or fetched, not even by the MMU-off regime. */
     stage2_invalidate(domain);
-}
-
-void cpu_registers(uint64_t x[31], uint64_t *sp)
-{
-    asm volatile("stp x0, x1, [%0]\n\tstp x2, x3, [%0, #16]\n\tstp x4, x5, [%0, #32]\n\tstp x6, x7, [%0, #48]\n\t"
-                 "stp x8, x9, [%0, #64]\n\tstp x10, x11, [%0, #80]\n\tstp x12, x13, [%0, #96]\n\t"
-                 "stp x14, x15, [%0, #112]\n\tstp x16, x17, [%0, #128]\n\tstp x18, x19, [%0, #144]\n\t"
-                 "stp x20, x21, [%0, #160]\n\tstp x22, x23, [%0, #176]\n\tstp x24, x25, [%0, #192]\n\t"
-                 "stp x26, x27, [%0, #208]\n\tstp x28, x29, [%0, #224]\n\tstr x30, [%0, #240]" ::"r"(x)
-                 : "memory");
-    *sp = (uint64_t)__builtin_frame_address(0);
-}
-
-void cpu_fault_registers(uint64_t *pc, uint64_t *spsr, uint64_t *esr, uint64_t *far)
-{
-    *pc = sysreg_read(elr_el2);
-    *spsr = sysreg_read(spsr_el2);
-    *esr = sysreg_read(esr_el2);
-    *far = sysreg_read(far_el2);
-}
-
-uint64_t cpu_stack_size(void)
-{
-    return EL2_STACK_SIZE;
 }

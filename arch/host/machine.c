@@ -4,6 +4,7 @@
 #include "../arm64/vgic.h"
 #include <arch/gic.h>
 #include <arch/timer.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/deadline.h>
 #include <core/interrupt.h>

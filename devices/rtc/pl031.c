@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pl031.h"
 
+#include <bulkhead/guest_map.h>
 #include <core/deadline.h>
 #include <core/interrupt.h>
 #include <core/mmio.h>
@@ -39,7 +40,7 @@ static uint32_t now(const struct pl031 *clock)
 
 static void update_line(struct pl031 *clock)
 {
-    interrupt_set_level(clock->domain, GUEST_SPI_RTC, clock->ris & clock->imsc);
+    interrupt_set_level(clock->domain, GUEST_LINE_RTC, clock->ris & clock->imsc);
 }
 
 static void matched(struct timeout *timeout)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pl011.h"
 
+#include <bulkhead/guest_map.h>
 #include <core/channel.h>
 #include <core/console.h>
 #include <core/interrupt.h>
 #include <core/mmio.h>
+#include <devices/serial/uart.h>
 
 enum pl011_register {
     UARTDR = 0x000,
@@ -49,7 +51,7 @@ static const uint8_t identification[] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x0
 
 static void update_line(struct pl011 *uart)
 {
-    interrupt_set_level(uart->domain, GUEST_SPI_UART, (uart->ris & uart->imsc) != 0);
+    interrupt_set_level(uart->domain, GUEST_LINE_UART, (uart->ris & uart->imsc) != 0);
 }
 
 static uint32_t flags(const struct pl011 *uart)
@@ -176,7 +178,7 @@ static enum mmio_result pl011_access(struct vcpu *vcpu, void *device, struct mmi
     return MMIO_DONE;
 }
 
-uint32_t pl011_input(uint32_t console, const void *data, uint32_t length)
+uint32_t uart_input(uint32_t console, const void *data, uint32_t length)
 {
     const uint8_t *bytes = data;
     struct pl011 *uart = NULL;

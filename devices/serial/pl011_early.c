@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <core/arch.h>
-#include <devices/serial/pl011_early.h>
+#include <core/platform.h>
+#include <devices/serial/early.h>
 
 #define PL011_DR 0x00
 #define PL011_FR 0x18
@@ -24,7 +25,7 @@ static uint32_t read32(unsigned offset)
     return *(volatile uint32_t *)(registers + offset);
 }
 
-void pl011_early_take(void)
+void serial_early_take(void)
 {
     if (!registers)
         return;
@@ -33,12 +34,12 @@ void pl011_early_take(void)
     write32(PL011_CR, CR_TX_RX_ON);
 }
 
-void pl011_early_init(struct hpa base)
+void serial_early_init(void)
 {
-    if (!base.value)
+    if (!platform.uart.value)
         return;
-    registers = kernel_map_device(base, PAGE_SIZE);
-    pl011_early_take();
+    registers = kernel_map_device(platform.uart, PAGE_SIZE);
+    serial_early_take();
 }
 
 static void put(char c)
@@ -51,7 +52,7 @@ static void put(char c)
     write32(PL011_DR, (uint8_t)c);
 }
 
-void pl011_early_write(const char *data, size_t length)
+void serial_early_write(const char *data, size_t length)
 {
     if (!registers)
         return;

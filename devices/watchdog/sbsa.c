@@ -2,6 +2,7 @@
 #include "sbsa.h"
 
 #include <arch/timer.h>
+#include <bulkhead/guest_map.h>
 #include <core/deadline.h>
 #include <core/interrupt.h>
 #include <core/mmio.h>
@@ -32,7 +33,7 @@ static struct watchdog watchdogs[BULKHEAD_PARTITIONS_MAX];
 
 static void update(struct watchdog *watchdog)
 {
-    interrupt_set_level(watchdog->domain, GUEST_SPI_WATCHDOG, watchdog->status & WCS_SIGNAL0);
+    interrupt_set_level(watchdog->domain, GUEST_LINE_WATCHDOG, watchdog->status & WCS_SIGNAL0);
     if ((watchdog->status & WCS_ENABLE) && !(watchdog->status & WCS_SIGNAL1))
         timeout_set(&watchdog->timeout, timer_guest_count_to_ns(watchdog->domain, watchdog->compare));
     else

@@ -7,6 +7,7 @@
 #ifndef BULKHEAD_PARTITION_H
 #define BULKHEAD_PARTITION_H
 
+#include <bulkhead/guest_map.h>
 #include <bulkhead/limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,23 +15,23 @@
 enum partition_flags {
     PARTITION_MANAGEMENT = 1, /* the first one, and only it: may call what hypercall.h marks M; ipa == hpa */
     PARTITION_AUTOSTART = 2,
-    PARTITION_UART = 4,       /* has an emulated PL011 with a console ring */
-    PARTITION_RTC = 8,        /* emulated PL031 */
-    PARTITION_WATCHDOG = 16,  /* SBSA generic watchdog */
+    PARTITION_UART = 4,      /* has an emulated UART (PL011, 16550) with a console ring */
+    PARTITION_RTC = 8,       /* emulated clock (PL031, MC146818) */
+    PARTITION_WATCHDOG = 16, /* emulated watchdog (SBSA, WDAT) */
 };
 
 struct partition_config {
     char name[BULKHEAD_NAME_MAX];
     uint32_t flags;
-    uint32_t cpus;          /* mask of physical CPUs; vCPU 0 is the lowest set bit */
-    uint64_t memory_size;   /* bytes, a multiple of 2 MiB */
-    uint64_t memory_base;   /* hpa; 0: the kernel places it */
-    const char *kernel;     /* name of the image's node in the bundle (/images/NAME); "" is not allowed */
-    const char *initrd;     /* likewise, or "" */
+    uint32_t cpus;        /* mask of physical CPUs; vCPU 0 is the lowest set bit */
+    uint64_t memory_size; /* bytes, a multiple of 2 MiB */
+    uint64_t memory_base; /* hpa; 0: the kernel places it */
+    const char *kernel;   /* name of the image's node in the bundle (/images/NAME); "" is not allowed */
+    const char *initrd;   /* likewise, or "" */
     const char *command_line;
-    uint32_t heartbeat_ms;  /* the first heartbeat is due by then; 0: not watched */
-    uint32_t progress_ms;   /* CAUSE_NO_PROGRESS after that long; 0: not watched */
-    uint8_t uart_console;   /* index of the PL011's (for a native domain: its own) console ring, or 0xff */
+    uint32_t heartbeat_ms;      /* the first heartbeat is due by then; 0: not watched */
+    uint32_t progress_ms;       /* CAUSE_NO_PROGRESS after that long; 0: not watched */
+    uint8_t uart_console;       /* index of the UART's (for a native domain: its own) console ring, or 0xff */
     const char *const *devices; /* NULL-terminated: physical devices, each a device-tree path or a compatible string */
 };
 
@@ -38,7 +39,8 @@ struct channel_config {
     uint8_t device_id; /* enum virtio_device_id */
     uint8_t front;     /* partition of the front-end */
     uint8_t back;      /* partition of the back-end */
-    uint8_t slot;      /* virtio slot in the front-end's address space: GUEST_VIRTIO_BASE + slot * 4 KiB, SPI 16 + slot */
+    uint8_t slot;      /* virtio slot in the front-end's address space: GUEST_VIRTIO_BASE + slot * 4 KiB,
+                          guest_virtio_line(slot) */
     uint8_t console;   /* VIRTIO_ID_CONSOLE: its console ring, else 0xff */
 };
 
@@ -48,22 +50,5 @@ extern const struct channel_config channels[];
 extern const uint32_t channel_count;
 extern const uint32_t console_count; /* rings 0..count-1; console_owner[i] is the partition whose console it is */
 extern const uint8_t console_owner[];
-
-/* A guest's address map on arm64 (ipa). The management domain has ipa == hpa instead; its GIC stands where the host's
- * does, and what the kernel shares with it stands at its hpa. The device tree says so to both. */
-#define GUEST_GICD_BASE 0x08000000ull
-#define GUEST_GICR_BASE 0x080a0000ull /* 128 KiB a vCPU */
-#define GUEST_UART_BASE 0x09000000ull /* PL011, SPI 1 */
-#define GUEST_RTC_BASE 0x09010000ull  /* PL031, SPI 2 */
-#define GUEST_WATCHDOG_REFRESH 0x09020000ull /* SBSA refresh frame; SPI 3 */
-#define GUEST_WATCHDOG_CONTROL 0x09030000ull
-#define GUEST_VIRTIO_BASE 0x0a000000ull
-#define GUEST_VIRTIO_SLOTS 32
-#define GUEST_MEMORY_BASE 0x40000000ull
-#define GUEST_SPI_UART 1
-#define GUEST_SPI_RTC 2
-#define GUEST_SPI_WATCHDOG 3
-#define GUEST_SPI_DOORBELL 4 /* a back-end's doorbell page */
-#define GUEST_SPI_VIRTIO 16
 
 #endif

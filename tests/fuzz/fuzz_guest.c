@@ -7,12 +7,14 @@
 #include "../../arch/arm64/vgic.h"
 #include "../../arch/host/machine.h"
 
+#include <bulkhead/guest_map.h>
 #include <core/channel.h>
 #include <core/console.h>
 #include <core/interrupt.h>
 #include <core/log.h>
 #include <devices/rtc/pl031.h>
 #include <devices/serial/pl011.h>
+#include <devices/serial/uart.h>
 #include <devices/watchdog/sbsa.h>
 #include <string.h>
 
@@ -113,7 +115,7 @@ static void operate(const uint8_t *data)
         break;
     case 8:
         machine_on(0);
-        pl011_input(0, data, OPERATION);
+        uart_input(0, data, OPERATION);
         break;
     case 9:
         vgic_physical(vcpu_current(), data[3] % 2 ? 27 : 70, false);

@@ -92,9 +92,9 @@ void guest_main(void)
     level_storm("a timer in the past");
     timer_off();
 
-    gic_enable(32 + GUEST_SPI_UART);
-    write32(GUEST_GICD_BASE + 0x6000 + 8 * (32 + GUEST_SPI_UART), 0); /* IROUTER: CPU 0 */
-    write32(GUEST_GICD_BASE + 0x6000 + 8 * (32 + GUEST_SPI_UART) + 4, 0);
+    gic_enable(32 + GUEST_LINE_UART);
+    write32(GUEST_GICD_BASE + 0x6000 + 8 * (32 + GUEST_LINE_UART), 0); /* IROUTER: CPU 0 */
+    write32(GUEST_GICD_BASE + 0x6000 + 8 * (32 + GUEST_LINE_UART) + 4, 0);
     taken[0] = 0;
     storm_end = now_ms() + STORM_MS;
     write32(GUEST_UART_BASE + UART_MASK, 0x20); /* transmit, which always has room */

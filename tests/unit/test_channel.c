@@ -2,6 +2,7 @@
 /* Channels: a driver's registers, doorbells, interrupts, holds, resets of either end, total decode. */
 #include "../../arch/host/machine.h"
 
+#include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
 #include <core/channel.h>
 #include <core/interrupt.h>
@@ -14,7 +15,7 @@
 
 #define NOTHING 1023u
 #define REGISTER(offset) (GUEST_VIRTIO_BASE + 3 * PAGE_SIZE + (offset))
-#define INTID (32 + GUEST_SPI_VIRTIO + 3)
+#define INTID (32 + GUEST_LINE_VIRTIO + 3)
 #define VERSION_1 (1ull << 32)
 #define FEATURES (VERSION_1 | 0x35)
 
@@ -78,8 +79,8 @@ static int setup(void **state)
     channel_reset_back(BACK);
     assert_true(channel_reset_front(FRONT));
     machine_start();
-    enable_interrupts(0, GUEST_SPI_DOORBELL, true);
-    enable_interrupts(1, GUEST_SPI_VIRTIO + 3, false);
+    enable_interrupts(0, GUEST_LINE_DOORBELL, true);
+    enable_interrupts(1, GUEST_LINE_VIRTIO + 3, false);
     return 0;
 }
 
@@ -185,9 +186,9 @@ static void a_doorbell_interrupts_once(void **state)
     write_register(VIRTIO_MMIO_QUEUE_NOTIFY, 2); /* there is none */
     write_register(VIRTIO_MMIO_QUEUE_NOTIFY, UINT32_MAX);
     machine_on(0);
-    assert_int_equal(machine_take(), 32 + GUEST_SPI_DOORBELL);
+    assert_int_equal(machine_take(), 32 + GUEST_LINE_DOORBELL);
     assert_int_equal(answer(), 3);
-    machine_end(32 + GUEST_SPI_DOORBELL);
+    machine_end(32 + GUEST_LINE_DOORBELL);
     assert_int_equal(machine_take(), NOTHING);
     assert_int_equal(state_page()->notifies, 2);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The life of domains (core/domain.c) on a machine of four CPUs that one thread plays: a CPU that sleeps returns here. */
+/* The life of domains (core/domain.c) on a machine of four CPUs that one thread plays: a CPU that sleeps returns here.
+ */
+#include <bulkhead/guest_map.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,48 +52,81 @@ static bool is_in(const struct vcpu *vcpu)
 
 /* --- What core/domain.c stands on --- */
 
-void cpu_wait(void) { longjmp(asleep, 1); }
-void gic_poll(void) {}
-struct vcpu *vcpu_current(void) { return running; }
+void cpu_wait(void)
+{
+    longjmp(asleep, 1);
+}
+void interrupts_poll(void) {}
+struct vcpu *vcpu_current(void)
+{
+    return running;
+}
 void cpu_request(uint32_t cpu, uint32_t requests)
 {
     (void)requests;
     seen.requests[cpu]++;
 }
-uint64_t time_ns(void) { return ++now; }
+uint64_t time_ns(void)
+{
+    return ++now;
+}
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t context)
 {
     vcpu->arch.x[0] = context;
     vcpu->arch.x[1] = entry;
 }
-void progress_start(struct vcpu *vcpu) { (void)vcpu; }
-void progress_stop(struct vcpu *vcpu) { (void)vcpu; }
-void heartbeat_start(struct domain *domain) { (void)domain; }
-void heartbeat_stop(struct domain *domain) { (void)domain; }
-void machine_reset(void) { longjmp(machine_is_reset, 1); }
+void progress_start(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+void progress_stop(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+void heartbeat_start(struct domain *domain)
+{
+    (void)domain;
+}
+void heartbeat_stop(struct domain *domain)
+{
+    (void)domain;
+}
+void machine_reset(void)
+{
+    longjmp(machine_is_reset, 1);
+}
 
 struct memory_range partition_memory(uint32_t partition)
 {
     return (struct memory_range){hpa((partition + 1) * 2 * MIB), partitions[partition].memory_size};
 }
-void stage2_create(struct domain *domain) { (void)domain; }
+void stage2_create(struct domain *domain)
+{
+    (void)domain;
+}
 void stage2_map(struct domain *domain, struct ipa from, struct hpa to, uint64_t size, uint32_t rights)
 {
     (void)domain, (void)from, (void)to, (void)size, (void)rights;
 }
-bool stage2_is_mapped(struct domain *domain, struct ipa address)
+bool arch_owns_serial(struct domain *domain)
 {
-    (void)domain, (void)address;
+    (void)domain;
     return false;
 }
-void arch_domain_init(struct domain *domain) { (void)domain; }
+void arch_domain_init(struct domain *domain)
+{
+    (void)domain;
+}
 void arch_domain_reset(struct domain *domain)
 {
     for (uint32_t i = 0; i < domain->vcpu_count; i++)
         assert_false(is_in(domain->vcpu[i])); /* nothing is reset under a running guest */
     seen.resets++;
 }
-void arch_domain_start(struct domain *domain) { (void)domain; }
+void arch_domain_start(struct domain *domain)
+{
+    (void)domain;
+}
 bool loader_plan(struct domain *domain)
 {
     (void)domain;
@@ -103,8 +138,14 @@ void loader_load(struct domain *domain)
     if (stops_while_loading)
         domain_stop(domain, CAUSE_REQUEST, 0);
 }
-struct ipa loader_entry(const struct domain *domain) { return domain->memory_ipa; }
-struct ipa loader_context(const struct domain *domain) { return ipa(domain->memory_ipa.value + MIB); }
+struct ipa loader_entry(const struct domain *domain)
+{
+    return domain->memory_ipa;
+}
+struct ipa loader_context(const struct domain *domain)
+{
+    return ipa(domain->memory_ipa.value + MIB);
+}
 void channel_init(void) {}
 struct hpa channel_register_page(uint32_t channel)
 {
@@ -116,21 +157,51 @@ struct hpa channel_doorbell_page(const struct domain *back)
     (void)back;
     return hpa(0);
 }
-void channel_ring_system(uint32_t bits) { (void)bits; }
-bool channel_reset_front(struct domain *front) { return front->index == 0 || !back_end_holds; }
+void channel_ring_system(uint32_t bits)
+{
+    (void)bits;
+}
+bool channel_reset_front(struct domain *front)
+{
+    return front->index == 0 || !back_end_holds;
+}
 void channel_reset_back(struct domain *back)
 {
     (void)back;
     seen.back_resets++;
 }
-struct hpa console_ring_page(uint32_t index) { return hpa(index); }
-uint64_t console_ring_bytes(void) { return 0; }
-struct hpa status_hpa(void) { return hpa(0); }
-uint64_t status_bytes(void) { return 0; }
-struct hpa log_ring_page(void) { return hpa(0); }
-uint64_t log_ring_bytes(void) { return 0; }
-void log_serial(bool lent) { (void)lent; }
-void log_line(const char *format, ...) { (void)format; }
+struct hpa console_ring_page(uint32_t index)
+{
+    return hpa(index);
+}
+uint64_t console_ring_bytes(void)
+{
+    return 0;
+}
+struct hpa status_hpa(void)
+{
+    return hpa(0);
+}
+uint64_t status_bytes(void)
+{
+    return 0;
+}
+struct hpa log_ring_page(void)
+{
+    return hpa(0);
+}
+uint64_t log_ring_bytes(void)
+{
+    return 0;
+}
+void log_serial(bool lent)
+{
+    (void)lent;
+}
+void log_line(const char *format, ...)
+{
+    (void)format;
+}
 void log_event(uint8_t partition, enum event_kind kind, enum stop_cause cause, uint64_t detail)
 {
     (void)partition, (void)detail;

@@ -3,6 +3,7 @@
 #include "../../arch/host/machine.h"
 
 #include <bulkhead/channel.h>
+#include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
 #include <core/channel.h>
 #include <core/console.h>
@@ -11,6 +12,7 @@
 #include <core/interrupt.h>
 #include <devices/rtc/pl031.h>
 #include <devices/serial/pl011.h>
+#include <devices/serial/uart.h>
 #include <devices/watchdog/sbsa.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +58,7 @@ static int setup(void **state)
     memset(&machine, 0, sizeof(machine));
     machine_on(1);
     machine_write(GUEST_GICD_BASE, 4, 0x12);
-    machine_write(GUEST_GICD_BASE + 0x104, 4, 1 << GUEST_SPI_UART | 1 << GUEST_SPI_RTC | 1 << GUEST_SPI_WATCHDOG);
+    machine_write(GUEST_GICD_BASE + 0x104, 4, 1 << GUEST_LINE_UART | 1 << GUEST_LINE_RTC | 1 << GUEST_LINE_WATCHDOG);
     ((struct doorbell_page *)channel_doorbell_page(MANAGEMENT).value)->system = 0;
     return 0;
 }
@@ -106,9 +108,9 @@ static void transmit_interrupt_comes_when_asked_for(void **state)
     machine_write(UART(0x38), 2, 1 << 5);
     assert_int_equal(machine_take(), NOTHING);
     machine_write(UART(0), 1, 'x');
-    assert_int_equal(machine_take(), 32 + GUEST_SPI_UART);
+    assert_int_equal(machine_take(), 32 + GUEST_LINE_UART);
     machine_write(UART(0x38), 2, 0);
-    machine_end(32 + GUEST_SPI_UART);
+    machine_end(32 + GUEST_LINE_UART);
     assert_int_equal(machine_take(), NOTHING);
 }
 
@@ -117,18 +119,18 @@ static void input_interrupts_and_is_read(void **state)
     (void)state;
     machine_write(UART(0x38), 2, 1 << 4 | 1 << 6);
     assert_int_equal(machine_read(UART(0x18), 4) & 0x50, 0x10);
-    assert_int_equal(pl011_input(1, "ls\r", 3), 3);
-    assert_int_equal(machine_take(), 32 + GUEST_SPI_UART);
+    assert_int_equal(uart_input(1, "ls\r", 3), 3);
+    assert_int_equal(machine_take(), 32 + GUEST_LINE_UART);
     assert_int_equal(machine_read(UART(0), 4), 'l');
     assert_int_equal(machine_read(UART(0), 4), 's');
     assert_int_equal(machine_read(UART(0x40), 4), 0x50);
     assert_int_equal(machine_read(UART(0), 4), '\r');
     assert_int_equal(machine_read(UART(0x40), 4), 0);
-    machine_end(32 + GUEST_SPI_UART);
+    machine_end(32 + GUEST_LINE_UART);
     assert_int_equal(machine_take(), NOTHING);
     assert_int_equal(machine_read(UART(0), 4), 0);
-    assert_int_equal(pl011_input(0, "x", 1), 0); /* no UART behind that ring */
-    assert_int_equal(pl011_input(99, "x", 1), 0);
+    assert_int_equal(uart_input(0, "x", 1), 0); /* no UART behind that ring */
+    assert_int_equal(uart_input(99, "x", 1), 0);
 }
 
 static void a_full_queue_says_when_there_is_room(void **state)
@@ -137,7 +139,7 @@ static void a_full_queue_says_when_there_is_room(void **state)
 
     (void)state;
     memset(text, 'a', sizeof(text));
-    assert_int_equal(pl011_input(1, text, 40), 32);
+    assert_int_equal(uart_input(1, text, 40), 32);
     assert_int_equal(machine_read(UART(0x18), 4) & 0x50, 0x40);
     told();
     for (uint32_t i = 0; i < 15; i++)
@@ -145,7 +147,7 @@ static void a_full_queue_says_when_there_is_room(void **state)
     assert_int_equal(told(), 0);
     machine_read(UART(0), 4);
     assert_int_equal(told(), DOORBELL_CONSOLE);
-    assert_int_equal(pl011_input(1, text, 40), 16);
+    assert_int_equal(uart_input(1, text, 40), 16);
 }
 
 static void the_uart_identifies_itself(void **state)
@@ -181,10 +183,10 @@ static void the_alarm_rings(void **state)
     machine_sleep(2 * S);
     assert_int_equal(machine_take(), NOTHING);
     machine_sleep(2 * S);
-    assert_int_equal(machine_take(), 32 + GUEST_SPI_RTC);
+    assert_int_equal(machine_take(), 32 + GUEST_LINE_RTC);
     assert_int_equal(machine_read(RTC(0x18), 4), 1);
     machine_write(RTC(0x1c), 4, 1);
-    machine_end(32 + GUEST_SPI_RTC);
+    machine_end(32 + GUEST_LINE_RTC);
     assert_int_equal(machine_take(), NOTHING);
 }
 
@@ -218,7 +220,7 @@ static void silence_interrupts_and_then_stops(void **state)
     start_watchdog(5 * S);
     machine_sleep(5 * S + MS);
     assert_int_equal(machine_read(CONTROL(0), 4), 3);
-    assert_int_equal(machine_take(), 32 + GUEST_SPI_WATCHDOG);
+    assert_int_equal(machine_take(), 32 + GUEST_LINE_WATCHDOG);
     machine_sleep(4 * S);
     assert_int_equal(machine.stops, 0);
     machine_sleep(S);
@@ -234,9 +236,9 @@ static void a_late_keep_alive_is_in_time_before_the_second(void **state)
     (void)state;
     start_watchdog(5 * S);
     machine_sleep(6 * S);
-    assert_int_equal(machine_take(), 32 + GUEST_SPI_WATCHDOG);
+    assert_int_equal(machine_take(), 32 + GUEST_LINE_WATCHDOG);
     machine_write(GUEST_WATCHDOG_REFRESH, 4, 1);
-    machine_end(32 + GUEST_SPI_WATCHDOG);
+    machine_end(32 + GUEST_LINE_WATCHDOG);
     assert_int_equal(machine_take(), NOTHING);
     assert_int_equal(machine_read(CONTROL(0), 4), 1);
     machine_sleep(4 * S);
@@ -300,12 +302,12 @@ static void interrupts_that_are_taken_are_progress(void **state)
     (void)state;
     progress_start(GUEST->vcpu[0]);
     for (uint32_t i = 0; i < 100; i++) {
-        interrupt_set_level(GUEST, GUEST_SPI_UART, true);
+        interrupt_set_level(GUEST, GUEST_LINE_UART, true);
         machine_settle();
         machine_sleep(300 * MS);
-        assert_int_equal(machine_take(), 32 + GUEST_SPI_UART);
-        interrupt_set_level(GUEST, GUEST_SPI_UART, false);
-        machine_end(32 + GUEST_SPI_UART);
+        assert_int_equal(machine_take(), 32 + GUEST_LINE_UART);
+        interrupt_set_level(GUEST, GUEST_LINE_UART, false);
+        machine_end(32 + GUEST_LINE_UART);
     }
     assert_int_equal(machine.stops, 0);
     machine_sleep(100 * S); /* idle is no crime */
@@ -316,7 +318,7 @@ static void an_interrupt_left_alone_is_none(void **state)
 {
     (void)state;
     progress_start(GUEST->vcpu[0]);
-    interrupt_set_level(GUEST, GUEST_SPI_UART, true);
+    interrupt_set_level(GUEST, GUEST_LINE_UART, true);
     machine_sleep(900 * MS);
     assert_int_equal(machine.stops, 0);
     machine_sleep(600 * MS);

@@ -3,6 +3,7 @@
 #include "../../arch/host/machine.h"
 
 #include "../../arch/arm64/vgic.h"
+#include <bulkhead/guest_map.h>
 #include <core/interrupt.h>
 #include <setjmp.h>
 #include <stdarg.h>

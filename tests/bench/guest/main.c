@@ -5,6 +5,7 @@
  * MMU off and one vCPU spinning or waiting for the other.
  */
 #include <bulkhead/channel.h>
+#include <bulkhead/guest_map.h>
 #include <bulkhead/partition.h>
 #include <stdint.h>
 
@@ -202,7 +203,7 @@ static int entropy_init(void)
         return 0;
     entropy = GUEST_VIRTIO_BASE;
     mmio_write(GUEST_GICD_BASE + 0x84, 0xffffffff); /* IGROUPR1 */
-    mmio_write(GUEST_GICD_BASE + 0x104, 1u << GUEST_SPI_VIRTIO);
+    mmio_write(GUEST_GICD_BASE + 0x104, 1u << GUEST_LINE_VIRTIO);
     for (uint64_t i = 32; i < 64; i += 4)
         mmio_write(GUEST_GICD_BASE + 0x400 + i, 0x80808080);
     virtio_write(VIRTIO_MMIO_STATUS, 0);

@@ -8,6 +8,7 @@
 #ifndef TESTS_GUESTS_SUPPORT_GUEST_H
 #define TESTS_GUESTS_SUPPORT_GUEST_H
 
+#include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
 #include <bulkhead/partition.h>
 #include <stdbool.h>

@@ -9,7 +9,9 @@ void mmu_build_tables(uint64_t image);      /* boot CPU, MMU off; image: hpa of 
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
 void cpu_setup(void);                       /* own CPU: EL2's registers, once */
-extern char vectors[];                      /* vectors.S */
-extern char cpu_entry[];                    /* head.S: where PSCI CPU_ON starts a CPU */
+/* vectors.S: an exception of the kernel itself; x0..x30, sp; `vector` is the entry's number. */
+_Noreturn void crash_exception(uint64_t vector, const uint64_t x[32]);
+extern char vectors[];   /* vectors.S */
+extern char cpu_entry[]; /* head.S: where PSCI CPU_ON starts a CPU */
 
 #endif

@@ -3,10 +3,11 @@
 #ifndef ARCH_STAGE2_H
 #define ARCH_STAGE2_H
 
-#include <stdint.h>
+#include <core/vcpu.h>
 
 /* Boot CPU, before any stage2_create(): domains' addresses go up to `highest`. */
 void stage2_init(uint64_t highest);
+bool stage2_is_mapped(struct domain *domain, struct ipa ipa);
 uint64_t stage2_vtcr(void);
 uint64_t stage2_parange(void); /* as in ID_AA64MMFR0_EL1: the size of domains' address spaces */
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest's address map on arm64 (ipa). The management domain has ipa == hpa instead; its GIC stands where the host's
+ * does, and what the kernel shares with it stands at its hpa. The device tree says so to both. Lines are SPIs.
+ */
+#ifndef BULKHEAD_GUEST_MAP_H
+#define BULKHEAD_GUEST_MAP_H
+
+#include <stdint.h>
+
+#define GUEST_GICD_BASE 0x08000000ull
+#define GUEST_GICR_BASE 0x080a0000ull        /* 128 KiB a vCPU */
+#define GUEST_UART_BASE 0x09000000ull        /* PL011 */
+#define GUEST_RTC_BASE 0x09010000ull         /* PL031 */
+#define GUEST_WATCHDOG_REFRESH 0x09020000ull /* SBSA generic watchdog */
+#define GUEST_WATCHDOG_CONTROL 0x09030000ull
+#define GUEST_VIRTIO_BASE 0x0a000000ull
+#define GUEST_VIRTIO_SLOTS 32
+#define GUEST_MEMORY_BASE 0x40000000ull
+
+#define GUEST_LINE_UART 1
+#define GUEST_LINE_RTC 2
+#define GUEST_LINE_WATCHDOG 3
+#define GUEST_LINE_DOORBELL 4 /* a back-end's doorbell page */
+#define GUEST_LINE_VIRTIO 16
+
+static inline uint32_t guest_virtio_line(uint32_t slot)
+{
+    return GUEST_LINE_VIRTIO + slot;
+}
+
+#endif
