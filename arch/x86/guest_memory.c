@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/* SDM volume 3A, chapter 4. Not looked at: rights, which the CPU has checked, and reserved bits. */
+#include "guest_memory.h"
+
+#include <core/arch.h>
+#include <string.h>
+
+#define CR0_PG (1ull << 31)
+#define CR4_PSE (1ull << 4)
+#define CR4_PAE (1ull << 5)
+#define CR4_LA57 (1ull << 12)
+#define EFER_LMA (1ull << 10)
+#define ENTRY_PRESENT 1ull
+#define ENTRY_LARGE 0x80ull
+#define ENTRY_ADDRESS 0x000ffffffffff000ull
+
+/* Copies what lies at `from`, or nothing: all of it has to be in the domain's memory, and in one page. */
+static bool read_memory(const struct domain *domain, uint64_t from, void *to, uint64_t size)
+{
+    uint64_t offset = from - domain->memory_ipa.value;
+
+    if (offset >= domain->memory_size || domain->memory_size - offset < size)
+        return false;
+    memcpy(to, window_open(hpa(domain->memory.value + offset)), size);
+    return true;
+}
+
+static uint64_t read_entry(const struct domain *domain, uint64_t table, uint64_t index, unsigned size)
+{
+    uint64_t entry = 0;
+
+    return read_memory(domain, table + index * size, &entry, size) ? entry : 0;
+}
+
+/* 32-bit paging. */
+static uint64_t walk32(const struct domain *domain, const struct guest_state *state, uint64_t linear)
+{
+    uint64_t entry = read_entry(domain, state->cr3 & 0xfffff000, linear >> 22 & 0x3ff, 4);
+
+    if (!(entry & ENTRY_PRESENT))
+        return GUEST_UNMAPPED;
+    if (entry & ENTRY_LARGE && state->cr4 & CR4_PSE) /* PSE-36 */
+        return (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32 | (linear & 0x3fffff);
+    entry = read_entry(domain, entry & 0xfffff000, linear >> 12 & 0x3ff, 4);
+    return entry & ENTRY_PRESENT ? (entry & 0xfffff000) | (linear & 0xfff) : GUEST_UNMAPPED;
+}
+
+static uint64_t walk64(const struct domain *domain, uint64_t table, unsigned levels, uint64_t linear)
+{
+    for (unsigned level = levels;; level--) {
+        unsigned shift = 12 + 9 * (level - 1);
+        uint64_t inside = (1ull << shift) - 1;
+        uint64_t entry = read_entry(domain, table, linear >> shift & 0x1ff, 8);
+
+        if (!(entry & ENTRY_PRESENT))
+            return GUEST_UNMAPPED;
+        if (level == 1 || ((level == 2 || (level == 3 && levels > 3)) && entry & ENTRY_LARGE))
+            return (entry & ENTRY_ADDRESS & ~inside) | (linear & inside);
+        table = entry & ENTRY_ADDRESS;
+    }
+}
+
+uint64_t guest_translate(const struct vcpu *vcpu, const struct guest_state *state, uint64_t linear)
+{
+    const struct domain *domain = vcpu->domain;
+
+    if (!(state->efer & EFER_LMA))
+        linear = (uint32_t)linear;
+    if (!(state->cr0 & CR0_PG))
+        return linear;
+    if (!(state->cr4 & CR4_PAE))
+        return walk32(domain, state, linear);
+    if (!(state->efer & EFER_LMA))
+        return walk64(domain, state->cr3 & 0xffffffe0, 3, linear & 0xffffffff);
+    return walk64(domain, state->cr3 & ENTRY_ADDRESS, state->cr4 & CR4_LA57 ? 5 : 4, linear);
+}
+
+unsigned guest_fetch(const struct vcpu *vcpu, const struct guest_state *state, uint64_t linear, uint8_t *bytes,
+                     unsigned count)
+{
+    unsigned got = 0;
+
+    while (got < count) {
+        uint64_t at = guest_translate(vcpu, state, linear + got), in_page = PAGE_SIZE - (at & (PAGE_SIZE - 1));
+        unsigned part = in_page < count - got ? (unsigned)in_page : count - got;
+
+        if (at == GUEST_UNMAPPED || !read_memory(vcpu->domain, at, bytes + got, part))
+            break;
+        got += part;
+    }
+    window_close();
+    return got;
+}
