@@ -10,12 +10,12 @@ from appliance import TOP
 
 pytestmark = pytest.mark.once
 
-BASE = (TOP / "configs/qemu_virt_defconfig").read_text()
+BASE, BASE_X86 = ((TOP / f"configs/{name}_defconfig").read_text() for name in ("qemu_virt", "q35"))
 
 
-def resolve(tmp_path, changes, *options):
+def resolve(tmp_path, changes, *options, base=BASE):
     config = tmp_path / "broken.config"
-    config.write_text(BASE + "".join(f"{change}\n" for change in changes))
+    config.write_text(base + "".join(f"{change}\n" for change in changes))
     return subprocess.run(["/usr/bin/python3", "-B", "-m", "tools.resolver", "--config", str(config), "--output", str(tmp_path / "out"), *options],
                           cwd=TOP, capture_output=True, text=True, timeout=120)
 
@@ -92,11 +92,21 @@ BROKEN = {
     "option that does not exist": (["CONFIG_P1_MEMROY=64"], ["P1_MEMROY=64", "no such option"]),
 }
 
+BROKEN_X86 = {
+    "x86 device of a guest": (["CONFIG_P1_DEVICES=\"/rtc@70\""], ["partition 1 'linux1'", "DEVICES=/rtc@70", "only partition 0"]),
+    "x86 kernel's device": (["CONFIG_P0_DEVICES=\"intel,hpet\""], ["partition 0 'mgmt'", "DEVICES=intel,hpet", "kernel's own"]),
+    "x86 image of another kind": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"/bin/true\"", "CONFIG_P1_KERNEL_IMAGE=y"],
+                                  ["partition 1 'linux1'", "KERNEL_PATH=/bin/true", "not a bzImage", "KERNEL_ELF"]),
+    "x86 raw binary that is not said to be one": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"Makefile\""],
+                                                  ["partition 1 'linux1'", "KERNEL_PATH=Makefile", "neither a bzImage", "KERNEL_RAW"]),
+    "x86 too much memory": (["CONFIG_BOARD_RAM_MIB=16384", "CONFIG_P1_MEMORY=4096"], ["partition 1 'linux1'", "MEMORY=4096", "3840 or less"]),
+}
 
-@pytest.mark.parametrize("case", BROKEN, ids=[case.replace(" ", "-") for case in BROKEN])
+
+@pytest.mark.parametrize("case", BROKEN | BROKEN_X86, ids=[case.replace(" ", "-") for case in BROKEN | BROKEN_X86])
 def test_a_broken_configuration_gives_one_clear_error(case, tmp_path):
-    changes, words = BROKEN[case]
-    done = resolve(tmp_path, changes)
+    changes, words = (BROKEN | BROKEN_X86)[case]
+    done = resolve(tmp_path, changes, base=BASE_X86 if case in BROKEN_X86 else BASE)
     lines = done.stderr.splitlines()
     assert done.returncode == 1
     assert len(lines) == 2 and lines[1].endswith("1 error; nothing is built"), done.stderr

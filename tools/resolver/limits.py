@@ -10,14 +10,11 @@ class Limits:
 
     def __init__(self, root, arch):
         for name in ("include/bulkhead/limits.h", "include/bulkhead/partition.h", f"arch/{arch}/include/bulkhead/guest_map.h"):
-            path = os.path.join(root, name)
-            if not os.path.exists(path):
-                continue
-            with open(path, encoding="utf-8") as handle:
+            with open(os.path.join(root, name), encoding="utf-8") as handle:
                 for line in handle:
                     match = re.match(r"#define (?:BULKHEAD_)?(\w+) (0x[0-9a-fA-F]+|\d+)(?:u?l{0,2})\b", line)
                     if match:
                         setattr(self, match[1], int(match[2], 0))
 
     def __getattr__(self, name):
-        raise AttributeError(f"include/bulkhead defines no {name}")
+        raise AttributeError(f"the headers in <bulkhead/> define no {name}")

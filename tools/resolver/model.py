@@ -157,7 +157,8 @@ class Reader:
         kernel = Image(source)
         if source == "file":
             kernel.path = c.text(f"{p}_KERNEL_PATH")
-            kernel.kind = c.first(f"{p}_KERNEL_AUTO", f"{p}_KERNEL_IMAGE", f"{p}_KERNEL_ELF", f"{p}_KERNEL_RAW")
+            kernel.kind = c.first(f"{p}_KERNEL_AUTO", f"{p}_KERNEL_IMAGE", f"{p}_KERNEL_ELF",
+                                  f"{p}_KERNEL_MULTIBOOT", f"{p}_KERNEL_RAW")
         source = c.first(f"{p}_INITRD_NONE", f"{p}_INITRD_BUSYBOX", f"{p}_INITRD_FILE")
         initrd = None if source == "none" else Image(source, c.text(f"{p}_INITRD_PATH"), "initrd")
         return Partition(

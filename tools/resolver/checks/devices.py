@@ -59,14 +59,14 @@ def emulated(context, partition):
                ("the virtual GIC", limits.GUEST_GICR_BASE, 0x20000 * max(1, len(partition.cpus or [])), None),
                ("its memory", limits.GUEST_MEMORY_BASE, partition.memory, None)]
     if partition.uart:
-        regions.append(("the emulated UART", limits.GUEST_UART_BASE, PAGE, limits.GUEST_SPI_UART))
+        regions.append(("the emulated UART", limits.GUEST_UART_BASE, PAGE, limits.GUEST_LINE_UART))
     if partition.rtc:
-        regions.append(("the emulated clock", limits.GUEST_RTC_BASE, PAGE, limits.GUEST_SPI_RTC))
+        regions.append(("the emulated clock", limits.GUEST_RTC_BASE, PAGE, limits.GUEST_LINE_RTC))
     if partition.watchdog:
         regions.append(("the emulated watchdog", limits.GUEST_WATCHDOG_REFRESH, PAGE, None))
-        regions.append(("the emulated watchdog", limits.GUEST_WATCHDOG_CONTROL, PAGE, limits.GUEST_SPI_WATCHDOG))
+        regions.append(("the emulated watchdog", limits.GUEST_WATCHDOG_CONTROL, PAGE, limits.GUEST_LINE_WATCHDOG))
     slots = [channel.slot for channel in context.appliance.channels if channel.partition is partition]
-    return regions + [(f"virtio slot {slot}", limits.GUEST_VIRTIO_BASE + slot * PAGE, PAGE, limits.GUEST_SPI_VIRTIO + slot) for slot in slots]
+    return regions + [(f"virtio slot {slot}", limits.GUEST_VIRTIO_BASE + slot * PAGE, PAGE, limits.GUEST_LINE_VIRTIO + slot) for slot in slots]
 
 
 def check_emulated(context, partition, name, found):

@@ -2,19 +2,40 @@
 """Images: that the files are there and are what they are said to be."""
 
 import os
+import struct
 
 from ..emit_bundle import image_path
 
-KINDS = {"image": "an arm64 Linux Image", "elf": "an ELF file for arm64", "raw": "a raw binary"}
+NAMES = {"arm64": "arm64", "x86": "x86-64"}
+MACHINES = {"arm64": b"\xb7\x00", "x86": b"\x3e\x00"}
+MULTIBOOT_SEARCH = 8192
+MULTIBOOT_MAGIC = 0x1BADB002
 
 
-def kind_of(path):
-    """What the first bytes say: image, elf, other-elf or raw."""
+def kinds(arch):
+    """What each kind is called."""
+    image = "an arm64 Linux Image" if arch == "arm64" else "a bzImage"
+    return {"image": image, "elf": f"an ELF file for {NAMES[arch]}", "multiboot": "a file with a Multiboot header", "raw": "a raw binary"}
+
+
+def has_multiboot_header(head):
+    words = (struct.unpack_from("<3I", head, at) for at in range(0, len(head) - 11, 4))
+    return any(magic == MULTIBOOT_MAGIC and (magic + flags + checksum) % 2**32 == 0 for magic, flags, checksum in words)
+
+
+def kind_of(path, arch):
+    """What the first bytes say: image, elf, other-elf, multiboot or raw. In the kernel's order (arch_plan_image)."""
     with open(path, "rb") as handle:
-        head = handle.read(64)
+        head = handle.read(MULTIBOOT_SEARCH)
+    if head[:4] == b"\x7fELF" and head[4:6] == b"\x02\x01" and head[18:20] == MACHINES[arch]:
+        return "elf"
+    if arch == "x86" and head[0x202:0x206] == b"HdrS":
+        return "image"
+    if arch == "x86" and has_multiboot_header(head):
+        return "multiboot"
     if head[:4] == b"\x7fELF":
-        return "elf" if head[4:6] == b"\x02\x01" and head[18:20] == b"\xb7\x00" else "other-elf"
-    return "image" if head[56:60] == b"ARM\x64" else "raw"
+        return "other-elf"
+    return "image" if arch == "arm64" and head[56:60] == b"ARM\x64" else "raw"
 
 
 def check(context):
@@ -54,12 +75,14 @@ def check_kernel(context, partition, image):
     path = readable(context, partition, "KERNEL_PATH", image)
     if not path:
         return
-    found = kind_of(path)
+    arch = context.appliance.board.arch
+    found = kind_of(path, arch)
+    known = kinds(arch)
     if found == "other-elf":
-        context.errors.add(partition.subject, "KERNEL_PATH", image.path, "it is an ELF file for another machine; name one for arm64")
+        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is an ELF file for another machine; name one for {NAMES[arch]}")
     elif image.kind == "auto":
         if found == "raw":
             context.errors.add(partition.subject, "KERNEL_PATH", image.path,
-                               "it is neither an arm64 Linux Image nor an ELF file; choose KERNEL_RAW if it is a raw binary")
+                               f"it is neither {known['image']} nor an ELF file; choose KERNEL_RAW if it is a raw binary")
     elif found != image.kind:
-        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is not {KINDS[image.kind]}: the kernel would take it for {KINDS[found]}; choose KERNEL_{found.upper()}")
+        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is not {known[image.kind]}: the kernel would take it for {known[found]}; choose KERNEL_{found.upper()}")

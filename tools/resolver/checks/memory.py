@@ -45,6 +45,9 @@ def check_size(context, partition):
     elif size > context.appliance.board.ram_size:
         context.errors.add(partition.subject, "MEMORY", size >> 20,
                            f"board {context.appliance.board.name} has {mib(context.appliance.board.ram_size)}; give it less")
+    elif size > getattr(context.limits, "GUEST_MEMORY_END", size):
+        context.errors.add(partition.subject, "MEMORY", size >> 20,
+                           f"a domain's memory ends below {context.limits.GUEST_MEMORY_END:#x} here; give it {context.limits.GUEST_MEMORY_END >> 20} or less")
     elif partition.kernel.source == "debian" and size < 128 << 20:
         context.errors.add(partition.subject, "MEMORY", size >> 20, "Debian's kernel does not start with that little; give it 128 or more")
 
