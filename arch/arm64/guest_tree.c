@@ -4,11 +4,8 @@
 #include <arch/passthrough.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
-#include <core/channel.h>
-#include <core/console.h>
+#include <core/domain_tree.h>
 #include <core/log.h>
-#include <core/seed.h>
-#include <core/status.h>
 #include <libfdt.h>
 #include <string.h>
 
@@ -21,51 +18,9 @@
 enum line_type { SPI = 0, PPI = 1 };
 enum line_trigger { EDGE = 1, LEVEL = 4 };
 
-struct range64 {
-    uint64_t base, size;
-};
-
 static bool is_management(const struct domain *domain)
 {
     return domain->config->flags & PARTITION_MANAGEMENT;
-}
-
-/* Errors end up in the tree's header: fdt_finish() tells. */
-static void begin(void *tree, const char *name, uint64_t address)
-{
-    char full[48];
-    size_t length = strlen(name);
-    unsigned shift = 60;
-
-    CHECK(length < 30);
-    memcpy(full, name, length);
-    full[length++] = '@';
-    while (shift > 0 && !(address >> shift & 15))
-        shift -= 4;
-    for (;; shift -= 4) {
-        full[length++] = "0123456789abcdef"[address >> shift & 15];
-        if (!shift)
-            break;
-    }
-    full[length] = '\0';
-    fdt_begin_node(tree, full);
-}
-
-static void put_reg(void *tree, const struct range64 *ranges, unsigned count)
-{
-    fdt64_t cells[2 * BULKHEAD_CHANNELS_MAX];
-
-    CHECK(count <= BULKHEAD_CHANNELS_MAX);
-    for (unsigned i = 0; i < count; i++) {
-        cells[2 * i] = cpu_to_fdt64(ranges[i].base);
-        cells[2 * i + 1] = cpu_to_fdt64(ranges[i].size);
-    }
-    fdt_property(tree, "reg", cells, (int)(count * sizeof(struct range64)));
-}
-
-static void put_reg1(void *tree, uint64_t base, uint64_t size)
-{
-    put_reg(tree, &(struct range64){base, size}, 1);
 }
 
 static void put_interrupt(void *tree, enum line_type type, uint32_t number, enum line_trigger trigger)
@@ -85,54 +40,13 @@ static void put_clocks(void *tree, const char *names, int length)
 #define UART_CLOCKS "uartclk\0apb_pclk"
 #define PUT_STRINGS(tree, name, strings) fdt_property(tree, name, strings, sizeof(strings))
 
-static void put_chosen(void *tree, struct domain *domain, const struct guest_images *images)
-{
-    static const uint8_t seed[SEED_SIZE];
-
-    fdt_begin_node(tree, "chosen");
-    fdt_property_string(tree, "bootargs", domain->config->command_line);
-    if (domain->config->flags & PARTITION_UART)
-        fdt_property_string(tree, "stdout-path", "/pl011@9000000");
-    if (images->initrd_size) {
-        fdt_property_u64(tree, "linux,initrd-start", images->initrd.value);
-        fdt_property_u64(tree, "linux,initrd-end", images->initrd.value + images->initrd_size);
-    }
-    if (domain->config->uart_console != 0xff)
-        fdt_property_u32(tree, "bulkhead,console", domain->config->uart_console);
-    if (seed_available()) { /* arch_domain_renew() writes them */
-        fdt_property(tree, "rng-seed", seed, sizeof(seed));
-        fdt_property(tree, "kaslr-seed", seed, sizeof(uint64_t));
-    }
-    fdt_end_node(tree);
-}
-
-static void renew_seed(void *tree, int node, const char *name)
-{
-    uint8_t seed[SEED_SIZE];
-    int length;
-    void *property = fdt_getprop_w(tree, node, name, &length);
-
-    if (!property)
-        return;
-    seed_take(seed);
-    memcpy(property, seed, length < SEED_SIZE ? (size_t)length : SEED_SIZE);
-}
-
-void arch_domain_renew(void *description)
-{
-    int chosen = fdt_path_offset(description, "/chosen");
-
-    renew_seed(description, chosen, "rng-seed");
-    renew_seed(description, chosen, "kaslr-seed");
-}
-
 static void put_cpus(void *tree, struct domain *domain)
 {
     fdt_begin_node(tree, "cpus");
     fdt_property_u32(tree, "#address-cells", 1);
     fdt_property_u32(tree, "#size-cells", 0);
     for (uint32_t i = 0; i < domain->vcpu_count; i++) {
-        begin(tree, "cpu", i);
+        tree_begin(tree, "cpu", i);
         fdt_property_string(tree, "device_type", "cpu");
         fdt_property_string(tree, "compatible", "arm,armv8");
         fdt_property_string(tree, "enable-method", "psci");
@@ -154,7 +68,7 @@ static void put_gic(void *tree, struct domain *domain)
         ranges[0].base = platform.arch.gicd.value;
         ranges[1].base = platform.arch.gicr[0].base.value;
     }
-    begin(tree, "intc", ranges[0].base);
+    tree_begin(tree, "intc", ranges[0].base);
     fdt_property_string(tree, "compatible", "arm,gic-v3");
     fdt_property_u32(tree, "#interrupt-cells", 3);
     fdt_property_u32(tree, "#address-cells", 2);
@@ -162,7 +76,7 @@ static void put_gic(void *tree, struct domain *domain)
     fdt_property(tree, "ranges", NULL, 0);
     fdt_property(tree, "interrupt-controller", NULL, 0);
     fdt_property_u32(tree, "phandle", PHANDLE_GIC);
-    put_reg(tree, ranges, 2);
+    tree_put_reg(tree, ranges, 2);
     fdt_end_node(tree);
 }
 
@@ -197,17 +111,17 @@ static void put_clock(void *tree)
 static void put_emulated(void *tree, uint32_t flags)
 {
     if (flags & PARTITION_UART) {
-        begin(tree, "pl011", GUEST_UART_BASE);
+        tree_begin(tree, "pl011", GUEST_UART_BASE);
         PUT_STRINGS(tree, "compatible", "arm,pl011\0arm,primecell");
-        put_reg1(tree, GUEST_UART_BASE, PAGE_SIZE);
+        tree_put_reg1(tree, GUEST_UART_BASE, PAGE_SIZE);
         put_interrupt(tree, SPI, GUEST_LINE_UART, LEVEL);
         put_clocks(tree, UART_CLOCKS, sizeof(UART_CLOCKS));
         fdt_end_node(tree);
     }
     if (flags & PARTITION_RTC) {
-        begin(tree, "pl031", GUEST_RTC_BASE);
+        tree_begin(tree, "pl031", GUEST_RTC_BASE);
         PUT_STRINGS(tree, "compatible", "arm,pl031\0arm,primecell");
-        put_reg1(tree, GUEST_RTC_BASE, PAGE_SIZE);
+        tree_put_reg1(tree, GUEST_RTC_BASE, PAGE_SIZE);
         put_interrupt(tree, SPI, GUEST_LINE_RTC, LEVEL);
         put_clocks(tree, "apb_pclk", sizeof("apb_pclk"));
         fdt_end_node(tree);
@@ -215,24 +129,10 @@ static void put_emulated(void *tree, uint32_t flags)
     if (flags & PARTITION_WATCHDOG) {
         struct range64 frames[] = {{GUEST_WATCHDOG_CONTROL, PAGE_SIZE}, {GUEST_WATCHDOG_REFRESH, PAGE_SIZE}};
 
-        begin(tree, "watchdog", GUEST_WATCHDOG_CONTROL);
+        tree_begin(tree, "watchdog", GUEST_WATCHDOG_CONTROL);
         fdt_property_string(tree, "compatible", "arm,sbsa-gwdt");
-        put_reg(tree, frames, 2);
+        tree_put_reg(tree, frames, 2);
         put_interrupt(tree, SPI, GUEST_LINE_WATCHDOG, LEVEL);
-        fdt_end_node(tree);
-    }
-}
-
-static void put_front_ends(void *tree, struct domain *domain)
-{
-    for (uint32_t i = 0; i < channel_count; i++) {
-        if (channels[i].front != domain->index)
-            continue;
-        begin(tree, "virtio_mmio", GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE);
-        fdt_property_string(tree, "compatible", "virtio,mmio");
-        put_reg1(tree, GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE, PAGE_SIZE);
-        put_interrupt(tree, SPI, guest_virtio_line(channels[i].slot), LEVEL);
-        fdt_property(tree, "dma-coherent", NULL, 0);
         fdt_end_node(tree);
     }
 }
@@ -249,7 +149,7 @@ static void put_device(int node, void *tree)
     for (unsigned i = 0; i < count; i++)
         ranges[i] = (struct range64){regs[i].base.value, regs[i].size};
     fdt_begin_node(tree, host_tree_name(node));
-    put_reg(tree, ranges, count);
+    tree_put_reg(tree, ranges, count);
     for (unsigned i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
         const void *value = host_tree_property(node, kept[i], &length);
 
@@ -263,59 +163,14 @@ static void put_device(int node, void *tree)
     fdt_end_node(tree);
 }
 
-static void put_shared(void *tree, const char *name, const char *compatible, uint64_t base, uint64_t size)
+void arch_tree_put_line(void *tree, uint32_t line, bool level)
 {
-    fdt_begin_node(tree, name);
-    fdt_property_string(tree, "compatible", compatible);
-    put_reg1(tree, base, size);
-    fdt_end_node(tree);
+    put_interrupt(tree, SPI, line, level ? LEVEL : EDGE);
 }
 
-static void put_grant(void *tree, uint32_t partition)
+void arch_domain_renew(void *description)
 {
-    const struct domain *front = &domains[partition];
-
-    begin(tree, "grant", partition);
-    fdt_property_string(tree, "compatible", "bulkhead,grant");
-    put_reg1(tree, front->memory.value, front->memory_size);
-    fdt_property_u32(tree, "bulkhead,partition", partition);
-    fdt_property_u64(tree, "bulkhead,guest-base", front->memory_ipa.value);
-    fdt_end_node(tree);
-}
-
-/* What the kernel shares with the domain that serves the others. */
-static void put_bulkhead(void *tree, struct domain *domain)
-{
-    struct range64 ranges[BULKHEAD_CHANNELS_MAX];
-
-    fdt_begin_node(tree, "bulkhead");
-    fdt_property_string(tree, "compatible", "bulkhead");
-    fdt_property_u32(tree, "#address-cells", 2);
-    fdt_property_u32(tree, "#size-cells", 2);
-    fdt_property(tree, "ranges", NULL, 0);
-    put_shared(tree, "status", "bulkhead,status", status_hpa().value, status_bytes());
-    put_shared(tree, "log", "bulkhead,log", log_ring_page().value, log_ring_bytes());
-    fdt_begin_node(tree, "doorbell");
-    fdt_property_string(tree, "compatible", "bulkhead,doorbell");
-    put_reg1(tree, channel_doorbell_page(domain).value, PAGE_SIZE);
-    put_interrupt(tree, SPI, GUEST_LINE_DOORBELL, EDGE);
-    fdt_end_node(tree);
-    fdt_begin_node(tree, "consoles");
-    fdt_property_string(tree, "compatible", "bulkhead,consoles");
-    for (uint32_t i = 0; i < console_count; i++)
-        ranges[i] = (struct range64){console_ring_page(i).value, console_ring_bytes()};
-    put_reg(tree, ranges, console_count);
-    fdt_end_node(tree);
-    fdt_begin_node(tree, "channels");
-    fdt_property_string(tree, "compatible", "bulkhead,channels");
-    for (uint32_t i = 0; i < channel_count; i++)
-        ranges[i] = (struct range64){channel_register_page(i).value, PAGE_SIZE};
-    put_reg(tree, ranges, channel_count);
-    fdt_end_node(tree);
-    for (uint32_t i = 0; i < partition_count; i++)
-        if (domain_grants(&domains[i], domain))
-            put_grant(tree, i);
-    fdt_end_node(tree);
+    tree_renew(description);
 }
 
 struct description arch_domain_describe(struct domain *domain, const struct guest_images *images, void *tree,
@@ -325,25 +180,17 @@ struct description arch_domain_describe(struct domain *domain, const struct gues
     fdt_create_with_flags(tree, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP);
     fdt_finish_reservemap(tree);
     fdt_begin_node(tree, "");
-    fdt_property_string(tree, "compatible", "bulkhead,domain");
-    fdt_property_string(tree, "model", "Bulkhead domain");
-    fdt_property_u32(tree, "#address-cells", 2);
-    fdt_property_u32(tree, "#size-cells", 2);
     fdt_property_u32(tree, "interrupt-parent", PHANDLE_GIC);
-    put_chosen(tree, domain, images);
-    begin(tree, "memory", domain->memory_ipa.value);
-    fdt_property_string(tree, "device_type", "memory");
-    put_reg1(tree, domain->memory_ipa.value, domain->memory_size);
-    fdt_end_node(tree);
+    tree_put_root(tree, domain, images, "/pl011@9000000");
     put_cpus(tree, domain);
     put_gic(tree, domain);
     put_timer(tree);
     put_clock(tree);
     put_emulated(tree, domain->config->flags);
-    put_front_ends(tree, domain);
+    tree_put_front_ends(tree, domain);
     passthrough_each(domain, put_device, tree);
     if (is_management(domain))
-        put_bulkhead(tree, domain);
+        tree_put_bulkhead(tree, domain);
     fdt_end_node(tree);
     CHECK(!fdt_finish(tree)); /* else `size` is too small */
     return (struct description){.size = fdt_totalsize(tree)};
