@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts about a PC, from ACPI's static tables (acpi.c) and CPUID. Const after boot. */
+#ifndef ARCH_PLATFORM_H
+#define ARCH_PLATFORM_H
+
+#include <bulkhead/limits.h>
+#include <core/address.h>
+
+#define IOAPICS_MAX 8
+#define ISA_LINES 16
+
+/* ACPI's Generic Address Structure, as far as it is used: address 0: none. */
+struct acpi_address {
+    uint64_t address;
+    bool port; /* an I/O port; else an hpa */
+};
+
+struct arch_platform {
+    struct hpa rsdp;                     /* 0: the loader did not say */
+    uint32_t apic_id[BULKHEAD_CPUS_MAX]; /* x2APIC IDs; the boot CPU first */
+    struct {
+        struct hpa base;
+        uint32_t first; /* global system interrupt of its first pin */
+    } ioapic[IOAPICS_MAX];
+    uint32_t ioapic_count;
+    struct {
+        uint32_t line; /* global system interrupt of an ISA interrupt */
+        bool level, low;
+    } isa[ISA_LINES];
+    struct hpa ecam; /* PCI segment 0's configuration space; 0: none */
+    uint8_t bus_first, bus_last;
+    struct hpa hpet;
+    uint16_t pm_timer_port; /* 0: none */
+    bool pm_timer_32;       /* else it has 24 bits */
+    struct acpi_address reset_register;
+    uint8_t reset_value;
+    uint16_t sleep_port[2]; /* PM1a and PM1b control; 0: none */
+    uint8_t sleep_type[2];  /* SLP_TYP of S5 for each */
+    bool can_sleep;         /* S5 is known */
+    uint16_t serial_port;   /* the kernel's own output; 0: none */
+    uint16_t clock_port;    /* the CMOS clock's index port; 0: none */
+    uint64_t tsc_hz;
+    bool tsc_deadline;
+};
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Time is the TSC; the kernel's own timer is the local APIC's (timer.c). */
+#ifndef ARCH_TIMER_H
+#define ARCH_TIMER_H
+
+#include <core/vcpu.h>
+
+void timer_init(void);     /* boot CPU, before the first time_ns(): finds the frequencies */
+void timer_init_cpu(void); /* each CPU, APIC on */
+/* Own CPU: interrupt at time_ns() `at_ns`, or at once if that has passed; 0: never. */
+void timer_arm(uint64_t at_ns);
+/* The TSC as a domain sees it, and the time_ns() at which it will have passed `count` of it. */
+uint64_t timer_guest_count(const struct domain *domain);
+uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count);
+
+static inline uint64_t timer_count(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+#endif
