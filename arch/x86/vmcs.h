@@ -110,6 +110,7 @@ enum vmcs_field {
 #define PROCESSOR_CR8_LOAD (1u << 19)
 #define PROCESSOR_CR8_STORE (1u << 20)
 #define PROCESSOR_NMI_WINDOW (1u << 22)
+#define PROCESSOR_IO_ALL (1u << 24)
 #define PROCESSOR_IO_BITMAPS (1u << 25)
 #define PROCESSOR_MSR_BITMAPS (1u << 28)
 #define PROCESSOR_MONITOR (1u << 29)
@@ -133,17 +134,14 @@ enum vmcs_field {
 #define ENTRY_LOAD_PAT (1u << 14)
 #define ENTRY_LOAD_EFER (1u << 15)
 
-/* 25.8.3, 25.9.2, 25.9.3: an event, entering or leaving */
-#define EVENT_VECTOR 0xffu
-#define EVENT_TYPE (7u << 8)
-#define EVENT_INTERRUPT (0u << 8)
-#define EVENT_NMI (2u << 8)
-#define EVENT_EXCEPTION (3u << 8)
-#define EVENT_SOFTWARE_INTERRUPT (4u << 8)
-#define EVENT_PRIVILEGED_EXCEPTION (5u << 8)
-#define EVENT_SOFTWARE_EXCEPTION (6u << 8)
-#define EVENT_ERROR_CODE (1u << 11)
-#define EVENT_VALID (1u << 31)
+/* 25.8.3, 25.9.2, 25.9.3: an event, entering or leaving; types as enum event_type, and these */
+#define INFO_VECTOR 0xffu
+#define INFO_TYPE 0x700u
+#define INFO_ERROR_CODE (1u << 11)
+#define INFO_VALID (1u << 31)
+#define TYPE_SOFTWARE_INTERRUPT 4u
+#define TYPE_PRIVILEGED_EXCEPTION 5u /* INT1 */
+#define TYPE_SOFTWARE_EXCEPTION 6u   /* INT3, INTO */
 
 /* 25.4.2: interruptibility */
 #define BLOCKED_BY_STI 1u
@@ -160,6 +158,7 @@ enum vmx_reason {
     VMX_NMI_WINDOW = 8,
     VMX_TASK_SWITCH = 9,
     VMX_CPUID = 10,
+    VMX_GETSEC = 11,
     VMX_HLT = 12,
     VMX_INVD = 13,
     VMX_RDPMC = 15,

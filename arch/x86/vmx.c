@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Intel VMX (Intel SDM volume 3, chapters 24 to 31): one VMCS a vCPU, current on its CPU for ever. */
+#include "exit.h"
+#include "vendor.h"
+#include "vmcs.h"
+
+#include <arch/cpu.h>
+#include <core/arch.h>
+#include <core/log.h>
+#include <core/memory.h>
+#include <string.h>
+
+#define MSR_FEATURE_CONTROL 0x3a
+#define FEATURE_CONTROL_LOCKED 1ull
+#define FEATURE_CONTROL_VMX 4ull
+#define MSR_VMX_BASIC 0x480
+#define BASIC_TRUE_CONTROLS (1ull << 55)
+#define MSR_VMX_CR0_FIXED0 0x486
+#define MSR_VMX_CR4_FIXED0 0x488
+#define MSR_VMX_SECONDARY 0x48b
+#define MSR_VMX_EPT_VPID 0x48c
+#define MSR_VMX_PIN 0x48d /* the TRUE ones */
+#define MSR_VMX_PROCESSOR 0x48e
+#define MSR_VMX_EXIT 0x48f
+#define MSR_VMX_ENTRY 0x490
+/* 4-level walks, write-back, 2 MiB and 1 GiB pages, INVEPT and INVVPID of one context */
+#define EPT_VPID_NEEDED (1ull << 6 | 1ull << 14 | 1ull << 16 | 1ull << 17 | 1ull << 20 | 1ull << 25 | 1ull << 32 | 1ull << 41)
+#define EPT_POINTER (6ull | 3ull << 3)
+
+#define RIGHTS_UNUSABLE (1u << 16)
+#define DR7_RESET 0x400
+#define PENDING_DEBUG_STEP (1ull << 14)
+
+/* Control register bits that guests only seem to write. The others of CR4 are those of features that guests may have. */
+#define CR0_OWNED (CR0_NE | CR0_NW | CR0_CD)
+#define CR4_GUESTS                                                                                                     \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT |      \
+     CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
+
+/* Exceptions that exit: those whose delivery may never end (#DB, #AC), and the machine check. */
+enum { DEBUG = 1, DOUBLE_FAULT = 8, PAGE_FAULT = 14, ALIGNMENT = 17, MACHINE_CHECK = 18 };
+#define EXCEPTIONS (1u << DEBUG | 1u << ALIGNMENT | 1u << MACHINE_CHECK)
+
+static struct {
+    uint32_t pin, processor, secondary, exit, entry;
+} controls;
+static uint8_t *msr_bitmap;
+
+void vmx_exit_entry(void);
+void vmx_exit(struct vcpu *vcpu);
+_Noreturn void vmx_enter(struct vcpu *vcpu);
+_Noreturn void vmx_entry_failed(struct vcpu *vcpu);
+
+/* --- Boot --- */
+/* What of `wanted` the CPU can do, and what it must; A.3: low half what must be one, high half what may be. */
+static uint32_t allowed(uint32_t msr, uint32_t wanted)
+{
+    uint64_t capabilities = msr_read(msr);
+
+    return (wanted | (uint32_t)capabilities) & (uint32_t)(capabilities >> 32);
+}
+
+static bool has(uint32_t controls_found, uint32_t wanted)
+{
+    return (controls_found & wanted) == wanted;
+}
+
+static const char *probe(void)
+{
+    const uint32_t pin = PIN_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
+    const uint32_t processor = PROCESSOR_TSC_OFFSET | PROCESSOR_HLT | PROCESSOR_MWAIT | PROCESSOR_RDPMC | PROCESSOR_CR8_LOAD |
+                               PROCESSOR_CR8_STORE | PROCESSOR_MSR_BITMAPS | PROCESSOR_MONITOR | PROCESSOR_SECONDARY;
+    const uint32_t secondary = SECONDARY_EPT | SECONDARY_VPID | SECONDARY_UNRESTRICTED | SECONDARY_WBINVD;
+    const uint32_t secondary_if_present = SECONDARY_RDTSCP | SECONDARY_INVPCID;
+    const uint32_t exit = EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER;
+    const uint32_t entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
+    uint64_t feature_control = msr_read(MSR_FEATURE_CONTROL);
+
+    if ((feature_control & FEATURE_CONTROL_LOCKED) && !(feature_control & FEATURE_CONTROL_VMX))
+        return "VMX: the firmware has disabled it";
+    if (!(msr_read(MSR_VMX_BASIC) & BASIC_TRUE_CONTROLS))
+        return "VMX with the TRUE capability registers";
+    controls.pin = allowed(MSR_VMX_PIN, pin);
+    controls.processor = allowed(MSR_VMX_PROCESSOR, processor);
+    controls.exit = allowed(MSR_VMX_EXIT, exit);
+    controls.entry = allowed(MSR_VMX_ENTRY, entry);
+    if (!has(controls.pin, pin) || !has(controls.processor, processor) || !has(controls.exit, exit) || !has(controls.entry, entry))
+        return "VMX with virtual NMIs, MSR bitmaps, and PAT and EFER switched";
+    controls.secondary = allowed(MSR_VMX_SECONDARY, secondary | secondary_if_present);
+    if (!has(controls.secondary, secondary))
+        return "VMX with EPT, VPID and unrestricted guests";
+    if ((msr_read(MSR_VMX_EPT_VPID) & EPT_VPID_NEEDED) != EPT_VPID_NEEDED)
+        return "EPT with 1 GiB pages, INVEPT and INVVPID";
+    return NULL;
+}
+
+/* MSRs that the guest may use as it likes: the VMCS or the CPU keeps them, for nobody else. */
+static void msr_allow(uint32_t msr)
+{
+    uint32_t bit = msr & 0x1fff, offset = msr >> 31 ? 1024 : 0;
+
+    msr_bitmap[offset + bit / 8] &= (uint8_t) ~(1u << bit % 8);        /* reads */
+    msr_bitmap[2048 + offset + bit / 8] &= (uint8_t) ~(1u << bit % 8); /* writes */
+}
+
+static void init(void)
+{
+    static const uint32_t free[] = {
+        MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,     MSR_EFER,    MSR_STAR,
+        MSR_LSTAR,       MSR_CSTAR,        MSR_SFMASK,       MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+    };
+
+    msr_bitmap = memory_pages(1);
+    memset(msr_bitmap, 0xff, PAGE_SIZE);
+    for (unsigned i = 0; i < sizeof(free) / sizeof(*free); i++)
+        msr_allow(free[i]);
+    if (controls.secondary & SECONDARY_RDTSCP)
+        msr_allow(MSR_TSC_AUX);
+    for (uint32_t i = 0; i < platform.cpu_count; i++) {
+        struct vcpu *vcpu = cpus[i].vcpu;
+
+        vcpu->arch.control = memory_pages(2); /* the VMCS, and the region of VMXON */
+        vcpu->arch.control_hpa = kernel_hpa(vcpu->arch.control).value;
+        for (unsigned page = 0; page < 2; page++)
+            *(uint32_t *)((uint8_t *)vcpu->arch.control + page * PAGE_SIZE) = msr_read(MSR_VMX_BASIC) & 0x7fffffff;
+    }
+}
+
+static void cpu_enable(struct vcpu *vcpu)
+{
+    uint64_t vmcs = vcpu->arch.control_hpa, region = vmcs + PAGE_SIZE;
+    bool failed;
+
+    if (!(msr_read(MSR_FEATURE_CONTROL) & FEATURE_CONTROL_LOCKED))
+        msr_write(MSR_FEATURE_CONTROL, msr_read(MSR_FEATURE_CONTROL) | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LOCKED);
+    control_write(cr0, control_read(cr0) | msr_read(MSR_VMX_CR0_FIXED0));
+    control_write(cr4, control_read(cr4) | msr_read(MSR_VMX_CR4_FIXED0));
+    asm volatile("vmxon %1" : "=@ccbe"(failed) : "m"(region) : "memory");
+    CHECK(!failed);
+    asm volatile("vmclear %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+    CHECK(!failed);
+    asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+    CHECK(!failed);
+}
+
+/* --- A start --- */
+static void flush(struct vcpu *vcpu)
+{
+    struct {
+        uint64_t context, address;
+    } ept = {vmcs_read(VMCS_EPT_POINTER), 0}, vpid = {vcpu->cpu + 1, 0};
+
+    asm volatile("invept %0, %1" ::"m"(ept), "r"(1ull) : "cc", "memory");
+    asm volatile("invvpid %0, %1" ::"m"(vpid), "r"(1ull) : "cc", "memory");
+}
+
+static void write_host(struct vcpu *vcpu)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) gdt, idt;
+
+    asm volatile("sgdt %0\n\tsidt %1" : "=m"(gdt), "=m"(idt));
+    vmcs_write(VMCS_HOST_CR0, control_read(cr0));
+    vmcs_write(VMCS_HOST_CR3, control_read(cr3));
+    vmcs_write(VMCS_HOST_CR4, control_read(cr4));
+    vmcs_write(VMCS_HOST_CS_SELECTOR, SELECTOR_CODE);
+    vmcs_write(VMCS_HOST_SS_SELECTOR, SELECTOR_DATA);
+    vmcs_write(VMCS_HOST_DS_SELECTOR, 0);
+    vmcs_write(VMCS_HOST_ES_SELECTOR, 0);
+    vmcs_write(VMCS_HOST_FS_SELECTOR, 0);
+    vmcs_write(VMCS_HOST_GS_SELECTOR, 0);
+    vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS); /* must not be 0, but the kernel has no use for it */
+    vmcs_write(VMCS_HOST_TR_BASE, 0);
+    vmcs_write(VMCS_HOST_FS_BASE, 0);
+    vmcs_write(VMCS_HOST_GS_BASE, 0);
+    vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
+    vmcs_write(VMCS_HOST_IDTR_BASE, idt.base);
+    vmcs_write(VMCS_HOST_SYSENTER_CS, 0);
+    vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
+    vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
+    vmcs_write(VMCS_HOST_PAT, msr_read(MSR_PAT));
+    vmcs_write(VMCS_HOST_EFER, msr_read(MSR_EFER));
+    vmcs_write(VMCS_HOST_RSP, (uint64_t)vcpu);
+    vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
+}
+
+static void write_controls(struct vcpu *vcpu, uint64_t efer)
+{
+    const struct arch_domain *domain = &vcpu->domain->arch;
+    uint64_t ports = domain->ports ? kernel_hpa(domain->ports).value : 0;
+
+    vmcs_write(VMCS_PIN_CONTROLS, controls.pin);
+    vmcs_write(VMCS_PROCESSOR_CONTROLS, controls.processor | (ports ? PROCESSOR_IO_BITMAPS : PROCESSOR_IO_ALL));
+    vmcs_write(VMCS_SECONDARY_CONTROLS, controls.secondary);
+    vmcs_write(VMCS_EXIT_CONTROLS, controls.exit);
+    vmcs_write(VMCS_ENTRY_CONTROLS, controls.entry | (efer & EFER_LMA ? ENTRY_GUEST_64 : 0));
+    vmcs_write(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
+    vmcs_write(VMCS_PAGE_FAULT_MASK, 0);
+    vmcs_write(VMCS_PAGE_FAULT_MATCH, 0);
+    vmcs_write(VMCS_CR3_TARGETS, 0);
+    vmcs_write(VMCS_EXIT_MSR_STORES, 0);
+    vmcs_write(VMCS_EXIT_MSR_LOADS, 0);
+    vmcs_write(VMCS_ENTRY_MSR_LOADS, 0);
+    vmcs_write(VMCS_ENTRY_EVENT, 0);
+    vmcs_write(VMCS_VPID, vcpu->cpu + 1);
+    vmcs_write(VMCS_IO_BITMAP_A, ports);
+    vmcs_write(VMCS_IO_BITMAP_B, ports + PAGE_SIZE);
+    vmcs_write(VMCS_MSR_BITMAP, kernel_hpa(msr_bitmap).value);
+    vmcs_write(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
+    vmcs_write(VMCS_EPT_POINTER, domain->stage2_root | EPT_POINTER);
+    vmcs_write(VMCS_CR0_MASK, CR0_OWNED);
+    vmcs_write(VMCS_CR4_MASK, ~(uint64_t)CR4_GUESTS);
+}
+
+static void reset(struct vcpu *vcpu, const struct start_state *state)
+{
+    write_host(vcpu);
+    write_controls(vcpu, state->efer);
+    vmcs_write(VMCS_GUEST_CR0, (state->cr0 & ~(uint64_t)(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
+    vmcs_write(VMCS_CR0_SHADOW, state->cr0 | CR0_ET);
+    vmcs_write(VMCS_GUEST_CR3, state->cr3);
+    vmcs_write(VMCS_GUEST_CR4, state->cr4 | CR4_VMXE | CR4_MCE);
+    vmcs_write(VMCS_CR4_SHADOW, state->cr4);
+    vmcs_write(VMCS_GUEST_EFER, state->efer);
+    vmcs_write(VMCS_GUEST_PAT, PAT_RESET);
+    vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
+    vmcs_write(VMCS_GUEST_DR7, DR7_RESET);
+    for (unsigned i = 0; i < SEGMENTS; i++) {
+        const struct segment *segment = &state->segment[i];
+
+        vmcs_write(VMCS_GUEST_ES_SELECTOR + 2 * i, segment->selector);
+        vmcs_write(VMCS_GUEST_ES_BASE + 2 * i, segment->base);
+        vmcs_write(VMCS_GUEST_ES_LIMIT + 2 * i, segment->limit);
+        vmcs_write(VMCS_GUEST_ES_RIGHTS + 2 * i, segment->access & ACCESS_PRESENT ? segment->access : RIGHTS_UNUSABLE);
+    }
+    vmcs_write(VMCS_GUEST_GDTR_BASE, state->gdt_base);
+    vmcs_write(VMCS_GUEST_GDTR_LIMIT, state->gdt_limit);
+    vmcs_write(VMCS_GUEST_IDTR_BASE, 0);
+    vmcs_write(VMCS_GUEST_IDTR_LIMIT, state->cr0 & CR0_PE ? 0 : 0xffff);
+    vmcs_write(VMCS_GUEST_RSP, 0);
+    vmcs_write(VMCS_GUEST_RIP, vcpu->arch.rip);
+    vmcs_write(VMCS_GUEST_RFLAGS, RFLAGS_ONE);
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmcs_write(VMCS_GUEST_ACTIVITY, 0);
+    vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);
+    vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
+    vmcs_write(VMCS_GUEST_SYSENTER_EIP, 0);
+    vmcs_write(VMCS_LINK_POINTER, UINT64_MAX);
+    flush(vcpu);
+}
+
+/* --- Between exit and entry --- */
+static void read_state(struct vcpu *vcpu, struct guest_state *state)
+{
+    uint64_t cs = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * CS), cr4_mask = vmcs_read(VMCS_CR4_MASK);
+
+    (void)vcpu;
+    state->cr0 = (vmcs_read(VMCS_GUEST_CR0) & ~(uint64_t)CR0_OWNED) | (vmcs_read(VMCS_CR0_SHADOW) & CR0_OWNED);
+    state->cr3 = vmcs_read(VMCS_GUEST_CR3);
+    state->cr4 = (vmcs_read(VMCS_GUEST_CR4) & ~cr4_mask) | (vmcs_read(VMCS_CR4_SHADOW) & cr4_mask);
+    state->efer = vmcs_read(VMCS_GUEST_EFER);
+    state->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+    state->rsp = vmcs_read(VMCS_GUEST_RSP);
+    for (unsigned i = 0; i < 6; i++)
+        state->base[i] = vmcs_read(VMCS_GUEST_ES_BASE + 2 * i);
+    state->cpl = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * SS) >> 5 & 3;
+    state->code64 = (state->efer & EFER_LMA) && (cs & 1u << 13);
+    state->code32 = cs & 1u << 14;
+}
+
+/* The instruction that made the exit was carried out: what blocked interrupts until its end is over. */
+static bool advanced(struct vcpu *vcpu)
+{
+    return vcpu->arch.rip != vmcs_read(VMCS_GUEST_RIP);
+}
+
+static bool can_take(struct vcpu *vcpu, enum event_type type)
+{
+    uint64_t blocked = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+    if (vmcs_read(VMCS_ENTRY_EVENT) & INFO_VALID)
+        return false;
+    if (advanced(vcpu))
+        blocked &= ~(uint64_t)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+    if (type == EVENT_NMI)
+        return blocked == 0;
+    return !(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) && (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
+}
+
+static void enter_with(uint32_t information, int64_t error)
+{
+    if (error >= 0 && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE)) {
+        vmcs_write(VMCS_ENTRY_ERROR_CODE, (uint32_t)error);
+        information |= INFO_ERROR_CODE;
+    }
+    vmcs_write(VMCS_ENTRY_EVENT, information | INFO_VALID);
+}
+
+static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error)
+{
+    uint64_t pending = vmcs_read(VMCS_ENTRY_EVENT);
+
+    /* An exception for an event that could not be delivered (volume 3, 6.15, double fault; here for all of them). */
+    if (type == EVENT_EXCEPTION && (pending & INFO_VALID)) {
+        if ((pending & (INFO_TYPE | INFO_VECTOR)) == (EVENT_EXCEPTION << 8 | DOUBLE_FAULT)) {
+            vmcs_write(VMCS_ENTRY_EVENT, 0);
+            return exit_triple_fault(vcpu);
+        }
+        vector = DOUBLE_FAULT;
+        error = 0;
+    }
+    enter_with(type << 8 | vector, error);
+}
+
+static void window(struct vcpu *vcpu, enum event_type type, uint32_t vector)
+{
+    (void)vcpu;
+    (void)vector; /* TPR: its changes exit */
+    vmcs_write(VMCS_PROCESSOR_CONTROLS, vmcs_read(VMCS_PROCESSOR_CONTROLS) |
+                                            (type == EVENT_NMI ? PROCESSOR_NMI_WINDOW : PROCESSOR_INTERRUPT_WINDOW));
+}
+
+static void close_window(uint32_t which)
+{
+    vmcs_write(VMCS_PROCESSOR_CONTROLS, vmcs_read(VMCS_PROCESSOR_CONTROLS) & ~(uint64_t)which);
+}
+
+static bool read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+    (void)vcpu;
+    if (msr != MSR_DEBUGCTL)
+        return false;
+    *value = vmcs_read(VMCS_GUEST_DEBUGCTL);
+    return true;
+}
+
+static bool write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    switch (msr) {
+    case MSR_DEBUGCTL:
+        if (value & ~2ull) /* BTF alone: no branch records */
+            return false;
+        vmcs_write(VMCS_GUEST_DEBUGCTL, value);
+        return true;
+    case MSR_TSC: /* arch.tsc_offset is new */
+        vmcs_write(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- Exits --- */
+/* The exit came while an event was being delivered: it is delivered again, unless the exit becomes an exception. */
+static void redeliver(void)
+{
+    uint64_t event = vmcs_read(VMCS_VECTORING_EVENT), type = (event & INFO_TYPE) >> 8;
+
+    if (!(event & INFO_VALID))
+        return;
+    if (type >= TYPE_SOFTWARE_INTERRUPT)
+        vmcs_write(VMCS_ENTRY_LENGTH, vmcs_read(VMCS_EXIT_LENGTH));
+    if (type == EVENT_NMI)
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCKED_BY_NMI);
+    if (event & INFO_ERROR_CODE)
+        vmcs_write(VMCS_ENTRY_ERROR_CODE, vmcs_read(VMCS_VECTORING_ERROR_CODE));
+    vmcs_write(VMCS_ENTRY_EVENT, event & (INFO_VALID | INFO_ERROR_CODE | INFO_TYPE | INFO_VECTOR));
+}
+
+/* 28.2.3: an IRET that faulted has unblocked NMIs, though they are blocked until it is done. */
+static void block_nmis_again(bool unblocked)
+{
+    if (unblocked && !(vmcs_read(VMCS_VECTORING_EVENT) & INFO_VALID))
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+}
+
+static void exception(struct vcpu *vcpu)
+{
+    uint32_t event = (uint32_t)vmcs_read(VMCS_EXIT_EVENT), vector = event & INFO_VECTOR;
+    uint64_t cause;
+
+    if ((event & INFO_TYPE) >> 8 == EVENT_NMI) {
+        asm volatile("int $2" ::: "memory"); /* its IRET unblocks NMIs */
+        return exit_interrupt(vcpu);
+    }
+    if (vector == MACHINE_CHECK)
+        exit_impossible(vcpu, VMX_EXCEPTION_OR_NMI);
+    block_nmis_again(event & 1u << 12);
+    redeliver();
+    if (vector == DEBUG) { /* 28.2.1: DR6 and DR7 are as before */
+        cause = vmcs_read(VMCS_QUALIFICATION) & 0x600f;
+        control_write(dr6, (control_read(dr6) & ~0xfull) | cause);
+        vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~(1ull << 13));
+        if ((event & INFO_TYPE) >> 8 == TYPE_PRIVILEGED_EXCEPTION) {
+            vmcs_write(VMCS_ENTRY_LENGTH, vmcs_read(VMCS_EXIT_LENGTH));
+            return enter_with(TYPE_PRIVILEGED_EXCEPTION << 8 | DEBUG, -1);
+        }
+    }
+    inject(vcpu, EVENT_EXCEPTION, vector, event & INFO_ERROR_CODE ? (int64_t)vmcs_read(VMCS_EXIT_ERROR_CODE) : -1);
+}
+
+/*
+ * Bits that the guest only seems to write: they go to the shadow, and the guest repeats the instruction, of which the
+ * CPU then checks and does the rest.
+ */
+static void control_register(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmcs_read(VMCS_QUALIFICATION), value, next = vcpu->arch.rip + vmcs_read(VMCS_EXIT_LENGTH);
+    uint32_t which = qualification & 15, from = qualification >> 8 & 15;
+
+    if (which == 8 && (qualification & 0x30)) {
+        vcpu->arch.x[from] = vcpu->arch.vlapic.tpr >> 4;
+        if (from == RSP)
+            vmcs_write(VMCS_GUEST_RSP, vcpu->arch.x[from]);
+        vcpu->arch.rip = next;
+        return;
+    }
+    value = from == RSP ? vmcs_read(VMCS_GUEST_RSP) : vcpu->arch.x[from];
+    if (!(vmcs_read(VMCS_ENTRY_CONTROLS) & ENTRY_GUEST_64))
+        value = (uint32_t)value;
+    if (which == 8) {
+        if (value > 15)
+            return inject_general_protection(vcpu);
+        vlapic_set_tpr(vcpu, (uint8_t)(value << 4));
+        vcpu->arch.rip = next;
+    } else if (which == 0) {
+        if ((value & CR0_NW) && !(value & CR0_CD))
+            return inject_general_protection(vcpu);
+        vmcs_write(VMCS_CR0_SHADOW, (vmcs_read(VMCS_CR0_SHADOW) & ~(uint64_t)CR0_OWNED) | (value & CR0_OWNED));
+    } else {
+        if (value & ~(uint64_t)(CR4_GUESTS | CR4_MCE))
+            return inject_general_protection(vcpu);
+        vmcs_write(VMCS_CR4_SHADOW, value & CR4_MCE);
+    }
+}
+
+static void port(struct vcpu *vcpu, uint32_t length)
+{
+    uint64_t qualification = vmcs_read(VMCS_QUALIFICATION);
+    struct port_access access = {
+        .port = (uint16_t)(qualification >> 16),
+        .width = (uint8_t)((qualification & 7) + 1),
+        .in = qualification & 8,
+        .string = qualification & 16,
+        .repeat = qualification & 32,
+    };
+
+    exit_port(vcpu, &access, vcpu->arch.rip + length);
+}
+
+static void nested_page(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmcs_read(VMCS_QUALIFICATION);
+    struct page_fault fault = {
+        .ipa = ipa(vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS)),
+        .write = qualification & 2,
+        .fetch = qualification & 4,
+        .has_linear = qualification & 0x80,
+        .on_walk = (qualification & 0x180) == 0x80,
+        .linear = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS),
+    };
+
+    block_nmis_again(qualification & 1u << 12);
+    redeliver();
+    exit_page(vcpu, &fault);
+}
+
+static void dispatch(struct vcpu *vcpu)
+{
+    uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON), length = (uint32_t)vmcs_read(VMCS_EXIT_LENGTH);
+
+    switch (reason) {
+    case VMX_INTERRUPT:
+        return exit_interrupt(vcpu);
+    case VMX_EPT_VIOLATION:
+        return nested_page(vcpu);
+    case VMX_WRMSR:
+        return exit_msr_write(vcpu, length);
+    case VMX_RDMSR:
+        return exit_msr_read(vcpu, length);
+    case VMX_HLT:
+        return exit_halt(vcpu, length);
+    case VMX_VMCALL:
+        return exit_hypercall(vcpu, length);
+    case VMX_INTERRUPT_WINDOW:
+        return close_window(PROCESSOR_INTERRUPT_WINDOW);
+    case VMX_NMI_WINDOW:
+        return close_window(PROCESSOR_NMI_WINDOW);
+    case VMX_CPUID:
+        return exit_cpuid(vcpu, length);
+    case VMX_IO:
+        return port(vcpu, length);
+    case VMX_CR_ACCESS:
+        return control_register(vcpu);
+    case VMX_XSETBV:
+        return exit_xsetbv(vcpu, length);
+    case VMX_EXCEPTION_OR_NMI:
+        return exception(vcpu);
+    case VMX_WBINVD: /* DMA is coherent, and the caches are not the guest's alone */
+    case VMX_INVD:
+        vcpu->arch.rip += length;
+        return;
+    case VMX_RDPMC:
+        return inject_general_protection(vcpu);
+    case VMX_TRIPLE_FAULT:
+    case VMX_TASK_SWITCH:
+        return exit_triple_fault(vcpu);
+    case VMX_GETSEC:
+    case VMX_VMCALL + 1 ... VMX_VMXON:
+    case VMX_MWAIT:
+    case VMX_MONITOR:
+    case VMX_INVEPT:
+    case VMX_INVVPID:
+        return exit_forbidden(vcpu);
+    case VMX_REASON_ENTRY_FAILED | VMX_BAD_GUEST_STATE:
+        log_line("%s: vCPU %u cannot be entered", vcpu->domain->config->name, vcpu->index);
+        return exit_triple_fault(vcpu);
+    default:
+        exit_impossible(vcpu, reason);
+    }
+}
+
+void vmx_exit(struct vcpu *vcpu)
+{
+    vcpu->arch.rip = vmcs_read(VMCS_GUEST_RIP);
+    dispatch(vcpu);
+    exit_finish(vcpu);
+    if (!advanced(vcpu))
+        return;
+    vmcs_write(VMCS_GUEST_RIP, vcpu->arch.rip);
+    uint64_t blocked = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+    if (blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~(uint64_t)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+    if (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_STEP);
+}
+
+void vmx_entry_failed(struct vcpu *vcpu)
+{
+    exit_impossible(vcpu, vmcs_read(VMCS_INSTRUCTION_ERROR) | 1ull << 32);
+}
+
+const struct vendor vmx = {
+    .name = "VMX",
+    .probe = probe,
+    .init = init,
+    .cpu_enable = cpu_enable,
+    .reset = reset,
+    .enter = vmx_enter,
+    .state = read_state,
+    .can_take = can_take,
+    .inject = inject,
+    .window = window,
+    .msr_read = read_msr,
+    .msr_write = write_msr,
+    .format = {.table = 7, .read = 1, .write = 2, .execute = 4, .normal = 6 << 3, .large = 1 << 7, .gigabyte = true},
+};
