@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 kernel-arm64 += devices/watchdog/sbsa.o
+kernel-x86 += devices/watchdog/wdat.o

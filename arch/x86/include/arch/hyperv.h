@@ -10,24 +10,25 @@
 #ifndef ARCH_HYPERV_H
 #define ARCH_HYPERV_H
 
+#include <core/spinlock.h>
 #include <stdbool.h>
-#include <stdint.h>
 
-struct hyperv_domain { /* atomic: any vCPU may write these registers */
+struct hyperv_domain {
+    struct spinlock lock; /* pages laid over memory: one vCPU at a time */
     uint64_t guest_os_id, hypercall, reference_tsc, tsc_invariant;
     struct hyperv_reference_tsc *time; /* its page */
 };
-struct hyperv_vcpu { /* own CPU */
-    uint64_t assist;      /* HV_X64_MSR_VP_ASSIST_PAGE */
+struct hyperv_vcpu {       /* own CPU */
+    uint64_t assist;       /* HV_X64_MSR_VP_ASSIST_PAGE */
     uint32_t *assist_page; /* in kernel memory; whether in use: vlapic.assist */
 };
 
 struct domain;
 struct vcpu;
 
-void hyperv_init(struct domain *domain);      /* boot CPU: its pages */
-void hyperv_reset(struct domain *domain);     /* the domain is stopped */
-void hyperv_reset_vcpu(struct vcpu *vcpu);    /* own CPU, vCPU not running, before vlapic_reset() */
+void hyperv_init(struct domain *domain);   /* boot CPU: its pages */
+void hyperv_reset(struct domain *domain);  /* the domain is stopped */
+void hyperv_reset_vcpu(struct vcpu *vcpu); /* own CPU, vCPU not running, before vlapic_reset() */
 /* Leaves 0x40000000 to 0x400000ff into eax, ebx, ecx, edx; all zero: there is nothing. */
 void hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t registers[4]);
 /* Whether CPUID 0x80000007 may show the invariant TSC: the guest has asked for it. */

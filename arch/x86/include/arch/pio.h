@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* I/O ports of a domain: emulated ones, a byte each; those that are its own; all others read ones and swallow writes. */
+/* I/O ports of a domain: emulated ones, a byte each; those that are its own; all others read ones and swallow writes.
+ */
 #ifndef ARCH_PIO_H
 #define ARCH_PIO_H
 

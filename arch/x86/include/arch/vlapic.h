@@ -6,8 +6,8 @@
  * it up there before the vCPU is entered: the one place where an interrupt is chosen.
  *
  * An EOI need not exit (TLFS, "Virtual APIC assist page"): where the guest has given a page, and an edge-triggered
- * interrupt is taken while nothing else is in service or waits, bit 0 there tells it so. The guest ends the interrupt by
- * clearing the bit, which is noticed when it matters.
+ * interrupt is taken while nothing else is in service or waits, bit 0 there tells it so. The guest ends the interrupt
+ * by clearing the bit, which is noticed when it matters.
  */
 #ifndef ARCH_VLAPIC_H
 #define ARCH_VLAPIC_H
@@ -40,13 +40,26 @@ struct vlapic {
 };
 #define VLAPIC_ARRIVED_NMI 0x100u
 
+struct domain;
 struct vcpu;
+
+enum apic_delivery { /* as in the ICR and in the IOAPIC's entries */
+                     DELIVERY_FIXED = 0,
+                     DELIVERY_LOWEST = 1,
+                     DELIVERY_NMI = 4,
+                     DELIVERY_INIT = 5,
+                     DELIVERY_STARTUP = 6,
+};
 
 /* Own CPU, vCPU not running: as after a reset. */
 void vlapic_reset(struct vcpu *vcpu);
 /* Any CPU, no lock: a fixed interrupt of `vector` (16..255) for the vCPU. */
 void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level);
 void vlapic_send_nmi(struct vcpu *vcpu);
+/* Any CPU: the vCPUs (a mask) that a destination names; UINT32_MAX is everybody. */
+uint32_t vlapic_targets(const struct domain *domain, uint32_t destination, bool logical);
+/* Any CPU, the domain's lock not held unless the mode is fixed, lowest priority or NMI. Other modes do nothing. */
+void vlapic_deliver(struct domain *domain, uint32_t targets, enum apic_delivery mode, uint8_t vector, bool level);
 
 /* Own CPU, between exit and entry. What others have sent is taken up (an NMI: arch.nmi_pending); the vector that the
  * vCPU has to take as soon as it can, 0: none. */
@@ -55,10 +68,11 @@ uint32_t vlapic_next(struct vcpu *vcpu);
 void vlapic_take(struct vcpu *vcpu, uint32_t vector);
 /* CR8 is the upper half of `tpr`. */
 void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr);
-/* EOI: x2APIC's register, or Hyper-V's. */
+/* The guest writes to its EOI register. */
 void vlapic_eoi(struct vcpu *vcpu);
-/* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800..0x8ff. False: #GP. An INIT that the vCPU sends to itself is for the next
- * look at its power, as any other. */
+/* The vCPU's assist page from here on, all zero; NULL: none. */
+void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page);
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800..0x8ff. False: #GP. */
 bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
