@@ -6,11 +6,15 @@
 #define MSR_X2APIC_LVT_TIMER 0x832
 #define LVT_TSC_DEADLINE 0x40000u
 #define MSR_TSC_DEADLINE 0x6e0
+#define MSR_X2APIC_INITIAL 0x838
+#define MSR_X2APIC_DIVIDE 0x83e
+#define DIVIDE_BY_1 0xbu
 #define RANDOM_TRIES 10u
 
 static struct interrupt_handler timer_handler;
 static uint64_t alarm = ~0ull;
 static uint64_t frequency;
+static uint64_t one_shot_frequency; /* 0: the timer has TSC deadlines */
 
 uint64_t counter_frequency(void)
 {
@@ -24,13 +28,25 @@ static INTERRUPT_CONTEXT void timer_expired(struct interrupt_handler *handler)
     alarm = ~0ull;
 }
 
+/* Too early is allowed, so that more than 32 bits are not needed. */
+static void one_shot(uint64_t count)
+{
+    uint64_t now = counter_read(), left = count > now ? count - now : 0, second = left / frequency;
+    uint64_t ticks = second ? one_shot_frequency : left * one_shot_frequency / frequency + 1;
+
+    msr_write(MSR_X2APIC_INITIAL, count == ~0ull ? 0 : ticks < UINT32_MAX ? ticks : UINT32_MAX);
+}
+
 void counter_alarm(uint64_t count)
 {
     bool enabled = interrupt_mask();
 
     if (count != alarm) {
         alarm = count;
-        msr_write(MSR_TSC_DEADLINE, count == ~0ull ? 0 : count);
+        if (one_shot_frequency)
+            one_shot(count);
+        else
+            msr_write(MSR_TSC_DEADLINE, count == ~0ull ? 0 : count);
     }
     interrupt_restore(enabled);
 }
@@ -38,11 +54,17 @@ void counter_alarm(uint64_t count)
 void timer_init(void)
 {
     frequency = tree_number(tree_path("/cpus"), "timebase-frequency", 0);
-    if (!(cpuid(1).ecx & CPUID_1_ECX_TSC_DEADLINE))
-        panic("the local APIC's timer has no TSC deadline");
     timer_handler.handle = timer_expired;
     interrupt_take(VECTOR_TIMER, &timer_handler);
-    msr_write(MSR_X2APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+    if (cpuid(1).ecx & CPUID_1_ECX_TSC_DEADLINE) {
+        msr_write(MSR_X2APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+        return;
+    }
+    one_shot_frequency = tree_number(tree_path("/timer"), "clock-frequency", 0);
+    if (!frequency || !one_shot_frequency)
+        panic("the local APIC's timer has no TSC deadline");
+    msr_write(MSR_X2APIC_DIVIDE, DIVIDE_BY_1);
+    msr_write(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER);
 }
 
 bool cpu_random(uint64_t *value)
