@@ -60,7 +60,7 @@ struct __attribute__((packed)) boot_params {
     struct e820_entry e820_table[E820_ENTRIES_MAX];
     uint8_t pad3[0x1000 - 0x2d0 - E820_ENTRIES_MAX * sizeof(struct e820_entry)];
 };
-static_assert(sizeof(struct boot_params) == 0x1000);
+_Static_assert(sizeof(struct boot_params) == 0x1000, "the zero page");
 
 struct setup_data {
     uint64_t next;
