@@ -10,7 +10,7 @@ mgmt-flags := $(native-flags) -Inet -Inet/lwip -isystem $(LIBFDT_DIR) -isystem $
 	-DMBEDTLS_CONFIG_FILE='"net/mbedtls_config.h"'
 third-party-ready := $(PICOLIBC_DIR)/.built $(LIBFDT_DIR)/.unpacked $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked
 
-$(eval $(call compile-rules,native,$(native-flags) -isystem $(LIBFDT_DIR) $(warnings),$(third-party-ready) $(O)/generated/version.h))
+$(eval $(call compile-rules,native,$(native-flags) -Itests/guests/support/$(ARCH) -isystem $(LIBFDT_DIR) $(warnings),$(third-party-ready) $(O)/generated/version.h))
 $(eval $(call compile-rules,mgmt,$(mgmt-flags) $(warnings),$(third-party-ready) $(O)/generated/version.h))
 
 # Third-party sources of a native program are compiled as their authors left them: no warnings of ours. They depend on
@@ -64,17 +64,21 @@ $(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(libmbedtls) $(O
 .PHONY: mgmt native-guests
 mgmt: $(O)/mgmt.elf ## Build the management domain's program (mgmt.elf)
 
-# Test guests: tests/guests/NAME.c for each NAME in guests-y, with guest-support-y. They have a start-up of their own
-# (tests/guests/support), since a hostile guest wants its exceptions for itself.
+# Test guests: for each NAME in guests-y, tests/guests/NAME.c or tests/guests/ARCH/NAME.c, with guest-support-y. They have a start-up of their own (tests/guests/support), since a hostile guest wants its exceptions for
+# itself.
+guest-script := tests/guests/support/$(ARCH)/guest.lds
+guest-main = $(patsubst %.c,$(O)/native/%.o,$(firstword $(wildcard $(addsuffix /$(1).c,tests/guests/$(ARCH) tests/guests))))
 guest-support-objects := $(addprefix $(O)/native/,$(sort $(guest-support-y)))
-guest-main-objects := $(patsubst %,$(O)/native/tests/guests/%.o,$(guests-y))
-$(call depend,$(guest-support-objects) $(guest-main-objects))
+$(call depend,$(guest-support-objects) $(foreach guest,$(guests-y),$(call guest-main,$(guest))))
 
-$(O)/guests/%.elf: $(O)/native/tests/guests/%.o $(guest-support-objects) $(native-fdt) $(guest-script-$(ARCH))
-	$(call say,LD,$(call shown,$@))
-	$(Q)mkdir -p $(@D)
+define guest-rule
+$(O)/guests/$(1).elf: $(call guest-main,$(1)) $(guest-support-objects) $(native-fdt) $(guest-script)
+	$$(call say,LD,$$(call shown,$$@))
+	$(Q)mkdir -p $$(@D)
 	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack \
-		-Wl,--no-warn-rwx-segments -T $(guest-script-$(ARCH)) -o $@ $< $(guest-support-objects) $(native-fdt) $(native-libraries)
+		-Wl,--no-warn-rwx-segments -T $(guest-script) -o $$@ $$(filter %.o,$$^) $(native-libraries)
+endef
+$(foreach guest,$(guests-y),$(eval $(call guest-rule,$(guest))))
 $(O)/guests/%.bin: $(O)/guests/%.elf
 	$(call say,OBJCOPY,$(call shown,$@))
 	$(Q)$(TARGET_OBJCOPY) -O binary $< $@

@@ -69,7 +69,8 @@ def check_kernel(context, partition, image):
         return
     if image.path.startswith("guest:"):
         name = image.path.removeprefix("guest:")
-        if not os.path.isfile(os.path.join(context.root, "tests/guests", name + ".c")):
+        folder = os.path.join(context.root, "tests/guests")
+        if not any(os.path.isfile(os.path.join(folder, place, name + ".c")) for place in ("", context.appliance.board.arch)):
             context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"there is no test guest tests/guests/{name}.c; name one that exists")
         return
     path = readable(context, partition, "KERNEL_PATH", image)
