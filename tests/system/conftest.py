@@ -47,12 +47,12 @@ def machine():
     return MACHINE
 
 
-def build(name, changes=()):
-    """Builds the architecture's default configuration with `changes` (lines of .config); returns the output directory."""
+def build(name, changes=(), configuration=None):
+    """Builds a configuration (the architecture's default) with `changes` (lines of .config); returns the output directory."""
     out = OUT / "tests" / ("" if MACHINE.arch == "arm64" else MACHINE.arch) / name
     out.mkdir(parents=True, exist_ok=True)
     log = out / "build.log"
-    base = (TOP / f"configs/{MACHINE.configuration}_defconfig").read_text()
+    base = (TOP / f"configs/{configuration or MACHINE.configuration}_defconfig").read_text()
     wanted = base + "".join(change + "\n" for change in changes)
     with open(log, "wb") as output:
         (out / "wanted.config").write_text(wanted)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intel VMX, in Bochs: two CPUs, the management domain, a Debian guest and its network, a restart, bare-metal guests.
+
+Bochs interprets: each of its appliances serves several checks, and there is no way in but the serial line.
+"""
+
+import re
+import time
+
+import pytest
+from appliance import plain
+from bochs import PATIENCE, Bochs
+from guest import Guest
+from test_guests import partition
+
+pytestmark = pytest.mark.arch("x86")
+
+DETACH = "\x1d"
+# The guest has both ends of a network: two interfaces at one switch.
+LINUX = ["CONFIG_P1_NIC1=y", 'CONFIG_P1_NIC1_SWITCH="backplane"']
+HOSTILE = {"memory": "hostile_memory", "registers": "hostile_registers", "calls": "hostile_calls"}
+
+
+@pytest.fixture
+def bochs_build(build_with):
+    return lambda name, changes: build_with("bochs-" + name, changes, "bochs")
+
+
+def wait_domain(machine, name, accept, limit=PATIENCE):
+    end = time.monotonic() + limit
+    while True:
+        found = next(d for d in machine.shell.json("domain list", PATIENCE) if d["name"] == name)
+        if accept(found):
+            return found
+        assert time.monotonic() < end, found
+        time.sleep(1)
+
+
+def console_of(machine, name):
+    return plain(machine.shell.run(f"console {name} --dump", PATIENCE))
+
+
+def test_debian_guest(bochs_build, tmp_path):
+    """From power-on to a Linux guest's shell; its devices, its network; and once more after a restart."""
+    with Bochs(bochs_build("linux", LINUX), folder=tmp_path) as machine:
+        machine.serial.expect(r"VMX")
+        machine.serial.expect(r"2 CPUs, \d+ MiB of RAM")
+        machine.shell.wait_prompt(PATIENCE)
+        machine.serial.send_line("console linux1")
+        guest = Guest(machine.serial, "linux1").wait_ready(PATIENCE)
+        devices = guest.run("cat /proc/interrupts /proc/ioports; ls /sys/class/net /dev/hvc0 /dev/hwrng /dev/watchdog0 /dev/rtc0")
+        for wanted in ("IO-APIC", "serial", "eth0", "eth1", "/dev/hvc0", "/dev/hwrng", "/dev/watchdog0", "/dev/rtc0"):
+            assert wanted in devices, f"{wanted} is missing:\n{devices}"
+        assert "Hyper-V" in guest.run("dmesg | grep -i hypervisor") and "hypervisor" in guest.run("grep -m1 flags /proc/cpuinfo")
+
+        guest.run("unshare -n sleep 9999 & sleep 1; ip link set eth1 netns $!; nsenter -n -t $! ip link set eth1 up; "
+                  "nsenter -n -t $! ip address add 192.168.77.2/24 dev eth1")
+        assert re.search(r"[345] packets received", guest.run("ping -c 5 -W 5 192.168.77.2"))
+
+        machine.serial.send(DETACH)
+        machine.shell.wait_prompt(PATIENCE)
+        machine.shell.run("domain restart linux1", PATIENCE)
+        wait_domain(machine, "linux1", lambda d: d["state"] == "running" and d["starts"] == 2)
+        machine.serial.send_line("console linux1")
+        Guest(machine.serial, "linux1").wait_ready(PATIENCE)
+        assert not machine.complaints(), machine.complaints()[-5:]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_bare_metal_guest(bochs_build, tmp_path, name):
+    """The hostile guests of the other tests: what is forbidden stays forbidden where VMX has to see to it."""
+    lines = partition(1, name, HOSTILE[name], "1", "POLICY_STOP=y")
+    with Bochs(bochs_build("hostile-" + name, lines), folder=tmp_path) as machine:
+        machine.shell.wait_prompt(PATIENCE)
+        ended = wait_domain(machine, name, lambda d: d["state"] in ("stopped", "crashed"))
+        text = console_of(machine, name)
+        assert "PASS" in text and "FAIL" not in text and ended["cause"] == "power-off", (ended, text[-3000:])
+        assert wait_domain(machine, "mgmt", lambda d: True)["starts"] == 1
