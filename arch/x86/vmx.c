@@ -152,7 +152,7 @@ static void flush(struct vcpu *vcpu)
 
     asm volatile("invept %0, %1" ::"m"(ept), "r"(1ull) : "cc", "memory");
     asm volatile("invvpid %0, %1" ::"m"(vpid), "r"(1ull) : "cc", "memory");
-    vcpu->arch.vendor.flush = false;
+    vcpu->arch.flush = false;
 }
 
 static void write_host(struct vcpu *vcpu)
@@ -529,7 +529,7 @@ void vmx_exit(struct vcpu *vcpu)
     vcpu->arch.rip = vmcs_read(VMCS_GUEST_RIP);
     dispatch(vcpu);
     exit_finish(vcpu);
-    if (vcpu->arch.vendor.flush)
+    if (vcpu->arch.flush)
         flush(vcpu);
     if (!advanced(vcpu))
         return;
