@@ -12,11 +12,11 @@
 #define MESSAGES_MAX 16
 #define VECTOR_TIMER 0xf0
 #define VECTOR_KICK 0xf1
+#define VECTOR_STRAY 0xfd /* stands for all others */
 #define VECTOR_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 
 /* Registers as MSRs */
-#define MSR_APIC_BASE 0x1b
 #define APIC_BASE_ENABLE (1u << 11)
 #define APIC_BASE_X2APIC (1u << 10)
 #define MSR_X2APIC(offset) (0x800u + (offset) / 16)

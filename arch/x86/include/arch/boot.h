@@ -9,16 +9,24 @@
 uint64_t mmu_build_tables(void);
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
-void cpu_setup(void);                       /* own CPU: control registers, IDT, once */
-void idt_init(void);                        /* boot CPU, before the first cpu_setup() */
-void cpuid_check(void);                     /* boot CPU: refuses a CPU without what the kernel itself uses */
+void cpu_setup(void);                       /* own CPU: control registers, IDT, local APIC, timer, once */
+void idt_init(void);                        /* boot CPU, once */
+void idt_load(void);                        /* own CPU */
 
 /* The machine is not fit for Bulkhead: one line on the serial port says why, and that is all. */
 _Noreturn void boot_refuse(const char *why);
 
-/* What the loader gave: memory, bundle (multiboot.c). The hpa of the RSDP, or 0: to be searched for. */
+/* What the loader gave: memory, bundle (multiboot.c). */
 void multiboot_read(struct hpa information);
+void platform_add_ram(uint64_t base, uint64_t size);
+/* Facts from ACPI's static tables (acpi.c). NULL, or why the machine cannot be used. */
+const char *acpi_read(void);
+/* UNIX time by the CMOS clock (clock.c); 0: there is none. */
+uint64_t clock_read(void);
 
+/* What head.S looks a started CPU's number up in. */
+extern uint32_t cpu_ids[BULKHEAD_CPUS_MAX];
+extern uint32_t platform_cpus;
 /* head.S: the code that a started CPU runs at TRAMPOLINE_HPA. */
 extern const uint8_t trampoline_start[], trampoline_end[];
 extern uint64_t kernel_cr3; /* what a started CPU is to load */

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Physical interrupts: the local APICs in x2APIC mode, the IOAPICs, and what comes of a vector. */
+#include <arch/apic.h>
+
+#include <arch/boot.h>
+#include <arch/cpu.h>
+#include <arch/passthrough.h>
+#include <core/arch.h>
+#include <core/deadline.h>
+
+/* ICR (SDM 3A, 11.12.9) */
+#define ICR_INIT (5u << 8)
+#define ICR_STARTUP (6u << 8)
+#define ICR_ASSERT (1u << 14)
+
+#define SVR_ENABLE (1u << 8)
+
+/* IOAPIC: registers behind an index and a window (82093AA). */
+#define IOAPIC_INDEX 0
+#define IOAPIC_WINDOW 4
+#define IOAPIC_VERSION 1
+#define IOAPIC_ENTRY(pin) (0x10 + 2 * (pin))
+#define ENTRY_LOW_ACTIVE (1u << 13)
+#define ENTRY_LEVEL (1u << 15)
+#define ENTRY_MASKED (1u << 16)
+
+/* 8259A: all of it masked */
+#define PIC_MASK_1 0x21
+#define PIC_MASK_2 0xa1
+
+static volatile uint32_t *ioapics[IOAPICS_MAX];
+static uint32_t pins[IOAPICS_MAX];
+
+static void ioapic_write(uint32_t unit, uint32_t index, uint32_t value)
+{
+    ioapics[unit][IOAPIC_INDEX] = index;
+    ioapics[unit][IOAPIC_WINDOW] = value;
+}
+
+void ioapic_init(void)
+{
+    port_write8(PIC_MASK_1, 0xff);
+    port_write8(PIC_MASK_2, 0xff);
+    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
+        ioapics[unit] = kernel_map_device(platform.arch.ioapic[unit].base, PAGE_SIZE);
+        ioapics[unit][IOAPIC_INDEX] = IOAPIC_VERSION;
+        pins[unit] = (ioapics[unit][IOAPIC_WINDOW] >> 16 & 0xff) + 1;
+        for (uint32_t pin = 0; pin < pins[unit]; pin++)
+            ioapic_write(unit, IOAPIC_ENTRY(pin), ENTRY_MASKED);
+    }
+}
+
+bool ioapic_route_isa(uint32_t irq, uint32_t cpu)
+{
+    uint32_t line = platform.arch.isa[irq].line;
+    uint32_t flags =
+        (platform.arch.isa[irq].low ? ENTRY_LOW_ACTIVE : 0) | (platform.arch.isa[irq].level ? ENTRY_LEVEL : 0);
+
+    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
+        uint32_t pin = line - platform.arch.ioapic[unit].first;
+
+        if (line < platform.arch.ioapic[unit].first || pin >= pins[unit])
+            continue;
+        ioapic_write(unit, IOAPIC_ENTRY(pin) + 1, (uint32_t)cpus[cpu].id << 24);
+        ioapic_write(unit, IOAPIC_ENTRY(pin), (VECTOR_LINES + irq) | flags);
+        return true;
+    }
+    return false;
+}
+
+void apic_init_cpu(void)
+{
+    uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+    msr_write(MSR_APIC_BASE, base); /* x2APIC mode is entered from xAPIC mode only (SDM 3A, 11.12.5) */
+    msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    msr_write(X2APIC_LVT_TIMER, LVT_MASKED);
+    msr_write(X2APIC_LVT_LINT0, LVT_MASKED);
+    msr_write(X2APIC_LVT_LINT1, LVT_MASKED);
+    msr_write(X2APIC_LVT_ERROR, VECTOR_ERROR);
+    msr_write(X2APIC_TPR, 0);
+    msr_write(X2APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    msr_write(X2APIC_ESR, 0);
+}
+
+/* WRMSR to the ICR does not wait for earlier stores (SDM 3A, 11.12.3). */
+static void send(uint32_t id, uint32_t command)
+{
+    __asm__ volatile("mfence\n\tlfence" ::: "memory");
+    msr_write(X2APIC_ICR, (uint64_t)id << 32 | command);
+}
+
+void apic_send_init(uint32_t id)
+{
+    send(id, ICR_INIT | ICR_ASSERT);
+}
+
+void apic_send_startup(uint32_t id, uint8_t page)
+{
+    send(id, ICR_STARTUP | ICR_ASSERT | page);
+}
+
+void cpu_request(uint32_t cpu, uint32_t requests)
+{
+    uint32_t old = __atomic_fetch_or((uint32_t *)&cpus[cpu].requests, requests, __ATOMIC_ACQ_REL);
+
+    if ((old & requests) != requests) /* else it was told, and has not looked yet */
+        send((uint32_t)cpus[cpu].id, ICR_ASSERT | VECTOR_KICK);
+}
+
+static void end(void)
+{
+    msr_write(X2APIC_EOI, 0);
+}
+
+/* What a kick is for, the vCPU's way back into its guest looks at; only this concerns the CPU itself. */
+static void take_requests(struct vcpu *vcpu)
+{
+    uint32_t requests = __atomic_exchange_n((uint32_t *)&cpus[vcpu->cpu].requests, 0, __ATOMIC_ACQUIRE);
+
+    if (requests & CPU_REQUEST_HALT)
+        cpu_halt();
+}
+
+void interrupt_handle(uint32_t vector)
+{
+    if (vector == VECTOR_KICK) {
+        end();
+        take_requests(vcpu_current());
+    } else if (vector == VECTOR_TIMER) {
+        end();
+        deadline_interrupt();
+    } else if (vector >= VECTOR_LINES && vector < VECTOR_MESSAGES + MESSAGES_MAX) {
+        passthrough_interrupt(vector);
+        end();
+    } else if (vector != VECTOR_SPURIOUS) {
+        end();
+    }
+}
+
+void interrupts_poll(void)
+{
+    __asm__ volatile("sti\n\tnop\n\tcli" ::: "memory");
+}
