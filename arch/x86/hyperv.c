@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See arch/hyperv.h; sections are those of the TLFS, version 6.0b. */
+#include <arch/cpu.h>
 #include <arch/stage2.h>
 #include <arch/timer.h>
 #include <arch/vcpu.h>
@@ -246,7 +247,7 @@ void hyperv_init(struct domain *domain)
         return;
     time = memory_pages(1);
     time->sequence = 1;
-    time->scale = (uint64_t)(((unsigned __int128)REFERENCE_HZ << 64) / platform.arch.tsc_hz);
+    time->scale = divide128(REFERENCE_HZ, 0, platform.arch.tsc_hz);
     domain->arch.hyperv.time = time;
     for (uint32_t i = 0; i < domain->vcpu_count; i++)
         domain->vcpu[i]->arch.hyperv.assist_page = memory_pages(1);

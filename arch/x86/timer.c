@@ -17,6 +17,7 @@
 #define HPET_COUNTER 0xf0u
 #define CALIBRATIONS_A_S 50u /* it takes 20 ms */
 #define DIVIDE_BY_16 3u
+#define TSC_HZ_MIN 20000000u /* more than the 10 MHz in which guests are told the time */
 #define APIC_DIVISOR 16u
 
 /* Counts to nanoseconds and back, as fixed-point factors with 32 bits after the point. */
@@ -102,7 +103,7 @@ void timer_init(void)
         if (!platform.arch.tsc_hz)
             platform.arch.tsc_hz = measured;
     }
-    if (platform.arch.tsc_hz < NS_PER_S / 1000 || (!platform.arch.tsc_deadline && apic_hz < 1000))
+    if (platform.arch.tsc_hz < TSC_HZ_MIN || (!platform.arch.tsc_deadline && apic_hz < 1000))
         boot_refuse("its timers do not count");
     ns_per_count = (NS_PER_S << 32) / platform.arch.tsc_hz; /* NS_PER_S < 2^30 */
     counts_per_ns = (platform.arch.tsc_hz << 30) / (NS_PER_S >> 2);

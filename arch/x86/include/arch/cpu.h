@@ -62,6 +62,13 @@ static inline void port_write32(uint16_t port, uint32_t value)
     __asm__ volatile("out %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
 
+/* high:low / divisor, where high < divisor. */
+static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
+{
+    __asm__("divq %2" : "+a"(low), "+d"(high) : "r"(divisor) : "cc");
+    return low;
+}
+
 #define control_read(name)                                                                                             \
     ({                                                                                                                 \
         uint64_t value_;                                                                                               \
