@@ -110,7 +110,7 @@ void tree_put_front_ends(void *tree, struct domain *domain)
         fdt_property_string(tree, "compatible", "virtio,mmio");
         tree_put_reg1(tree, GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE, PAGE_SIZE);
         arch_tree_put_line(tree, guest_virtio_line(channels[i].slot), true);
-        fdt_property(tree, "dma-coherent", NULL, 0);
+        fdt_property(tree, "dma-coherent", "", 0);
         fdt_end_node(tree);
     }
 }
@@ -143,7 +143,7 @@ void tree_put_bulkhead(void *tree, struct domain *domain)
     fdt_property_string(tree, "compatible", "bulkhead");
     fdt_property_u32(tree, "#address-cells", 2);
     fdt_property_u32(tree, "#size-cells", 2);
-    fdt_property(tree, "ranges", NULL, 0);
+    fdt_property(tree, "ranges", "", 0);
     put_shared(tree, "status", "bulkhead,status", status_hpa().value, status_bytes());
     put_shared(tree, "log", "bulkhead,log", log_ring_page().value, log_ring_bytes());
     fdt_begin_node(tree, "doorbell");

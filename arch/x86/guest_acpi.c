@@ -272,8 +272,14 @@ static void put_generation_id(struct writer *writer, struct ipa address)
 {
     uint32_t device = device_begin(writer, "VGEN"), package;
 
-    put_named_string(writer, "_HID", "VMGENCTR");
-    put_named_string(writer, "_CID", "VM_Gen_Counter");
+    put_named_string(writer, "_HID", "BLKH0001");
+    put_name(writer, "_CID");
+    put8(writer, AML_PACKAGE);
+    package = package_begin(writer);
+    put8(writer, 2);
+    put_string(writer, "VM_Gen_Counter"); /* the specification's name, and Linux' for it */
+    put_string(writer, "VMGENCTR");
+    package_end(writer, package);
     put_named_string(writer, "_DDN", "VM_Gen_Counter");
     put_name(writer, "ADDR");
     put8(writer, AML_PACKAGE);

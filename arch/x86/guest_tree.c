@@ -41,7 +41,7 @@ static void put_ioapic(void *tree)
     tree_begin(tree, "interrupt-controller", GUEST_IOAPIC_BASE);
     fdt_property_string(tree, "compatible", "intel,ce4100-ioapic");
     fdt_property_u32(tree, "#interrupt-cells", 2);
-    fdt_property(tree, "interrupt-controller", NULL, 0);
+    fdt_property(tree, "interrupt-controller", "", 0);
     fdt_property_u32(tree, "phandle", PHANDLE_IOAPIC);
     tree_put_reg1(tree, GUEST_IOAPIC_BASE, PAGE_SIZE);
     fdt_end_node(tree);

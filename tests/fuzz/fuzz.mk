@@ -33,6 +33,10 @@ fuzz-virtqueue-sources := tests/fuzz/fuzz_virtqueue.c tests/unit/fake_guests.c $
 fuzz-virtqueue-cflags := -include tests/unit/host_module.h
 fuzz-vswitch-sources := tests/fuzz/fuzz_vswitch.c net/vswitch.c net/offload.c net/checksum.c lib/segment.c
 
+fuzz-targets += decode
+fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest_memory.c
+fuzz-decode-cflags := -Iarch/x86/include
+
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ ?= $(sort $(fuzz-targets))

@@ -9,11 +9,17 @@ unit-blk_backend-sources := tests/unit/test_blk_backend.c tests/unit/fake_disk.c
 	$(storage-under-test) devices/virtio/backend.c lib/virtqueue.c lib/segment.c
 
 # On the fake architecture (arch/host): core/, the vGIC's logic and emulated devices as they are.
-machine := arch/host/machine.c arch/arm64/vgic.c arch/arm64/vgic_v3.c core/mmio.c core/deadline.c
-machine-cflags := -Iarch/arm64/include
+machine := arch/host/machine.c arch/host/arm64/gic.c arch/arm64/vgic.c arch/arm64/vgic_v3.c core/mmio.c core/deadline.c
+machine-cflags := -Iarch/host/arm64 -Iarch/arm64/include
 unit-tests += vgic
 unit-vgic-sources := tests/unit/test_vgic.c $(machine)
 unit-vgic-cflags := $(machine-cflags)
+machine-x86 := arch/host/machine.c arch/host/x86/apic.c arch/x86/vlapic.c arch/x86/vioapic.c arch/x86/hyperv.c core/mmio.c \
+	core/deadline.c
+machine-x86-cflags := -Iarch/host/x86 -Iarch/x86/include
+unit-tests += vlapic
+unit-vlapic-sources := tests/unit/test_vlapic.c $(machine-x86)
+unit-vlapic-cflags := $(machine-x86-cflags)
 unit-tests += channel
 unit-channel-sources := tests/unit/test_channel.c core/channel.c $(machine)
 unit-channel-cflags := $(machine-cflags)
@@ -61,8 +67,20 @@ unit-tests += emulated
 unit-emulated-sources := tests/unit/test_emulated.c core/channel.c core/console.c core/heartbeat.c \
 	devices/serial/pl011.c devices/rtc/pl031.c devices/watchdog/sbsa.c $(machine)
 unit-emulated-cflags := $(machine-cflags)
+unit-tests += emulated_x86
+unit-emulated_x86-sources := tests/unit/test_emulated_x86.c core/channel.c core/console.c devices/serial/uart16550.c \
+	devices/rtc/cmos.c devices/watchdog/wdat.c arch/x86/pio.c $(machine-x86)
+unit-emulated_x86-cflags := $(machine-x86-cflags)
 
 # The kernel's core, each file on fakes of what it stands on.
 unit-tests += domain
 unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
-unit-domain-cflags := -Iarch/arm64/include
+unit-domain-cflags := $(machine-cflags)
+
+# x86: what guests are loaded from and handed, and the decoder.
+unit-tests += decode guest_boot
+unit-decode-sources := tests/unit/test_decode.c arch/x86/decode.c
+unit-guest_boot-sources := tests/unit/test_guest_boot.c core/loader.c core/domain_tree.c \
+	$(addprefix arch/x86/,image.c guest_boot.c guest_acpi.c guest_tree.c) \
+	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c)
+unit-guest_boot-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
