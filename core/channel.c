@@ -116,7 +116,7 @@ static void acknowledge(struct channel *channel, uint32_t bits)
     uint32_t *status = (uint32_t *)(channel->page + VIRTIO_MMIO_INTERRUPT_STATUS);
     uint32_t old = __atomic_fetch_and(status, ~bits, __ATOMIC_SEQ_CST);
 
-    if (old != 0 && (old & ~bits) == 0)
+    if (old != 0) /* what is left is said again: the line may count edges */
         follow_status(channel);
 }
 

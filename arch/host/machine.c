@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "machine.h"
+#include "interrupts.h"
 
-#include "../arm64/vgic.h"
-#include <arch/gic.h>
 #include <arch/timer.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
@@ -16,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOTHING 1023u
-
 struct domain domains[BULKHEAD_PARTITIONS_MAX];
 struct cpu cpus[BULKHEAD_CPUS_MAX];
 struct platform platform;
@@ -25,8 +21,6 @@ struct machine_record machine;
 
 static struct vcpu vcpus[BULKHEAD_CPUS_MAX];
 static struct vcpu_status statuses[BULKHEAD_CPUS_MAX];
-static uint64_t lrs[BULKHEAD_CPUS_MAX][HOST_LRS];
-static bool underflow[BULKHEAD_CPUS_MAX];
 static uint64_t timers[BULKHEAD_CPUS_MAX];
 static uint32_t current;
 static uint64_t clock_ns;
@@ -34,6 +28,11 @@ static uint64_t clock_ns;
 struct vcpu *vcpu_current(void)
 {
     return &vcpus[current];
+}
+
+uint32_t machine_cpu(void)
+{
+    return current;
 }
 
 void machine_on(uint32_t cpu)
@@ -44,7 +43,7 @@ void machine_on(uint32_t cpu)
 void machine_init(void)
 {
     clock_ns = 1000000000;
-    platform.arch.timer_virtual_intid = 27;
+    machine_interrupts_platform();
     for (uint32_t cpu = 0; cpu < BULKHEAD_CPUS_MAX; cpu++) {
         cpus[cpu] = (struct cpu){.vcpu = &vcpus[cpu], .index = cpu, .id = cpu, .present = true};
         vcpus[cpu].cpu = cpu;
@@ -62,7 +61,7 @@ void machine_init(void)
             vcpus[cpu].index = domain->vcpu_count;
             domain->vcpu[domain->vcpu_count++] = &vcpus[cpu];
         }
-        vgic_init(domain, GUEST_GICD_BASE, GUEST_GICR_BASE);
+        machine_interrupts_init(domain);
     }
 }
 
@@ -75,7 +74,7 @@ void machine_start(void)
         for (uint32_t v = 0; v < domains[d].vcpu_count; v++) {
             domains[d].vcpu[v]->power = VCPU_ON;
             current = domains[d].vcpu[v]->cpu;
-            vgic_reset_private(domains[d].vcpu[v]);
+            machine_interrupts_reset(domains[d].vcpu[v]);
         }
     }
     current = 0;
@@ -104,116 +103,14 @@ void machine_settle(void)
         for (current = 0; current < BULKHEAD_CPUS_MAX; current++) {
             struct vcpu *vcpu = &vcpus[current];
 
-            if (cpus[current].requests != 0 && vcpu->domain != NULL) {
-                cpus[current].requests = 0;
-                vgic_drain(vcpu);
-                busy = true;
-            }
-            uint32_t ended = 0, used = 0;
-
-            for (uint32_t i = 0; i < HOST_LRS; i++) {
-                used += (lrs[current][i] & LR_STATE) != 0;
-                if (!(lrs[current][i] & (LR_STATE | LR_LINKED)) && (lrs[current][i] & LR_END_TELLS))
-                    ended |= 1u << i;
-            }
-            if (ended != 0 || (underflow[current] && used <= 1)) {
-                vgic_maintain(vcpu, ended);
-                busy = true;
-            }
+            if (vcpu->domain == NULL)
+                continue;
+            busy |= machine_interrupts_settle(vcpu, cpus[current].requests != 0);
+            cpus[current].requests = 0;
         }
     }
     CHECK(!busy);
     current = before;
-}
-
-/* --- List registers --- */
-
-uint64_t vgic_lr_read(uint32_t index)
-{
-    return lrs[current][index];
-}
-
-void vgic_lr_write(uint32_t index, uint64_t value)
-{
-    CHECK(index < HOST_LRS);
-    CHECK(!((value & LR_LINKED) && (value & LR_STATE) == LR_STATE)); /* IHI 0069: unpredictable */
-    for (uint32_t i = 0; i < HOST_LRS; i++)                          /* likewise: one interrupt in two list registers */
-        CHECK(i == index || !(value & LR_STATE) || !(lrs[current][i] & LR_STATE) ||
-              (uint32_t)lrs[current][i] != (uint32_t)value);
-    lrs[current][index] = value;
-}
-
-uint32_t vgic_lr_all(void)
-{
-    return (1u << HOST_LRS) - 1;
-}
-
-uint32_t vgic_lr_empty(void)
-{
-    uint32_t empty = 0;
-
-    for (uint32_t i = 0; i < HOST_LRS; i++)
-        if (!(lrs[current][i] & LR_STATE) && !(lrs[current][i] & LR_END_TELLS))
-            empty |= 1u << i;
-    return empty;
-}
-
-void vgic_lr_underflow(bool wanted)
-{
-    underflow[current] = wanted;
-}
-
-uint32_t machine_take(void)
-{
-    uint32_t best = HOST_LRS;
-
-    for (uint32_t i = 0; i < HOST_LRS; i++)
-        if ((lrs[current][i] & LR_STATE) == LR_PENDING &&
-            (best == HOST_LRS ||
-             (uint8_t)(lrs[current][i] >> LR_PRIORITY_SHIFT) < (uint8_t)(lrs[current][best] >> LR_PRIORITY_SHIFT)))
-            best = i;
-    if (best == HOST_LRS)
-        return NOTHING;
-    lrs[current][best] ^= LR_STATE;
-    return (uint32_t)lrs[current][best];
-}
-
-void machine_end(uint32_t intid)
-{
-    for (uint32_t i = 0; i < HOST_LRS; i++)
-        if ((lrs[current][i] & LR_ACTIVE) && (uint32_t)lrs[current][i] == intid)
-            lrs[current][i] &= ~LR_ACTIVE;
-    machine_settle();
-}
-
-/* --- The physical GIC --- */
-
-void gic_enable(uint32_t cpu, uint32_t intid, bool on)
-{
-    (void)cpu;
-    if (on)
-        machine.physical_enabled[intid / 32] |= 1u << intid % 32;
-    else
-        machine.physical_enabled[intid / 32] &= ~(1u << intid % 32);
-}
-
-void gic_configure(uint32_t intid, bool edge)
-{
-    (void)intid, (void)edge;
-}
-void gic_route(uint32_t intid, uint32_t cpu)
-{
-    (void)intid, (void)cpu;
-}
-void gic_set_pending(uint32_t cpu, uint32_t intid, bool pending)
-{
-    (void)cpu, (void)intid;
-    machine.physical_pended += pending;
-}
-void gic_deactivate(uint32_t cpu, uint32_t intid)
-{
-    (void)cpu, (void)intid;
-    machine.physical_deactivated++;
 }
 
 /* --- Time --- */
@@ -230,15 +127,6 @@ void timer_arm(uint64_t at_ns)
 {
     timers[current] = at_ns;
 }
-uint64_t timer_guest_count(const struct domain *domain)
-{
-    return clock_ns - domain->arch.counter_offset;
-}
-uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
-{
-    return count + domain->arch.counter_offset;
-}
-
 void machine_sleep(uint64_t ns)
 {
     uint64_t until = clock_ns + ns;

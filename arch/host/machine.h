@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fake architecture: a machine of up to BULKHEAD_CPUS_MAX CPUs in one host thread, on which core/, the vGIC's logic
- * and the emulated devices run as they are. The test plays the guests: it takes and ends virtual interrupts as their
+ * The fake architecture: a machine of up to BULKHEAD_CPUS_MAX CPUs in one host thread, on which core/, the virtual
+ * interrupt controllers of arm64 or x86 and the emulated devices run as they are. The test plays the guests: it takes and ends virtual interrupts as their
  * CPU interface would, and lets time pass.
  */
 #ifndef ARCH_HOST_MACHINE_H
@@ -12,7 +12,7 @@
 
 #define HOST_LRS 4
 
-/* Once: domain d has the CPUs of partitions[d].cpus, and its vGIC at the guest's addresses. */
+/* Once: domain d has the CPUs of partitions[d].cpus, and its interrupt controller at the guest's addresses. */
 void machine_init(void);
 /* Every domain (re)starts, by the kernel's own reset paths; and the record below is empty again. */
 void machine_start(void);
@@ -37,6 +37,8 @@ struct machine_record {
     enum stop_cause cause; /* of the last */
     uint32_t physical_enabled[16];
     uint32_t physical_pended, physical_deactivated; /* how often */
+    uint32_t eoi_exits;                             /* ends of interrupts that the guest's CPU could not do alone */
+    int overlays;                                   /* pages that lie over guests' memory */
 };
 extern struct machine_record machine;
 

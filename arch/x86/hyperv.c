@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See arch/hyperv.h; sections are those of the TLFS, version 6.0b. */
 #include <arch/cpu.h>
+#include <arch/cpu.h>
 #include <arch/stage2.h>
 #include <arch/timer.h>
 #include <arch/vcpu.h>

@@ -3,7 +3,7 @@
 #ifndef ARCH_VCPU_H
 #define ARCH_VCPU_H
 
-#include <arch/vgic.h> /* arm64's: its logic is tested here too */
+#include <arch/vgic.h>
 #include <core/address.h>
 
 struct arch_vcpu {
