@@ -240,16 +240,25 @@ static void read_hpet(struct table hpet)
         platform.arch.hpet = hpa(get(hpet, 44, 8));
 }
 
-static const struct {
+static struct reader {
     char signature[5];
     void (*read)(struct table table);
-} readers[] = {{"APIC", read_madt}, {"FACP", read_fadt}, {"MCFG", read_mcfg}, {"HPET", read_hpet}};
+    bool done; /* one of each, so that what is mapped stays bounded */
+} readers[] = {
+    {"APIC", read_madt, false}, {"FACP", read_fadt, false}, {"MCFG", read_mcfg, false}, {"HPET", read_hpet, false}};
 
 static void read_table(struct hpa base)
 {
-    for (unsigned i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
-        if (is_table(base, readers[i].signature))
-            readers[i].read(map_table(base));
+    const uint8_t *header = base.value ? kernel_map_memory(base, HEADER_BYTES) : NULL;
+
+    for (unsigned i = 0; header && i < sizeof(readers) / sizeof(readers[0]); i++) {
+        struct reader *reader = &readers[i];
+
+        if (reader->done || memcmp(header, reader->signature, 4))
+            continue;
+        reader->done = true;
+        reader->read(map_table(base));
+    }
 }
 
 const char *acpi_read(void)
@@ -260,6 +269,8 @@ const char *acpi_read(void)
 
     for (uint32_t i = 0; i < ISA_LINES; i++)
         platform.arch.isa[i].line = i;
+    for (unsigned i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
+        readers[i].done = false;
     if (!find_root())
         return "its firmware has no ACPI tables";
     rsdp = (struct table){kernel_map_memory(platform.arch.rsdp, HEADER_BYTES), HEADER_BYTES};

@@ -37,6 +37,10 @@ fuzz-targets += decode
 fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest_memory.c
 fuzz-decode-cflags := -Iarch/x86/include
 
+fuzz-targets += acpi
+fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c
+fuzz-acpi-cflags := -Iarch/x86/include
+
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ ?= $(sort $(fuzz-targets))

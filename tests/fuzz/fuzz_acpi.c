@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Firmware's tables of any bytes: the input is what lies behind the BIOS area's first 64 bytes. Its first byte chooses
+ * whether a sound RSDP leads to it (1), by an RSDT (2) and not an XSDT, and whether checksums are repaired (4).
+ */
+#include <arch/boot.h>
+#include <core/arch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOT 0xe0000u
+#define TABLES (ROOT + 64)
+#define MAPPINGS_MAX 1024
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct platform platform;
+static const uint8_t *input;
+static size_t input_size;
+static uint8_t mode, root[36];
+static void *mappings[MAPPINGS_MAX];
+static unsigned mapping_count;
+
+static uint8_t checksum(const uint8_t *data, size_t size)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < size; i++)
+        sum = (uint8_t)(sum - data[i]);
+    return sum;
+}
+
+static void make_root(void)
+{
+    uint64_t tables = TABLES;
+
+    memset(root, 0, sizeof(root));
+    memcpy(root, "RSD PTR ", 8);
+    root[15] = mode & 2 ? 0 : 2;
+    memcpy(root + 16, &tables, 4);
+    memcpy(root + 24, &tables, 8);
+    root[8] = checksum(root, 20);
+}
+
+/* Of exactly that size: a byte more is ASan's. */
+void *kernel_map_memory(struct hpa base, uint64_t size)
+{
+    uint8_t *memory = calloc(1, size);
+
+    for (uint64_t i = 0; i < size; i++) {
+        uint64_t address = base.value + i;
+
+        if ((mode & 1) && address >= ROOT && address < ROOT + sizeof(root))
+            memory[i] = root[address - ROOT];
+        else if (address >= TABLES && address - TABLES < input_size)
+            memory[i] = input[address - TABLES];
+    }
+    if ((mode & 4) && base.value >= TABLES && size > 36)
+        memory[9] = (uint8_t)(memory[9] + checksum(memory, size));
+    if (mapping_count == MAPPINGS_MAX)
+        abort(); /* the kernel's space for them is as small */
+    return mappings[mapping_count++] = memory;
+}
+
+void *kernel_map_blocks(struct hpa base, uint64_t size)
+{
+    return kernel_map_memory(base, size);
+}
+
+void kernel_unmap_blocks(const void *address, uint64_t size)
+{
+    (void)address, (void)size;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1)
+        return 0;
+    mode = data[0];
+    input = data + 1;
+    input_size = size - 1;
+    platform = (struct platform){.cpu_count = 1};
+    make_root();
+    acpi_read();
+    while (mapping_count > 0)
+        free(mappings[--mapping_count]);
+    if (platform.cpu_count > BULKHEAD_CPUS_MAX || platform.arch.ioapic_count > IOAPICS_MAX)
+        abort();
+    return 0;
+}
