@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Bare-metal test guests, one a property: guest:NAME in a partition's KERNEL_PATH. tests/system/test_guests.py runs them.
-guests-arm64 += hostile_memory hostile_registers hostile_calls hostile_gic hostile_virtqueue
-guests-arm64 += interrupt_storm watchdog_expiry spin_masked branch_nowhere reset_loop start_state
-guests-arm64 += witness load
-guest-support-arm64 += tests/guests/support/start.o tests/guests/support/guest.o tests/guests/support/virtio.o
-guest-script-arm64 := tests/guests/support/guest.lds
-guest-script-x86 := tests/guests/support/x86/guest.lds
+# Those that are all about one architecture are in its folder.
+guests-y += hostile_calls hostile_virtqueue watchdog_expiry spin_masked reset_loop start_state witness load
+guests-x86 += interrupt_storm branch_nowhere
+guests-arm64 += hostile_memory hostile_registers hostile_gic interrupt_storm branch_nowhere
+guest-support-y += $(addprefix tests/guests/support/,guest.o virtio.o $(ARCH)/start.o $(ARCH)/machine.o)
+guest-support-y += $(addprefix tests/guests/$(ARCH)/,firmware_calls.o entry_state.o)

@@ -4,8 +4,8 @@
 
 void guest_main(void)
 {
-    gic_start();
-    gic_enable(27);
+    interrupts_start();
+    interrupt_enable(TIMER_INTERRUPT);
     interrupts_off();
     timer_after_ms(50);
     check(true, "spinning");

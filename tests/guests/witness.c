@@ -13,7 +13,7 @@ static volatile bool woken;
 
 static void tick(uint32_t id)
 {
-    woken |= id == 27;
+    woken |= id == TIMER_INTERRUPT;
     timer_off();
 }
 
@@ -58,25 +58,21 @@ void guest_main(void)
     struct guest_memory all = guest_memory();
     struct virtio_device disk = virtio_find(VIRTIO_ID_BLOCK);
     volatile uint64_t *pattern = (volatile uint64_t *)(all.base + all.size / 2);
-    uint64_t registers[4] = {1, 2, 3, 4};
 
-    gic_start();
+    interrupts_start();
     interrupt_handler = tick;
-    gic_enable(27);
+    interrupt_enable(TIMER_INTERRUPT);
     for (uint64_t i = 0; i < PATTERN_BYTES / 8; i++)
         pattern[i] = i * 0x9e3779b97f4a7c15ull;
     if (disk.base != 0 && !virtio_start(&disk))
         check(false, "the disk starts");
     for (uint64_t round = 1;; round++) {
         woken = false;
-        __asm__ volatile("fmov d8, %0\n\tfmov d31, %0" ::"r"(round) : "v8", "v31");
+        simd_set(round);
         timer_after_ms(100);
-        interrupts_on();
         while (!woken)
-            __asm__ volatile("wfi");
-        interrupts_off();
-        __asm__ volatile("fmov %0, d8\n\tfmov %1, d31" : "=r"(registers[0]), "=r"(registers[1]));
-        if (registers[0] != round || registers[1] != round)
+            interrupts_wait();
+        if (!simd_is(round))
             check(false, "its SIMD registers are its own");
         for (uint64_t i = round % 64; i < PATTERN_BYTES / 8; i += 64)
             if (pattern[i] != i * 0x9e3779b97f4a7c15ull)

@@ -14,7 +14,7 @@ static struct {
 
 static void barrier(void)
 {
-    __asm__ volatile("dmb sy" ::: "memory");
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 struct virtio_device virtio_find(uint32_t id)
@@ -130,7 +130,7 @@ bool virtio_wait(struct virtio_queue *queue)
     while (queue->used->index == queue->seen) {
         if (now_ms() > end)
             return false;
-        __asm__ volatile("yield" ::: "memory");
+        cpu_relax();
     }
     queue->seen++;
     barrier();

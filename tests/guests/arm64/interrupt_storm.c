@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Interrupt storms: SGI floods between CPUs, levels that stay high, a timer in the past (issue 2, point 7). */
-#include "support/guest.h"
+#include "tests/guests/support/guest.h"
 
 #define STORM_MS 2000
 #define BROADCAST (1ull << 40)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Wild system registers and instructions: undefined at EL1, or harmless; the sweep comes to its end (issue 2, point 7).
  */
-#include "support/guest.h"
+#include "tests/guests/support/guest.h"
 
 static uint32_t code[2] __attribute__((aligned(64)));
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Every register of the interrupt controller, in every width: defined, and confined (issue 2, point 7). */
-#include "support/guest.h"
+#include "tests/guests/support/guest.h"
 
 #define FRAME 0x10000u
 

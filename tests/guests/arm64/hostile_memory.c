@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Accesses outside of the partition: each is answered with an external abort, whatever its kind (issue 2, point 7). */
-#include "support/guest.h"
+#include "tests/guests/support/guest.h"
 
 struct access {
     const char *name;

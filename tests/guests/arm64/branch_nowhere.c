@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Jumps to nowhere with its vectors nowhere as well: aborts without end, which nobody else notices (issue 2, point 7).
  */
-#include "support/guest.h"
+#include "tests/guests/support/guest.h"
 
 void guest_main(void)
 {
