@@ -78,8 +78,10 @@ unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := $(machine-cflags)
 
 # x86: what guests are loaded from and handed, and the decoder.
-unit-tests += decode guest_boot
+unit-tests += decode guest_boot mmio
 unit-decode-sources := tests/unit/test_decode.c arch/x86/decode.c
+unit-mmio-sources := tests/unit/test_mmio.c $(addprefix arch/x86/,mmio.c decode.c guest_memory.c)
+unit-mmio-cflags := -Iarch/x86/include
 unit-guest_boot-sources := tests/unit/test_guest_boot.c core/loader.c core/domain_tree.c \
 	$(addprefix arch/x86/,image.c guest_boot.c guest_acpi.c guest_tree.c) \
 	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c)
