@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Intel VMX (Intel SDM volume 3, chapters 24 to 31): one VMCS a vCPU, current on its CPU for ever. */
 #include "exit.h"
+#include "guest_cpu.h"
 #include "vendor.h"
 #include "vmcs.h"
 
@@ -28,7 +29,8 @@
 #define EPT_POINTER (6ull | 3ull << 3)
 
 #define RIGHTS_UNUSABLE (1u << 16)
-#define DR7_RESET 0x400
+#define DR6_RESET 0xffff0ff0u
+#define DR7_RESET 0x400u
 #define PENDING_DEBUG_STEP (1ull << 14)
 
 /* Control register bits that guests only seem to write. The others of CR4 are those of features that guests may have. */
@@ -50,6 +52,8 @@ void vmx_exit_entry(void);
 void vmx_exit(struct vcpu *vcpu);
 _Noreturn void vmx_enter(struct vcpu *vcpu);
 _Noreturn void vmx_entry_failed(struct vcpu *vcpu);
+
+void vmx_entry_failed(struct vcpu *vcpu);
 
 /* --- Boot --- */
 /* What of `wanted` the CPU can do, and what it must; A.3: low half what must be one, high half what may be. */
@@ -105,17 +109,12 @@ static void msr_allow(uint32_t msr)
 
 static void init(void)
 {
-    static const uint32_t free[] = {
-        MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,     MSR_EFER,    MSR_STAR,
-        MSR_LSTAR,       MSR_CSTAR,        MSR_SFMASK,       MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-    };
-
     msr_bitmap = memory_pages(1);
     memset(msr_bitmap, 0xff, PAGE_SIZE);
-    for (unsigned i = 0; i < sizeof(free) / sizeof(*free); i++)
-        msr_allow(free[i]);
-    if (controls.secondary & SECONDARY_RDTSCP)
-        msr_allow(MSR_TSC_AUX);
+    for (const uint32_t *msr = msr_guests_own(); *msr != 0; msr++)
+        msr_allow(*msr);
+    msr_allow(MSR_EFER); /* these two are switched */
+    msr_allow(MSR_PAT);
     for (uint32_t i = 0; i < platform.cpu_count; i++) {
         struct vcpu *vcpu = cpus[i].vcpu;
 
@@ -250,10 +249,16 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
     vmcs_write(VMCS_GUEST_SYSENTER_EIP, 0);
     vmcs_write(VMCS_LINK_POINTER, UINT64_MAX);
+    control_write(dr6, DR6_RESET);
     flush(vcpu);
 }
 
 /* --- Between exit and entry --- */
+static uint8_t cpl(void)
+{
+    return vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * SS) >> 5 & 3;
+}
+
 static void read_state(struct vcpu *vcpu, struct guest_state *state)
 {
     uint64_t cs = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * CS), cr4_mask = vmcs_read(VMCS_CR4_MASK);
@@ -267,7 +272,7 @@ static void read_state(struct vcpu *vcpu, struct guest_state *state)
     state->rsp = vmcs_read(VMCS_GUEST_RSP);
     for (unsigned i = 0; i < 6; i++)
         state->base[i] = vmcs_read(VMCS_GUEST_ES_BASE + 2 * i);
-    state->cpl = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * SS) >> 5 & 3;
+    state->cpl = cpl();
     state->code64 = (state->efer & EFER_LMA) && (cs & 1u << 13);
     state->code32 = cs & 1u << 14;
 }
@@ -388,7 +393,7 @@ static void exception(struct vcpu *vcpu)
         return exit_interrupt(vcpu);
     }
     if (vector == MACHINE_CHECK)
-        exit_impossible(vcpu, VMX_EXCEPTION_OR_NMI);
+        asm volatile("int $18" ::: "memory");
     block_nmis_again(event & 1u << 12);
     redeliver();
     if (vector == DEBUG) { /* 28.2.1: DR6 and DR7 are as before */
@@ -483,9 +488,9 @@ static void dispatch(struct vcpu *vcpu)
     case VMX_RDMSR:
         return exit_msr_read(vcpu, length);
     case VMX_HLT:
-        return exit_halt(vcpu, length);
+        return exit_halt(vcpu, length, vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
     case VMX_VMCALL:
-        return exit_hypercall(vcpu, length);
+        return cpl() == 0 ? exit_hypercall(vcpu, length) : exit_forbidden(vcpu);
     case VMX_INTERRUPT_WINDOW:
         return close_window(PROCESSOR_INTERRUPT_WINDOW);
     case VMX_NMI_WINDOW:
@@ -502,6 +507,7 @@ static void dispatch(struct vcpu *vcpu)
         return exception(vcpu);
     case VMX_WBINVD: /* DMA is coherent, and the caches are not the guest's alone */
     case VMX_INVD:
+        count_exit(vcpu, EXIT_OTHER);
         vcpu->arch.rip += length;
         return;
     case VMX_RDPMC:
@@ -516,9 +522,6 @@ static void dispatch(struct vcpu *vcpu)
     case VMX_INVEPT:
     case VMX_INVVPID:
         return exit_forbidden(vcpu);
-    case VMX_REASON_ENTRY_FAILED | VMX_BAD_GUEST_STATE:
-        log_line("%s: vCPU %u cannot be entered", vcpu->domain->config->name, vcpu->index);
-        return exit_triple_fault(vcpu);
     default:
         exit_impossible(vcpu, reason);
     }
@@ -541,6 +544,13 @@ void vmx_exit(struct vcpu *vcpu)
         vmcs_write(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_STEP);
 }
 
+static void enter(struct vcpu *vcpu)
+{
+    /* So that it may be launched, perhaps again; it is current as before. */
+    asm volatile("vmclear %0\n\tvmptrld %0" ::"m"(vcpu->arch.control_hpa) : "cc", "memory");
+    vmx_enter(vcpu);
+}
+
 void vmx_entry_failed(struct vcpu *vcpu)
 {
     exit_impossible(vcpu, vmcs_read(VMCS_INSTRUCTION_ERROR) | 1ull << 32);
@@ -552,12 +562,12 @@ const struct vendor vmx = {
     .init = init,
     .cpu_enable = cpu_enable,
     .reset = reset,
-    .enter = vmx_enter,
+    .enter = enter,
     .state = read_state,
     .can_take = can_take,
     .inject = inject,
     .window = window,
     .msr_read = read_msr,
     .msr_write = write_msr,
-    .format = {.table = 7, .read = 1, .write = 2, .execute = 4, .normal = 6 << 3, .large = 1 << 7, .gigabyte = true},
+    .format = {.table = 7, .read = 1, .write = 2, .execute = 4, .normal = 6 << 3, .large = 1 << 7},
 };
