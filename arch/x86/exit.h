@@ -6,12 +6,12 @@
 #include <core/vcpu.h>
 
 /* `length`: of the instruction. Each advances arch.rip, or injects an exception instead. */
-void exit_hypercall(struct vcpu *vcpu, uint32_t length); /* CPL 0 is checked by `vendor->state` */
+void exit_hypercall(struct vcpu *vcpu, uint32_t length); /* from CPL 0 */
 void exit_cpuid(struct vcpu *vcpu, uint32_t length);
 void exit_msr_read(struct vcpu *vcpu, uint32_t length);
 void exit_msr_write(struct vcpu *vcpu, uint32_t length);
-void exit_xsetbv(struct vcpu *vcpu, uint32_t length);
-void exit_halt(struct vcpu *vcpu, uint32_t length);
+void exit_xsetbv(struct vcpu *vcpu, uint32_t length);                   /* likewise */
+void exit_halt(struct vcpu *vcpu, uint32_t length, bool interruptible); /* its RFLAGS.IF */
 
 struct port_access {
     uint16_t port;
@@ -24,10 +24,10 @@ void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t nex
 struct page_fault {
     struct ipa ipa;
     bool write, fetch;
-    bool on_walk;           /* of the guest's own page tables */
-    const uint8_t *bytes;   /* the instruction, if the CPU gives it */
+    bool on_walk;         /* of the guest's own page tables */
+    const uint8_t *bytes; /* the instruction, if the CPU gives it */
     uint32_t bytes_count;
-    uint64_t linear;        /* valid if has_linear (VMX) */
+    uint64_t linear; /* valid if has_linear (VMX) */
     bool has_linear;
 };
 void exit_page(struct vcpu *vcpu, const struct page_fault *fault);
@@ -35,16 +35,16 @@ void exit_page(struct vcpu *vcpu, const struct page_fault *fault);
 void exit_interrupt(struct vcpu *vcpu); /* a physical interrupt is pending, or has been taken */
 void exit_triple_fault(struct vcpu *vcpu);
 void exit_forbidden(struct vcpu *vcpu); /* an instruction that guests do not have: #UD */
-_Noreturn void exit_impossible(struct vcpu *vcpu, uint64_t reason); /* entry failed, or an exit that was not asked for */
+/* Entry failed, or an exit that was not asked for: the domain stops, and is what the CPU enters next. */
+_Noreturn void exit_impossible(struct vcpu *vcpu, uint64_t reason);
 
 /* Before every entry: parks the vCPU if it is not to run, injects what is pending or opens a window. */
 void exit_finish(struct vcpu *vcpu);
 
 /* Exceptions for the guest. */
-enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_PF = 14 };
+enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13 };
 void inject_undefined(struct vcpu *vcpu);
 void inject_general_protection(struct vcpu *vcpu);
-void inject_page_fault(struct vcpu *vcpu, uint64_t address, uint32_t error);
 
 static inline void count_exit(struct vcpu *vcpu, enum exit_kind kind)
 {

@@ -2,8 +2,9 @@
 /*
  * What VMX and SVM do each in their own way (vmx.c, svm.c). One of the two is chosen at boot (vendor.c).
  *
- * An exit: the vendor's assembly stores the general registers, its C function sets arch.rip, calls the exit_*() function
- * for what happened (exit.h), then exit_finish(); then it writes back RIP and enters again. All on the vCPU's own CPU.
+ * An exit: the vendor's assembly stores the general registers, its C function sets arch.rip, calls the exit_*()
+ * function for what happened (exit.h), then exit_finish(); then it writes back RIP and enters again. All on the vCPU's
+ * own CPU.
  */
 #ifndef ARCH_X86_VENDOR_H
 #define ARCH_X86_VENDOR_H
@@ -40,13 +41,16 @@ struct guest_state {
 
 /* How a nested page table's entry says it. */
 struct nested_format {
-    uint64_t table;             /* an entry that points to a table */
+    uint64_t table; /* an entry that points to a table */
     uint64_t read, write, execute, no_execute, normal, device;
-    uint64_t large;             /* a leaf above level 1 */
-    bool gigabyte;              /* at level 3 */
+    uint64_t large; /* a leaf of 2 MiB or 1 GiB */
 };
 
-enum event_type { EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3 }; /* as in EVENTINJ and VMX's interruption info */
+enum event_type {
+    EVENT_EXTERNAL = 0,
+    EVENT_NMI = 2,
+    EVENT_EXCEPTION = 3
+}; /* as in EVENTINJ and VMX's interruption info */
 
 struct vendor {
     const char *name;
@@ -58,10 +62,11 @@ struct vendor {
     void (*cpu_enable)(struct vcpu *vcpu);
     /* Own CPU: the state of a start; nothing pending, no translation kept. */
     void (*reset)(struct vcpu *vcpu, const struct start_state *state);
-    _Noreturn void (*enter)(struct vcpu *vcpu);
+    void (*enter)(struct vcpu *vcpu); /* never returns */
     /* Own CPU, between exit and entry: */
     void (*state)(struct vcpu *vcpu, struct guest_state *state);
-    bool (*can_take)(struct vcpu *vcpu, enum event_type type); /* IF, no shadow, no event on its way; NMI: not blocked */
+    bool (*can_take)(struct vcpu *vcpu,
+                     enum event_type type); /* IF, no shadow, no event on its way; NMI: not blocked */
     void (*inject)(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error); /* error < 0: none */
     /* Exit as soon as the vCPU can take an interrupt of `vector`'s class, or (EVENT_NMI) an NMI. */
     void (*window)(struct vcpu *vcpu, enum event_type type, uint32_t vector);

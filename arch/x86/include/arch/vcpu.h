@@ -2,17 +2,18 @@
 /*
  * What a vCPU and a domain are on x86-64.
  *
- * A vCPU never leaves its CPU, and the kernel uses no x87, SSE, debug, FS, GS or SYSCALL register of its own: the guest's
- * stay live in the CPU (SVM: TR and LDTR too, so the kernel's IDT uses no IST). Only general registers are stored at an
- * exit. Each CPU has CPU_AREA_SIZE bytes, aligned to their size: its stack, and above that its vCPU, to which RSP points
- * while the guest runs. So an exit stores with [rsp + offset] and calls C at once, and any RSP tells whose CPU this is.
- * A CPU that belongs to nobody has a vCPU that is never entered.
+ * A vCPU never leaves its CPU, and the kernel uses no x87, SSE, debug, FS, GS or SYSCALL register of its own: the
+ * guest's stay live in the CPU (SVM: TR and LDTR too, so the kernel's IDT uses no IST). Only general registers are
+ * stored at an exit. Each CPU has CPU_AREA_SIZE bytes, aligned to their size: its stack, and above that its vCPU, to
+ * which RSP points while the guest runs. So an exit stores with [rsp + offset] and calls C at once, and any RSP tells
+ * whose CPU this is. A CPU that belongs to nobody has a vCPU that is never entered.
  */
 #ifndef ARCH_VCPU_H
 #define ARCH_VCPU_H
 
 #include <arch/barrier.h>
 #include <arch/guest_start.h>
+#include <arch/hyperv.h>
 #include <arch/layout.h>
 #include <arch/vioapic.h>
 #include <arch/vlapic.h>
@@ -28,25 +29,29 @@ struct arch_vcpu {
     uint64_t rip;   /* at the exit; handlers advance it */
     void *control;  /* SVM: the VMCB, VMX: the VMCS */
     uint64_t control_hpa;
-    uint64_t apic_base;  /* IA32_APIC_BASE */
     uint64_t tsc_offset; /* guest's TSC minus the CPU's */
+    uint32_t resets;     /* own CPU: counts vcpu_reset() */
     bool nmi_pending;    /* own CPU: an NMI to inject */
+    bool flush;          /* own CPU: forget translations before the next entry */
     struct vlapic vlapic;
-    struct {
-        uint64_t efer, pat, star[4]; /* what the vendor's file keeps of these, if anything */
-        uint64_t nmi_return;         /* SVM: RIP of the IRET that ends NMI blocking */
+    struct hyperv_vcpu hyperv;
+    struct {                 /* svm.c's own */
+        uint64_t nmi_return; /* RIP of the IRET that ends NMI blocking; 0: not seen yet */
+        uint32_t offered;    /* vector in V_INTR_VECTOR; 0: none */
         bool nmi_blocked;
-        bool flush; /* forget translations before the next entry */
-    } vendor;
+    } svm;
 };
 
 struct arch_domain {
-    uint64_t *stage2;        /* root (level 4) */
-    uint64_t stage2_root;    /* its hpa */
+    uint64_t *stage2;     /* root (level 4) */
+    uint64_t stage2_root; /* its hpa */
+    uint64_t *spare;      /* tables for stage2_overlay(), and how many */
+    uint32_t spare_count;
     uint64_t counter_offset; /* added to the CPU's TSC: the guest's begins at 0; 0 for the management domain */
     uint8_t *ports;          /* bitmap of I/O ports that exit, 8 KiB (and one page more); NULL: all exit */
     struct guest_start start;
     struct vioapic vioapic;
+    struct hyperv_domain hyperv;
 };
 
 /* vcpu_reset()'s context of a vCPU that a SIPI starts: real mode, at entry = vector << 12. */

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * AMD SVM (AMD APM volume 2, chapter 15): one VMCB a vCPU.
+ *
+ * An interrupt is offered, not injected: it stands in V_INTR_VECTOR until the guest can take it, which costs no exit.
+ * The next exit tells whether it did. What VMRUN does not switch (FS, GS, TR, LDTR, SYSCALL's and SYSENTER's registers)
+ * stays the guest's from the VMLOAD of its start on.
+ */
+#include "exit.h"
+#include "guest_cpu.h"
+#include "vendor.h"
+#include "vmcb.h"
+
+#include <arch/cpu.h>
+#include <core/arch.h>
+#include <core/log.h>
+#include <core/memory.h>
+#include <string.h>
+
+#define MSR_VM_CR 0xc0010114u
+#define VM_CR_DISABLED (1ull << 4)
+#define MSR_VM_HSAVE 0xc0010117u
+#define CPUID_SVM (1u << 2)    /* 80000001 ecx */
+#define CPUID_FFXSR (1u << 25) /* 80000001 edx */
+#define CPUID_GIGABYTE (1u << 26)
+#define CPUID_NESTED_PAGING (1u << 0)
+#define CPUID_NEXT_RIP (1u << 3)
+#define CPUID_DECODE_ASSISTS (1u << 7)
+#define EFER_FFXSR (1ull << 14)
+#define DEBUGCTL_IGNORED 3ull /* LBR, BTF */
+#define DR6_RESET 0xffff0ff0u
+#define DR7_RESET 0x400u
+#define ASID 1u /* a CPU never runs another guest */
+
+enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17 };
+#define TYPE_SOFTWARE 4u
+
+#define BIT(exit) (1u << ((exit)&31))
+#define INTERCEPT_ALWAYS                                                                                               \
+    (BIT(SVM_INTR) | BIT(SVM_NMI) | BIT(SVM_INIT) | BIT(SVM_RDPMC) | BIT(SVM_CPUID) | BIT(SVM_INVD) | BIT(SVM_HLT) |   \
+     BIT(SVM_INVLPGA) | BIT(SVM_IOIO) | BIT(SVM_MSR) | BIT(SVM_SHUTDOWN))
+#define INTERCEPT_ALWAYS_1                                                                                             \
+    (BIT(SVM_VMRUN) | BIT(SVM_VMMCALL) | BIT(SVM_VMLOAD) | BIT(SVM_VMSAVE) | BIT(SVM_STGI) | BIT(SVM_CLGI) |           \
+     BIT(SVM_SKINIT) | BIT(SVM_WBINVD) | BIT(SVM_MONITOR) | BIT(SVM_MWAIT) | BIT(SVM_MWAIT_ARMED) | BIT(SVM_XSETBV) |  \
+     BIT(SVM_RDPRU))
+
+_Static_assert(offsetof(struct arch_vcpu, control_hpa) == 144, "svm_entry.S");
+
+static bool next_rip, decode_assists;
+static uint8_t *msr_bitmap, *all_ports;
+
+void svm_enter(struct vcpu *vcpu);
+void svm_exit(struct vcpu *vcpu);
+
+/* --- Boot --- */
+
+static const char *probe(void)
+{
+    struct cpuid features;
+
+    if (!(cpuid(0x80000001, 0).ecx & CPUID_SVM))
+        return "SVM";
+    if (msr_read(MSR_VM_CR) & VM_CR_DISABLED)
+        return "SVM: the firmware has disabled it";
+    features = cpuid(0x8000000a, 0);
+    if (!(features.edx & CPUID_NESTED_PAGING) || features.ebx <= ASID || !(cpuid(0x80000001, 0).edx & CPUID_GIGABYTE))
+        return "SVM with nested paging, and pages of 1 GiB";
+    next_rip = features.edx & CPUID_NEXT_RIP;
+    decode_assists = features.edx & CPUID_DECODE_ASSISTS;
+    return NULL;
+}
+
+static void msr_allow(uint32_t msr)
+{
+    uint32_t bit = (msr >> 31 ? 0x2000 : 0) + (msr & 0x1fff);
+
+    msr_bitmap[bit / 4] &= (uint8_t) ~(3u << bit % 4 * 2);
+}
+
+static void init(void)
+{
+    msr_bitmap = memory_pages(2);
+    all_ports = memory_pages(3);
+    memset(msr_bitmap, 0xff, 2 * PAGE_SIZE);
+    memset(all_ports, 0xff, 3 * PAGE_SIZE);
+    for (const uint32_t *msr = msr_guests_own(); *msr != 0; msr++)
+        msr_allow(*msr);
+    for (uint32_t i = 0; i < platform.cpu_count; i++) {
+        struct arch_vcpu *vcpu = &cpus[i].vcpu->arch;
+
+        vcpu->control = memory_pages(2); /* the VMCB, and where VMRUN leaves the host's state */
+        vcpu->control_hpa = kernel_hpa(vcpu->control).value;
+    }
+}
+
+static void cpu_enable(struct vcpu *vcpu)
+{
+    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
+    msr_write(MSR_VM_HSAVE, vcpu->arch.control_hpa + PAGE_SIZE);
+}
+
+/* --- A start --- */
+
+static struct vmcb_segment segment(const struct segment *from)
+{
+    return (struct vmcb_segment){
+        .selector = from->selector,
+        .attributes = (uint16_t)((from->access & 0xff) | (from->access >> 4 & 0xf00)),
+        .limit = from->limit,
+        .base = from->base,
+    };
+}
+
+static void reset(struct vcpu *vcpu, const struct start_state *state)
+{
+    const struct arch_domain *domain = &vcpu->domain->arch;
+    struct vmcb *vmcb = vcpu->arch.control;
+
+    memset(vmcb, 0, sizeof(*vmcb));
+    vmcb->exceptions = 1u << DEBUG | 1u << ALIGNMENT; /* whose delivery may never end */
+    vmcb->intercepts[0] = INTERCEPT_ALWAYS;
+    vmcb->intercepts[1] = INTERCEPT_ALWAYS_1;
+    vmcb->iopm = kernel_hpa(domain->ports ? domain->ports : all_ports).value;
+    vmcb->msrpm = kernel_hpa(msr_bitmap).value;
+    vmcb->tsc_offset = vcpu->arch.tsc_offset;
+    vmcb->asid = ASID;
+    vmcb->interrupt = V_MASKING;
+    vmcb->nested_paging = 1;
+    vmcb->nested_cr3 = domain->stage2_root;
+
+    for (unsigned i = ES; i <= GS; i++)
+        vmcb->segment[i] = segment(&state->segment[i]);
+    vmcb->ldtr = segment(&state->segment[LDTR]);
+    vmcb->tr = segment(&state->segment[TR]);
+    vmcb->gdtr.base = state->gdt_base;
+    vmcb->gdtr.limit = state->gdt_limit;
+    vmcb->idtr.limit = state->cr0 & CR0_PE ? 0 : 0xffff;
+    vmcb->efer = state->efer | EFER_SVME;
+    vmcb->cr0 = state->cr0;
+    vmcb->cr3 = state->cr3;
+    vmcb->cr4 = state->cr4;
+    vmcb->dr6 = DR6_RESET;
+    vmcb->dr7 = DR7_RESET;
+    vmcb->rflags = RFLAGS_ONE;
+    vmcb->pat = PAT_RESET;
+    asm volatile("vmload" ::"a"(vcpu->arch.control_hpa) : "memory");
+    memset(&vcpu->arch.svm, 0, sizeof(vcpu->arch.svm));
+    vcpu->arch.flush = true;
+}
+
+/* --- Between exit and entry --- */
+
+static void state(struct vcpu *vcpu, struct guest_state *state)
+{
+    const struct vmcb *vmcb = vcpu->arch.control;
+
+    *state = (struct guest_state){
+        .cr0 = vmcb->cr0,
+        .cr3 = vmcb->cr3,
+        .cr4 = vmcb->cr4,
+        .efer = vmcb->efer & ~EFER_SVME,
+        .rflags = vmcb->rflags,
+        .rsp = vmcb->rsp,
+        .cpl = vmcb->cpl,
+        .code64 = (vmcb->efer & EFER_LMA) && (vmcb->segment[CS].attributes & 1u << 9),
+        .code32 = vmcb->segment[CS].attributes & 1u << 10,
+    };
+    for (unsigned i = ES; i <= DS; i++)
+        state->base[i] = vmcb->segment[i].base;
+    state->base[FS] = msr_read(MSR_FS_BASE);
+    state->base[GS] = msr_read(MSR_GS_BASE);
+}
+
+static bool can_take(struct vcpu *vcpu, enum event_type type)
+{
+    const struct vmcb *vmcb = vcpu->arch.control;
+
+    if (type != EVENT_NMI) /* is offered, see window() */
+        return false;
+    return !vcpu->arch.svm.nmi_blocked && !(vmcb->event & EVENT_VALID) &&
+           (vmcb->shadow == 0 || vcpu->arch.rip != vmcb->rip);
+}
+
+static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error)
+{
+    struct vmcb *vmcb = vcpu->arch.control;
+    uint64_t event = EVENT_VALID | (uint64_t)type << EVENT_TYPE_SHIFT | vector;
+
+    /* An exception for an event that could not be delivered: a double fault, and then no more. */
+    if (type == EVENT_EXCEPTION && (vmcb->event & EVENT_VALID)) {
+        if ((vmcb->event & EVENT_VECTOR) == DOUBLE_FAULT) {
+            exit_triple_fault(vcpu);
+            return;
+        }
+        event = (event & ~EVENT_VECTOR) | DOUBLE_FAULT;
+        error = 0;
+    }
+    if (error >= 0 && (vmcb->cr0 & CR0_PE))
+        event |= EVENT_ERROR_VALID | (uint64_t)error << EVENT_ERROR_SHIFT;
+    vmcb->event = event;
+    if (type == EVENT_NMI) {
+        vcpu->arch.svm.nmi_blocked = true;
+        vmcb->intercepts[0] |= BIT(SVM_IRET);
+    }
+}
+
+/* NMIs need no window: the IRET that unblocks them exits. */
+static void window(struct vcpu *vcpu, enum event_type type, uint32_t vector)
+{
+    if (type == EVENT_EXTERNAL)
+        vcpu->arch.svm.offered = vector;
+}
+
+static bool read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+    const struct vmcb *vmcb = vcpu->arch.control;
+
+    switch (msr) {
+    case MSR_EFER:
+        *value = vmcb->efer & ~EFER_SVME;
+        return true;
+    case MSR_PAT:
+        *value = vmcb->pat;
+        return true;
+    case MSR_DEBUGCTL:
+        *value = 0;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool write_efer(struct vmcb *vmcb, uint64_t value)
+{
+    uint64_t valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+
+    if (cpuid(0x80000001, 0).edx & CPUID_FFXSR)
+        valid |= EFER_FFXSR;
+    if ((value & ~valid) || (((value ^ vmcb->efer) & EFER_LME) && (vmcb->cr0 & CR0_PG)))
+        return false;
+    vmcb->efer = (value & ~EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
+    return true;
+}
+
+static bool pat_is_valid(uint64_t value)
+{
+    for (; value != 0; value >>= 8)
+        if ((value & 0xff) > 7 || (value & 0xfe) == 2)
+            return false;
+    return true;
+}
+
+static bool write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    struct vmcb *vmcb = vcpu->arch.control;
+
+    switch (msr) {
+    case MSR_EFER:
+        return write_efer(vmcb, value);
+    case MSR_PAT:
+        if (!pat_is_valid(value))
+            return false;
+        vmcb->pat = value;
+        return true;
+    case MSR_DEBUGCTL:
+        return !(value & ~DEBUGCTL_IGNORED);
+    default:
+        return false;
+    }
+}
+
+/* --- Exits --- */
+
+/* Of an instruction that exits, and of which the CPU does not say the length: without prefixes. */
+static uint32_t length(const struct vmcb *vmcb, uint32_t usual)
+{
+    return next_rip ? (uint32_t)(vmcb->next_rip - vmcb->rip) : usual;
+}
+
+static void port(struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+    uint64_t info = vmcb->exit_info_1;
+    struct port_access access = {
+        .port = IO_PORT(info),
+        .width = (uint8_t)IO_SIZE(info),
+        .in = info & IO_IN,
+        .string = info & IO_STRING,
+        .repeat = info & IO_REPEAT,
+    };
+
+    exit_port(vcpu, &access, vmcb->exit_info_2);
+}
+
+static void nested_page_fault(struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+    struct page_fault fault = {
+        .ipa = ipa(vmcb->exit_info_2),
+        .write = vmcb->exit_info_1 & FAULT_WRITE,
+        .fetch = vmcb->exit_info_1 & FAULT_FETCH,
+        .on_walk = vmcb->exit_info_1 & FAULT_ON_WALK,
+        .bytes = vmcb->fetched,
+        .bytes_count = decode_assists ? vmcb->fetched_count & 15 : 0,
+    };
+
+    exit_page(vcpu, &fault);
+}
+
+static void privileged(struct vcpu *vcpu, const struct vmcb *vmcb, void (*handler)(struct vcpu *, uint32_t))
+{
+    if (vmcb->cpl == 0)
+        handler(vcpu, length(vmcb, 3));
+    else
+        exit_forbidden(vcpu);
+}
+
+static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    switch (vmcb->exit_code) {
+    case SVM_MSR:
+        if (vmcb->exit_info_1)
+            exit_msr_write(vcpu, length(vmcb, 2));
+        else
+            exit_msr_read(vcpu, length(vmcb, 2));
+        return;
+    case SVM_INTR:
+    case SVM_NMI: /* has been taken when GIF was set */
+        exit_interrupt(vcpu);
+        return;
+    case SVM_NPF:
+        nested_page_fault(vcpu, vmcb);
+        return;
+    case SVM_VMMCALL:
+        privileged(vcpu, vmcb, exit_hypercall);
+        return;
+    case SVM_HLT:
+        exit_halt(vcpu, length(vmcb, 1), vmcb->rflags & RFLAGS_IF);
+        return;
+    case SVM_CPUID:
+        exit_cpuid(vcpu, length(vmcb, 2));
+        return;
+    case SVM_IOIO:
+        port(vcpu, vmcb);
+        return;
+    case SVM_XSETBV:
+        privileged(vcpu, vmcb, exit_xsetbv);
+        return;
+    case SVM_IRET:
+        vcpu->arch.svm.nmi_return = vmcb->rip;
+        vmcb->intercepts[0] &= ~BIT(SVM_IRET);
+        return;
+    case SVM_INVD: /* caches are not the guest's alone, and need no flush */
+    case SVM_WBINVD:
+        vcpu->arch.rip += length(vmcb, 2);
+        count_exit(vcpu, EXIT_OTHER);
+        return;
+    case SVM_EXCEPTION + DEBUG:
+        inject(vcpu, EVENT_EXCEPTION, DEBUG, -1);
+        return;
+    case SVM_EXCEPTION + ALIGNMENT:
+        inject(vcpu, EVENT_EXCEPTION, ALIGNMENT, 0);
+        return;
+    case SVM_RDPMC:
+        inject_general_protection(vcpu);
+        return;
+    case SVM_INVLPGA:
+    case SVM_VMRUN:
+    case SVM_VMLOAD:
+    case SVM_VMSAVE:
+    case SVM_STGI:
+    case SVM_CLGI:
+    case SVM_SKINIT:
+    case SVM_MONITOR:
+    case SVM_MWAIT:
+    case SVM_MWAIT_ARMED:
+    case SVM_RDPRU:
+        exit_forbidden(vcpu);
+        return;
+    case SVM_SHUTDOWN:
+        exit_triple_fault(vcpu);
+        return;
+    case SVM_INIT:
+        return;
+    default:
+        exit_impossible(vcpu, vmcb->exit_code);
+    }
+}
+
+/* An exit in the middle of an event's delivery: it is delivered again, unless its instruction is repeated anyway. */
+static void deliver_again(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    uint64_t event = vmcb->exit_event, type = event >> EVENT_TYPE_SHIFT & EVENT_TYPE, vector = event & EVENT_VECTOR;
+
+    if (type == TYPE_SOFTWARE || (type == EVENT_EXCEPTION && (vector == 3 || vector == 4)))
+        return;
+    vmcb->event = event;
+    if (type == EVENT_EXTERNAL && vector == vcpu->arch.svm.offered)
+        vmcb->interrupt &= ~V_IRQ;
+}
+
+/* What the guest did without an exit: took the interrupt it was offered, changed CR8, returned from an NMI. */
+static void catch_up(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    uint32_t offered = vcpu->arch.svm.offered;
+    uint8_t cr8 = vmcb->interrupt & V_TPR;
+
+    if (offered != 0 && !(vmcb->interrupt & V_IRQ))
+        vlapic_take(vcpu, offered);
+    vcpu->arch.svm.offered = 0;
+    if (cr8 != vcpu->arch.vlapic.tpr >> 4)
+        vlapic_set_tpr(vcpu, (uint8_t)(cr8 << 4));
+    if (vcpu->arch.svm.nmi_blocked && vcpu->arch.svm.nmi_return != 0 && vmcb->rip != vcpu->arch.svm.nmi_return) {
+        vcpu->arch.svm.nmi_blocked = false;
+        vcpu->arch.svm.nmi_return = 0;
+    }
+}
+
+static uint64_t offer(const struct vcpu *vcpu)
+{
+    uint64_t value = V_MASKING | vcpu->arch.vlapic.tpr >> 4, vector = vcpu->arch.svm.offered;
+
+    return vector == 0 ? value : value | V_IRQ | vector >> 4 << V_PRIORITY_SHIFT | vector << V_VECTOR_SHIFT;
+}
+
+void svm_exit(struct vcpu *vcpu)
+{
+    struct vmcb *vmcb = vcpu->arch.control;
+
+    vcpu->arch.x[RAX] = vmcb->rax;
+    vcpu->arch.rip = vmcb->rip;
+    vmcb->event = 0;
+    if (vmcb->exit_event & EVENT_VALID)
+        deliver_again(vcpu, vmcb);
+    catch_up(vcpu, vmcb);
+
+    handle(vcpu, vmcb);
+    exit_finish(vcpu);
+
+    vmcb->rax = vcpu->arch.x[RAX];
+    if (vmcb->rip != vcpu->arch.rip) {
+        vmcb->rip = vcpu->arch.rip;
+        vmcb->shadow &= ~SHADOW_ACTIVE;
+    }
+    vmcb->interrupt = offer(vcpu);
+    vmcb->tlb_control = vcpu->arch.flush ? TLB_FLUSH_ALL : 0;
+    vcpu->arch.flush = false;
+}
+
+/* The first entry: as if something had just been handled. */
+static void enter(struct vcpu *vcpu)
+{
+    struct vmcb *vmcb = vcpu->arch.control;
+
+    vmcb->rax = vcpu->arch.x[RAX];
+    vmcb->rip = vcpu->arch.rip;
+    vmcb->tlb_control = TLB_FLUSH_ALL;
+    svm_enter(vcpu);
+}
+
+const struct vendor svm = {
+    .name = "SVM",
+    .probe = probe,
+    .init = init,
+    .cpu_enable = cpu_enable,
+    .reset = reset,
+    .enter = enter,
+    .state = state,
+    .can_take = can_take,
+    .inject = inject,
+    .window = window,
+    .msr_read = read_msr,
+    .msr_write = write_msr,
+    /* Nested walks are those of a user (APM 15.25.5). Accessed and dirty are set, so that the CPU need not. */
+    .format = {.table = 0x67, .read = 0x65, .write = 0x2, .no_execute = 1ull << 63, .device = 0x18, .large = 0x80},
+};
