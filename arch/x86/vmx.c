@@ -53,8 +53,6 @@ void vmx_exit(struct vcpu *vcpu);
 _Noreturn void vmx_enter(struct vcpu *vcpu);
 _Noreturn void vmx_entry_failed(struct vcpu *vcpu);
 
-void vmx_entry_failed(struct vcpu *vcpu);
-
 /* --- Boot --- */
 /* What of `wanted` the CPU can do, and what it must; A.3: low half what must be one, high half what may be. */
 static uint32_t allowed(uint32_t msr, uint32_t wanted)
