@@ -6,21 +6,24 @@ import time
 
 import pytest
 from appliance import PATIENCE, Appliance
+from conftest import MACHINE
+
+CONTROLLER = "gic" if MACHINE.arch == "arm64" else "apic"
 
 # Guests that say what they found and end themselves, and those that are ended: their stop's cause.
 HOSTILE = {
     "memory": ("hostile_memory", 1, "power-off"),
     "registers": ("hostile_registers", 1, "power-off"),
     "calls": ("hostile_calls", 2, "power-off"),
-    "gic": ("hostile_gic", 2, "power-off"),
+    CONTROLLER: (f"hostile_{CONTROLLER}", 2, "power-off"),
     "storm": ("interrupt_storm", 2, "power-off"),
     "virtqueue": ("hostile_virtqueue", 2, "power-off"),
     "watchdog": ("watchdog_expiry", 1, "watchdog"),
     "spin": ("spin_masked", 1, "no-progress"),
     "nowhere": ("branch_nowhere", 1, "no-progress"),
 }
-AGAIN = ("memory", "gic", "watchdog", "nowhere")
-GROUPS = [["virtqueue", "storm", "memory", "registers"], ["calls", "gic", "watchdog", "spin"], ["nowhere"]]
+AGAIN = ("memory", CONTROLLER, "watchdog", "nowhere")
+GROUPS = [["virtqueue", "storm", "memory", "registers"], ["calls", CONTROLLER, "watchdog", "spin"], ["nowhere"]]
 
 
 def partition(number, name, image, cpus, *lines):

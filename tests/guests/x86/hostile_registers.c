@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Wild model-specific registers, control registers, ports and instructions: refused, or harmless; the sweep comes to
+ * its end (issue 2, point 7). */
+#include "instruction.h"
+#include <bulkhead/guest_map.h>
+
+#define MSR_TSC 0x10u
+#define MSR_TSC_ADJUST 0x3bu
+#define MSR_X2APIC_FIRST 0x800u
+#define MSR_X2APIC_LAST 0x8ffu
+#define MSR_HYPERV_EOI 0x40000070u
+#define MSR_HYPERV_ASSIST 0x40000073u
+#define MSR_EFER 0xc0000080u
+#define MSR_VM_HSAVE_PA 0xc0010117u
+#define CPUID_1_ECX_VMX (1u << 5)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
+#define CPUID_EXTENDED_ECX_SVM (1u << 2)
+
+static const struct {
+    uint32_t first, last;
+} ranges[] = {
+    {0, 0x2fff},
+    {0x40000000, 0x400002ff},
+    {0x4b564d00, 0x4b564dff}, /* KVM's */
+    {0xc0000000, 0xc0001fff},
+    {0xc0010000, 0xc0011fff},
+    {0xfffffff0, 0xffffffff},
+};
+#define RANGES (sizeof(ranges) / sizeof(ranges[0]))
+
+static struct fault read_msr(uint32_t msr, uint64_t *value)
+{
+    struct registers registers = {.rcx = msr};
+    struct fault fault = instruction_run(INSTRUCTION(0x0f, 0x32), &registers);
+
+    *value = (registers.rdx & UINT32_MAX) << 32 | (registers.rax & UINT32_MAX);
+    return fault;
+}
+
+static struct fault write_msr(uint32_t msr, uint64_t value)
+{
+    struct registers registers = {.rcx = msr, .rax = (uint32_t)value, .rdx = value >> 32};
+
+    return instruction_run(INSTRUCTION(0x0f, 0x30), &registers);
+}
+
+static bool is_wrong(struct fault fault)
+{
+    return fault.count > 1 || (fault.count == 1 && fault.vector != FAULT_GENERAL_PROTECTION);
+}
+
+static void sweep_reads(void)
+{
+    uint32_t refused = 0, answered = 0, wrong = 0, last = 0;
+
+    for (size_t range = 0; range < RANGES; range++) {
+        uint32_t msr = ranges[range].first;
+
+        do {
+            uint64_t value;
+            struct fault fault = read_msr(msr, &value);
+
+            answered += fault.count == 0;
+            refused += fault.count != 0;
+            if (is_wrong(fault))
+                wrong++, last = msr;
+        } while (msr++ != ranges[range].last);
+    }
+    check(wrong == 0, "RDMSR: %u answered, %u refused, %u else (%x)", (unsigned)answered, (unsigned)refused,
+          (unsigned)wrong, (unsigned)last);
+    check(answered < 300, "most registers are not there");
+}
+
+/* What could end this very test, by what the architecture says about the guest's own registers: its clock, its
+ * interrupts. */
+static bool is_ours(uint32_t msr)
+{
+    return msr == MSR_TSC || msr == MSR_TSC_ADJUST || msr == MSR_TSC_DEADLINE ||
+           (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) || (msr >= MSR_HYPERV_EOI && msr <= MSR_HYPERV_ASSIST);
+}
+
+static void sweep_writes(uint64_t value)
+{
+    uint32_t refused = 0, taken = 0, wrong = 0, last = 0;
+
+    for (size_t range = 0; range < RANGES; range++) {
+        uint32_t msr = ranges[range].first;
+
+        do {
+            struct fault fault;
+            uint64_t before;
+            bool readable;
+
+            if (is_ours(msr))
+                continue;
+            readable = read_msr(msr, &before).count == 0;
+            fault = write_msr(msr, value);
+            if (readable && fault.count == 0)
+                write_msr(msr, before);
+            taken += fault.count == 0;
+            refused += fault.count != 0;
+            if (is_wrong(fault))
+                wrong++, last = msr;
+        } while (msr++ != ranges[range].last);
+    }
+    check(wrong == 0, "WRMSR of %lx: %u taken, %u refused, %u else (%x)", value, (unsigned)taken, (unsigned)refused,
+          (unsigned)wrong, (unsigned)last);
+}
+
+static void virtualization_is_hidden(void)
+{
+    struct cpuid first = cpuid(1, 0), extended = cpuid(0x80000001, 0);
+    uint64_t efer = msr_read(MSR_EFER), cr4;
+
+    check(!(first.ecx & CPUID_1_ECX_VMX) && !(extended.ecx & CPUID_EXTENDED_ECX_SVM), "CPUID shows no virtualization");
+    check(first.ecx & CPUID_1_ECX_HYPERVISOR, "CPUID shows a hypervisor");
+    check(!(efer & 1u << 12) && write_msr(MSR_EFER, efer | 1u << 12).vector == FAULT_GENERAL_PROTECTION,
+          "EFER.SVME is refused");
+    check(write_msr(MSR_VM_HSAVE_PA, 0x1000).vector == FAULT_GENERAL_PROTECTION, "VM_HSAVE_PA is refused");
+    __asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+    check(!(cr4 & 1u << 13), "CR4.VMXE reads as zero");
+}
+
+static void sweep_cpuid(void)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t base = 0; base < 4; base++)
+        for (uint32_t leaf = 0; leaf < 0x40; leaf++)
+            for (uint32_t subleaf = 0; subleaf < 4; subleaf++)
+                sum += cpuid(base << 30 | leaf, subleaf * 0x15).eax;
+    sum += cpuid(UINT32_MAX, UINT32_MAX).eax;
+    check(true, "CPUID of %u leaves (%lx)", 4u * 0x40, sum);
+}
+
+static void control_registers(void)
+{
+    uint64_t cr0, cr3, cr4;
+    uint32_t wrong = 0;
+
+    __asm__ volatile("movq %%cr0, %0\n\tmovq %%cr3, %1\n\tmovq %%cr4, %2" : "=r"(cr0), "=r"(cr3), "=r"(cr4));
+    for (uint32_t bit = 32; bit < 64; bit++) {
+        struct registers zero = {.rax = cr0 | 1ull << bit}, four = {.rax = cr4 | 1ull << bit};
+
+        wrong += instruction_run(INSTRUCTION(0x0f, 0x22, 0xc0), &zero).vector != FAULT_GENERAL_PROTECTION;
+        wrong += instruction_run(INSTRUCTION(0x0f, 0x22, 0xe0), &four).vector != FAULT_GENERAL_PROTECTION;
+    }
+    check(wrong == 0, "reserved bits of CR0 and CR4 are refused (%u were not)", (unsigned)wrong);
+    wrong = 0;
+    for (uint32_t bit = 0; bit < 32; bit++) { /* bits that would end this: PGE..PCIDE are fine, PAE is not */
+        struct registers set = {.rax = cr4 | 1ull << bit}, back = {.rax = cr4};
+        struct fault fault = instruction_run(INSTRUCTION(0x0f, 0x22, 0xe0), &set);
+
+        wrong += is_wrong(fault);
+        if (bit == 13)
+            wrong += fault.count != 1;
+        instruction_run(INSTRUCTION(0x0f, 0x22, 0xe0), &back);
+    }
+    check(wrong == 0, "each bit of CR4 is refused or set; VMXE is refused (%u wrong)", (unsigned)wrong);
+    for (uint64_t value = 0; value < 64; value++) {
+        struct registers eight = {.rax = value};
+
+        wrong += is_wrong(instruction_run(INSTRUCTION(0x44, 0x0f, 0x22, 0xc0), &eight));
+    }
+    msr_write(MSR_X2APIC_TPR, 0);
+    for (uint32_t bit = 0; bit < 64; bit++) {
+        struct registers xcr = {
+            .rcx = bit & 1, .rax = bit < 32 ? 1u << bit : 0, .rdx = bit < 32 ? 0 : 1u << (bit - 32)};
+
+        wrong += instruction_run(INSTRUCTION(0x0f, 0x01, 0xd1), &xcr).count > 1;
+    }
+    check(wrong == 0, "CR8 and XCR0 of anything (%u wrong)", (unsigned)wrong);
+    for (uint32_t number = 0; number < 8; number++) {
+        struct registers debug = {.rax = 0xffff0ff0}, clear = {.rax = number == 7   ? 0x400
+                                                                      : number == 6 ? 0xffff0ff0
+                                                                                    : 0};
+
+        if (number == 7)
+            debug.rax = 0x500; /* no breakpoint enabled */
+        wrong += instruction_run(INSTRUCTION(0x0f, 0x23, (uint8_t)(0xc0 | number << 3)), &debug).count > 1;
+        instruction_run(INSTRUCTION(0x0f, 0x23, (uint8_t)(0xc0 | number << 3)), &clear);
+    }
+    check(wrong == 0, "debug registers (%u wrong)", (unsigned)wrong);
+}
+
+static void forbidden_instructions(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t bytes[5], count;
+        bool refused;
+    } instructions[] = {
+        {"VMLAUNCH", {0x0f, 0x01, 0xc2}, 3, true},
+        {"VMRESUME", {0x0f, 0x01, 0xc3}, 3, true},
+        {"VMXOFF", {0x0f, 0x01, 0xc4}, 3, true},
+        {"VMXON", {0xf3, 0x0f, 0xc7, 0x36}, 4, true},
+        {"VMCLEAR", {0x66, 0x0f, 0xc7, 0x36}, 4, true},
+        {"VMPTRLD", {0x0f, 0xc7, 0x36}, 3, true},
+        {"VMREAD", {0x0f, 0x78, 0xc1}, 3, true},
+        {"VMWRITE", {0x0f, 0x79, 0xc1}, 3, true},
+        {"VMFUNC", {0x0f, 0x01, 0xd4}, 3, true},
+        {"VMRUN", {0x0f, 0x01, 0xd8}, 3, true},
+        {"VMLOAD", {0x0f, 0x01, 0xda}, 3, true},
+        {"VMSAVE", {0x0f, 0x01, 0xdb}, 3, true},
+        {"STGI", {0x0f, 0x01, 0xdc}, 3, true},
+        {"CLGI", {0x0f, 0x01, 0xdd}, 3, true},
+        {"SKINIT", {0x0f, 0x01, 0xde}, 3, true},
+        {"INVLPGA", {0x0f, 0x01, 0xdf}, 3, true},
+        {"GETSEC", {0x0f, 0x37}, 2, true},
+        {"RSM", {0x0f, 0xaa}, 2, true},
+        {"ENCLS", {0x0f, 0x01, 0xcf}, 3, true},
+        {"RDPMC", {0x0f, 0x33}, 2, false},
+        {"RDTSCP", {0x0f, 0x01, 0xf9}, 3, false},
+        {"MONITOR", {0x0f, 0x01, 0xc8}, 3, false},
+        {"INVD", {0x0f, 0x08}, 2, false},
+        {"WBINVD", {0x0f, 0x09}, 2, false},
+        {"PAUSE", {0xf3, 0x90}, 2, false},
+        {"UD2", {0x0f, 0x0b}, 2, true},
+        {"XSAVES", {0x0f, 0xc7, 0x2e}, 3, false},
+        {"CLZERO", {0x0f, 0x01, 0xfc}, 3, false},
+        {"RDPRU", {0x0f, 0x01, 0xfd}, 3, false},
+    };
+    static uint8_t scratch[8192] __attribute__((aligned(4096)));
+    uint32_t wrong = 0;
+
+    for (size_t i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
+        struct registers registers = {.rax = (uint64_t)scratch, .rsi = (uint64_t)scratch, .rdi = (uint64_t)scratch};
+        struct fault fault = instruction_run(instructions[i].bytes, instructions[i].count, &registers);
+
+        if (instructions[i].refused ? !is_refused(fault) : fault.count > 1) {
+            check(false, "%s: %lu faults, vector %lu", instructions[i].name, fault.count, fault.vector);
+            wrong++;
+        }
+    }
+    check(wrong == 0, "instructions that guests do not have, and those that they share");
+}
+
+/* Those of the guest's own machine that would end it, or talk. */
+static bool is_own_port(uint32_t port)
+{
+    return (port >= GUEST_PORT_UART && port < GUEST_PORT_UART + 8) ||
+           (port >= GUEST_PORT_SLEEP_CONTROL && port <= GUEST_PORT_RESET);
+}
+
+static void sweep_ports(void)
+{
+    uint32_t answered = 0;
+
+    for (uint32_t port = 0; port < 0x10000; port++) {
+        uint32_t value = in8((uint16_t)port);
+
+        answered += value != 0xff;
+        if (port % 16 == 0)
+            answered += in16((uint16_t)port) != 0xffff, answered += in32((uint16_t)port) != UINT32_MAX;
+        if (is_own_port(port) || is_own_port(port + 3))
+            continue;
+        out8((uint16_t)port, 0xff);
+        if (port % 16 == 0)
+            out16((uint16_t)port, 0x5a5a), out32((uint16_t)port, 0xfee1dead);
+    }
+    check(answered < 64, "every port in and out: %u answered", (unsigned)answered);
+    print("still here\n");
+}
+
+/* Strings at ports, which an emulator has to take apart. */
+static void string_ports(void)
+{
+    static uint8_t data[256];
+    struct registers in = {.rcx = 64, .rdx = 0x1234, .rdi = (uint64_t)data};
+    struct registers out = {.rcx = 64, .rdx = 0x1234, .rsi = (uint64_t)data};
+    struct fault fault;
+
+    fault = instruction_run(INSTRUCTION(0xf3, 0x6c), &in); /* rep insb */
+    check(fault.count == 0 ? data[0] == 0xff && data[63] == 0xff && in.rcx == 0 : is_refused(fault),
+          "REP INSB of nothing");
+    fault = instruction_run(INSTRUCTION(0xf3, 0x6e), &out); /* rep outsb */
+    check(fault.count == 0 ? out.rcx == 0 : is_refused(fault), "REP OUTSB to nothing");
+    in = (struct registers){.rcx = 4, .rdx = 0x1234, .rdi = 0xf1000000}; /* to where no memory is */
+    check(instruction_run(INSTRUCTION(0xf3, 0x6d), &in).count <= 1, "REP INSL to nowhere");
+}
+
+void guest_main(void)
+{
+    virtualization_is_hidden();
+    sweep_cpuid();
+    sweep_reads();
+    sweep_writes(~0ull);
+    sweep_writes(0x5a5aa5a512345678);
+    sweep_writes(0x12345678);
+    control_registers();
+    forbidden_instructions();
+    sweep_ports();
+    string_ports();
+    timer_off();
+}
