@@ -31,8 +31,8 @@ def configuration(name, text):
     return out
 
 
-def default_configuration(name="default"):
-    return configuration(name, (TOP / "configs/qemu_virt_defconfig").read_text())
+def default_configuration(machine, name="default"):
+    return configuration(f"{machine.arch}-{name}", (TOP / f"configs/{machine.configuration}_defconfig").read_text())
 
 
 def plugin():
@@ -42,27 +42,33 @@ def plugin():
     return library
 
 
-def bench_guest():
-    folder = OUT / "bench"
+def bench_guest(machine):
+    """The bench guest: on arm64 a raw image, on x86-64 an ELF file, which is entered in long mode."""
+    folder, source = OUT / "bench", TOP / "tests/bench/guest" / machine.arch
     folder.mkdir(parents=True, exist_ok=True)
-    elf, image, source = folder / "guest.elf", folder / "guest.bin", TOP / "tests/bench/guest"
-    run("aarch64-linux-gnu-gcc", "-std=gnu2x", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-mgeneral-regs-only",
-        "-mstrict-align", "-fno-pic", f"-I{TOP}/include", "-nostdlib", "-static", f"-Wl,-T,{source}/guest.ld", "-Wl,--build-id=none",
-        "-Wl,--no-warn-rwx-segments", "-o", elf, source / "start.S", source / "main.c")
-    run("aarch64-linux-gnu-objcopy", "-O", "binary", elf, image)
+    elf, image = folder / f"guest-{machine.arch}.elf", folder / f"guest-{machine.arch}.bin"
+    flags = ["-mstrict-align"] if machine.arch == "arm64" else ["-mno-red-zone", "-fcf-protection=none"]
+    run(machine.tools + "gcc", "-std=gnu2x", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-mgeneral-regs-only", *flags,
+        "-fno-pic", f"-I{TOP}/include", f"-I{TOP}/arch/{machine.arch}/include", "-nostdlib", "-static", f"-Wl,-T,{source}/guest.ld",
+        "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-o", elf, source / "start.S", source / "main.c")
+    if machine.arch != "arm64":
+        return elf
+    run(machine.tools + "objcopy", "-O", "binary", elf, image)
     return image
 
 
-def events_configuration():
+def events_configuration(machine):
     """The management domain and the bench guest with two vCPUs and a virtio-rng in slot 0."""
-    return configuration("events", f"""CONFIG_BENCH=y
+    kind = "RAW" if machine.arch == "arm64" else "ELF"
+    return configuration(f"{machine.arch}-events", f"""CONFIG_BOARD_{machine.configuration.upper()}=y
+CONFIG_BENCH=y
 CONFIG_P1=y
 CONFIG_P1_NAME="bench"
 CONFIG_P1_CPUS="1,2"
 CONFIG_P1_MEMORY=16
 CONFIG_P1_KERNEL_FILE=y
-CONFIG_P1_KERNEL_PATH="{bench_guest()}"
-CONFIG_P1_KERNEL_RAW=y
+CONFIG_P1_KERNEL_PATH="{bench_guest(machine)}"
+CONFIG_P1_KERNEL_{kind}=y
 CONFIG_P1_ENTROPY=y
 CONFIG_P1_POLICY_STOP=y
 """)

@@ -7,12 +7,12 @@ from appliance import Appliance
 from symbols import Symbols, made_of
 
 
-def measure(cpu="neoverse-n1", profile=False):
+def measure(machine, cpu=None, profile=False):
     """Returns ({window: instructions an operation}, boot (own CPU, all CPUs), {window: made of})."""
     library = builds.plugin()
-    out = builds.events_configuration()
-    symbols = Symbols(out / "bulkhead.elf")
-    folder = builds.OUT / "bench/run"
+    out = builds.events_configuration(machine)
+    symbols = Symbols(out / "bulkhead.elf", machine.tools)
+    folder = builds.OUT / f"bench/run-{machine.arch}"
     counts, parts = folder / "counts.txt", folder / "profile.txt"
     folder.mkdir(parents=True, exist_ok=True)
     counts.unlink(missing_ok=True)
@@ -27,6 +27,12 @@ def measure(cpu="neoverse-n1", profile=False):
             raise SystemExit(f"bench: the bench guest did not come to its end:\n{said}")
         appliance.qmp("quit")
         appliance.qemu.wait(60)
+    events, boot = windows(counts)
+    return events, boot, made_of(parts, symbols) if profile else {}
+
+
+def windows(counts):
+    """({window: instructions an operation}, boot) from what the plugin wrote."""
     events, boot = {}, None
     for line in counts.read_text().splitlines():
         words = line.split()
@@ -35,7 +41,7 @@ def measure(cpu="neoverse-n1", profile=False):
         elif words[0].isdigit() and words[0] != "0":
             repeats = 1000 if words[0] == "11" else 10000
             events[int(words[0])] = int(words[1]) / int(words[2]) / repeats
-    return events, boot, made_of(parts, symbols) if profile else {}
+    return events, boot
 
 
 def table(events):
@@ -45,6 +51,19 @@ def table(events):
         if window in events:
             cells = [f"{events[window]:,.0f}", goal] + figures
             yield f"| {name} | " + " | ".join("-" if c is None else f"{c:,}" if isinstance(c, int) else c for c in cells) + " |"
+
+
+def table_x86(events, kvm):
+    yield "| operation | Bulkhead | KVM |"
+    yield "|---|---|---|"
+    for window, name in peers.EVENTS_X86.items():
+        if window in events:
+            yield f"| {name} | {events[window]:,.0f} | " + (f"{kvm[window]:,.0f}" if window in kvm else "-") + " |"
+
+
+def misses_x86(events, kvm):
+    """Operations that cost more than KVM's."""
+    return [window for window in peers.EVENTS_X86 if events.get(window, 0) > kvm.get(window, float("inf"))]
 
 
 def misses(events):

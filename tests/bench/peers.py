@@ -18,6 +18,23 @@ EVENTS = {
     11: ("virtio-rng request, there and back", None, None, None, None),
 }
 
+# x86-64 (window: operation); KVM is measured in the same run (kvm.py)
+EVENTS_X86 = {
+    1: "hypercall (HC_NOTHING; KVM: an unknown one)",
+    2: "CPUID",
+    3: "emulated register: RDMSR of a local APIC register",
+    13: "emulated register: IOAPIC, by MMIO",
+    4: "emulated register: 16550 LSR, by port",
+    12: "EOI (x2APIC)",
+    5: "IPI to self",
+    6: "timer interrupt (TSC deadline)",
+    7: "IPI, target spinning (both CPUs)",
+    8: "IPI, target in HLT (both CPUs)",
+    9: "virtio register read",
+    10: "doorbell: QueueNotify",
+    11: "virtio-rng request, there and back",
+}
+
 BOOT_INSTRUCTIONS_XEN = 18.0e6  # reset to the first guest instruction
 BOOT_GOAL = 2.0e6  # beside copying, hashing and scrubbing
 IMAGE_XEN = 1015816

@@ -2,14 +2,15 @@
 /*
  * TCG plugin: counts the instructions that the kernel executes, per event.
  *
- *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt]
+ *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt][,outside=on]
  *
- * Every executed instruction whose virtual address lies in [base, base + size) is the kernel's. The bench guest marks
- * the window of measurement N (0..15) with HINT #(96 + N) before and HINT #(112 + N) after; both execute as NOP.
- * `out` gets a line a window: number, kernel instructions on all CPUs, windows seen; and, with N = "boot",
- * what the kernel executed before the first HINT #96, on the CPU that executed it and on all CPUs.
- * Last come, a line a CPU, all instructions that it executed, the guest's included (blocks that an exception cut short
- * count whole). `profile` gets a line for each kernel instruction executed within a window: window, address, count.
+ * Every executed instruction whose virtual address lies in [base, base + size) is the kernel's; with outside=on, every
+ * other one is, by blocks: then the range is the guest's. The bench guest marks the window of measurement N (0..15)
+ * with HINT #(96 + N) before and HINT #(112 + N) after (x86-64: NOPL with the displacement 0x48420000 + that number);
+ * both execute as NOP. `out` gets a line a window: number, kernel instructions on all CPUs, windows seen; and, with N =
+ * "boot", what the kernel executed before the first HINT #96, on the CPU that executed it and on all CPUs. Last come, a
+ * line a CPU, all instructions that it executed, the guest's included (blocks that an exception cut short count whole).
+ * `profile` gets a line for each kernel instruction executed within a window: window, address, count.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -30,7 +31,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t,
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *, void *, size_t);
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *, void *, size_t); /* returns the bytes copied */
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned int, void *), int, void *);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned int, void *), int, void *);
 EXPORT int qemu_plugin_version = 4;
@@ -43,10 +44,11 @@ EXPORT int qemu_plugin_version = 4;
 struct window {
     uint64_t instructions, opened, count;
     bool open;
-    uint64_t *profile; /* a counter a kernel instruction; NULL without a profile */
+    uint64_t *profile; /* a counter a byte of the kernel; NULL without a profile */
 };
 
 static uint64_t kernel_base, kernel_size;
+static bool outside;
 static const char *out_name, *profile_name;
 static struct window windows[WINDOWS];
 static uint64_t per_cpu[CPUS]; /* kernel instructions */
@@ -104,25 +106,51 @@ static void block_executed(unsigned int cpu, void *data)
     __atomic_fetch_add(&all[cpu % CPUS], (uintptr_t)data, __ATOMIC_RELAXED);
 }
 
+static void kernel_block(unsigned int cpu, void *data)
+{
+    __atomic_fetch_add(&per_cpu[cpu % CPUS], (uintptr_t)data, __ATOMIC_RELAXED);
+}
+
+/* The number of the mark that the instruction is; 0: it is none. */
+static uint32_t mark_of(const struct qemu_plugin_insn *instruction)
+{
+    static const uint8_t nopl[3] = {0x0f, 0x1f, 0x80};
+    uint8_t bytes[16] = {0};
+    uint32_t word;
+
+    switch (qemu_plugin_insn_data(instruction, bytes, sizeof bytes)) {
+    case 4:
+        memcpy(&word, bytes, sizeof word);
+        return (word & 0xfffff01f) == 0xd503201f ? word >> 5 & 127 : 0;
+    case 7:
+        memcpy(&word, bytes + sizeof nopl, sizeof word);
+        return !memcmp(bytes, nopl, sizeof nopl) && word >> 7 == 0x48420000 >> 7 ? word & 127 : 0;
+    default:
+        return 0;
+    }
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
+    uint64_t first = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0)) - kernel_base;
+    void *instructions = (void *)(uintptr_t)qemu_plugin_tb_n_insns(block);
+
     (void)id;
-    qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS,
-                                         (void *)(uintptr_t)qemu_plugin_tb_n_insns(block));
+    qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS, instructions);
+    if (outside && first >= kernel_size) {
+        qemu_plugin_register_vcpu_tb_exec_cb(block, kernel_block, QEMU_PLUGIN_CB_NO_REGS, instructions);
+        return;
+    }
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t offset = qemu_plugin_insn_vaddr(instruction) - kernel_base;
-        uint32_t opcode = 0;
 
-        if (offset < kernel_size) {
+        if (!outside && offset < kernel_size) {
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, kernel_instruction, QEMU_PLUGIN_CB_NO_REGS,
-                                                   (void *)(uintptr_t)(offset / 4));
+                                                   (void *)(uintptr_t)offset);
             continue;
         }
-        qemu_plugin_insn_data(instruction, &opcode, sizeof opcode);
-        if ((opcode & 0xfffff01f) != 0xd503201f) /* HINT */
-            continue;
-        uint32_t hint = opcode >> 5 & 127;
+        uint32_t hint = mark_of(instruction);
         if (hint >= MARK_BEGIN && hint < MARK_BEGIN + WINDOWS)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, mark_begin, QEMU_PLUGIN_CB_NO_REGS,
                                                    (void *)(uintptr_t)(hint - MARK_BEGIN));
@@ -153,9 +181,9 @@ static void finished(qemu_plugin_id_t id, void *data)
     if (profile_name == NULL || (out = fopen(profile_name, "w")) == NULL)
         return;
     for (int i = 0; i < WINDOWS; i++)
-        for (uint64_t index = 0; index < kernel_size / 4; index++)
+        for (uint64_t index = 0; index < kernel_size; index++)
             if (windows[i].profile[index] != 0)
-                fprintf(out, "%d %#" PRIx64 " %" PRIu64 "\n", i, kernel_base + index * 4, windows[i].profile[index]);
+                fprintf(out, "%d %#" PRIx64 " %" PRIu64 "\n", i, kernel_base + index, windows[i].profile[index]);
     fclose(out);
 }
 
@@ -171,13 +199,15 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argume
             out_name = strdup(argument[i] + 4);
         else if (!strncmp(argument[i], "profile=", 8))
             profile_name = strdup(argument[i] + 8);
+        else if (!strcmp(argument[i], "outside=on"))
+            outside = true;
     }
     if (out_name == NULL || kernel_size == 0) {
         fputs("plugin: needs base=, size= and out=\n", stderr);
         return 1;
     }
     for (int i = 0; profile_name != NULL && i < WINDOWS; i++)
-        if ((windows[i].profile = calloc(kernel_size / 4, sizeof(uint64_t))) == NULL)
+        if ((windows[i].profile = calloc(kernel_size, sizeof(uint64_t))) == NULL)
             return 1;
     windows[0].open = profile_name != NULL; /* window 0's profile is that of the boot, up to its end mark */
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);

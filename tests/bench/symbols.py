@@ -7,8 +7,8 @@ import subprocess
 
 
 class Symbols:
-    def __init__(self, elf):
-        lines = subprocess.run(["aarch64-linux-gnu-nm", "--defined-only", str(elf)], check=True, capture_output=True, text=True).stdout
+    def __init__(self, elf, tools="aarch64-linux-gnu-"):
+        lines = subprocess.run([tools + "nm", "--defined-only", str(elf)], check=True, capture_output=True, text=True).stdout
         pairs = [(int(value, 16), name) for value, kind, name in (line.split() for line in lines.splitlines())
                  if kind in "tT" and not name.startswith("$")]
         # A local label within a function (a loop's head) does not begin another function.

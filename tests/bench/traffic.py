@@ -6,6 +6,7 @@ import re
 
 import builds
 from appliance import Appliance, plain
+from machines import BY_ARCH
 
 DETACH = "\x1d"
 
@@ -54,7 +55,7 @@ def ready(appliance, *names):
 
 
 def measure(megabytes=256, requests=2000, reads=2000):
-    with Appliance(builds.default_configuration(), folder=builds.OUT / "bench/run-traffic", icount=True) as appliance:
+    with Appliance(builds.default_configuration(BY_ARCH["arm64"]), folder=builds.OUT / "bench/run-traffic", icount=True) as appliance:
         guests = ready(appliance, "linux1", "linux2")
         guests.run("linux2", "nettest server >/dev/null 2>&1 & sleep 1")
         guests.run("linux1", "nettest stream 192.168.77.2 16 check")
