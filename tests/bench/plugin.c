@@ -2,7 +2,7 @@
 /*
  * TCG plugin: counts the instructions that the kernel executes, per event.
  *
- *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt]
+ *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt][,blocks=blocks.txt]
  *
  * Every executed instruction whose virtual address lies in [base, base + size) is the kernel's. The bench guest marks
  * the window of measurement N (0..15) with HINT #(96 + N) before and HINT #(112 + N) after; both execute as NOP.
@@ -10,6 +10,7 @@
  * what the kernel executed before the first HINT #96, on the CPU that executed it and on all CPUs.
  * Last come, a line a CPU, all instructions that it executed, the guest's included (blocks that an exception cut short
  * count whole). `profile` gets a line for each kernel instruction executed within a window: window, address, count.
+ * `blocks` gets what all CPUs executed in window 15, guests included: CPU, address of the block, instructions.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -39,6 +40,7 @@ EXPORT int qemu_plugin_version = 4;
 #define CPUS 16
 #define MARK_BEGIN 96u
 #define MARK_END 112u
+#define TRAFFIC 15 /* the window that `blocks` is about */
 
 struct window {
     uint64_t instructions, opened, count;
@@ -47,12 +49,17 @@ struct window {
 };
 
 static uint64_t kernel_base, kernel_size;
-static const char *out_name, *profile_name;
+static const char *out_name, *profile_name, *blocks_name;
 static struct window windows[WINDOWS];
 static uint64_t per_cpu[CPUS]; /* kernel instructions */
 static uint64_t all[CPUS];     /* all instructions */
 static uint64_t boot_cpu_instructions, boot_instructions;
 static bool booted;
+
+static struct block {
+    struct block *next;
+    uint64_t address, length, executed[CPUS];
+} *blocks;
 
 static uint64_t total(void)
 {
@@ -104,11 +111,34 @@ static void block_executed(unsigned int cpu, void *data)
     __atomic_fetch_add(&all[cpu % CPUS], (uintptr_t)data, __ATOMIC_RELAXED);
 }
 
+static void block_of_traffic(unsigned int cpu, void *data)
+{
+    struct block *block = data;
+
+    if (windows[TRAFFIC].open)
+        __atomic_fetch_add(&block->executed[cpu % CPUS], block->length, __ATOMIC_RELAXED);
+}
+
+static void watch_block(struct qemu_plugin_tb *block)
+{
+    struct block *watched = calloc(1, sizeof *watched);
+
+    if (watched == NULL)
+        abort();
+    watched->address = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0));
+    watched->length = qemu_plugin_tb_n_insns(block);
+    watched->next = blocks;
+    blocks = watched;
+    qemu_plugin_register_vcpu_tb_exec_cb(block, block_of_traffic, QEMU_PLUGIN_CB_NO_REGS, watched);
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     (void)id;
     qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS,
                                          (void *)(uintptr_t)qemu_plugin_tb_n_insns(block));
+    if (blocks_name != NULL)
+        watch_block(block);
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t offset = qemu_plugin_insn_vaddr(instruction) - kernel_base;
@@ -132,6 +162,18 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
     }
 }
 
+static void write_blocks(void)
+{
+    FILE *out = blocks_name != NULL ? fopen(blocks_name, "w") : NULL;
+
+    for (struct block *block = blocks; out != NULL && block != NULL; block = block->next)
+        for (int i = 0; i < CPUS; i++)
+            if (block->executed[i] != 0)
+                fprintf(out, "%d %#" PRIx64 " %" PRIu64 "\n", i, block->address, block->executed[i]);
+    if (out != NULL)
+        fclose(out);
+}
+
 static void finished(qemu_plugin_id_t id, void *data)
 {
     FILE *out = fopen(out_name, "w");
@@ -150,6 +192,7 @@ static void finished(qemu_plugin_id_t id, void *data)
         if (all[i] != 0)
             fprintf(out, "cpu%d %" PRIu64 " %" PRIu64 "\n", i, all[i], per_cpu[i]);
     fclose(out);
+    write_blocks();
     if (profile_name == NULL || (out = fopen(profile_name, "w")) == NULL)
         return;
     for (int i = 0; i < WINDOWS; i++)
@@ -171,6 +214,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argume
             out_name = strdup(argument[i] + 4);
         else if (!strncmp(argument[i], "profile=", 8))
             profile_name = strdup(argument[i] + 8);
+        else if (!strncmp(argument[i], "blocks=", 7))
+            blocks_name = strdup(argument[i] + 7);
     }
     if (out_name == NULL || kernel_size == 0) {
         fputs("plugin: needs base=, size= and out=\n", stderr);
