@@ -66,3 +66,6 @@ unit-emulated-cflags := $(machine-cflags)
 unit-tests += domain
 unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := -Iarch/arm64/include
+unit-tests += seed
+unit-seed-sources := tests/unit/test_seed.c core/seed.c
+unit-seed-cflags := -Iarch/arm64/include
