@@ -4,7 +4,8 @@
 
 usage: bench.py [--arch arm64|x86] [events] [boot] [traffic] [sizes] [--cpu MODEL] [--profile]
 
-Without a word: all of it (x86: events and sizes, and KVM beside them). --profile prints what each event's figure is made of.
+Without a word: all of it (x86: events and sizes, and KVM beside them). --profile prints what each event's and the network's
+figures are made of.
 """
 
 import argparse
@@ -66,6 +67,16 @@ def report_traffic():
     return ok
 
 
+def report_layers():
+    for name, (unit, layers, functions) in traffic.profile().items():
+        print(f"\n{name} is made of, instructions a{'n' if unit[0] in 'aeiou' else ''} {unit}:")
+        for layer, count in sorted(layers.items(), key=lambda item: -item[1]):
+            print(f"  {count:12,.3f}  {layer}")
+        ours = [item for item in functions.items() if not item[0][0].startswith("guests")]
+        for (layer, function), count in sorted(ours, key=lambda item: -item[1])[:16]:
+            print(f"    {count:12,.3f}  {layer}: {function}")
+
+
 def report_sizes(machine):
     out = builds.default_configuration(machine)
     size = (out / "bulkhead.bin").stat().st_size
@@ -89,6 +100,8 @@ def main():
         ok &= report_boot()
     if "traffic" in what:
         ok &= report_traffic()
+        if options.profile:
+            report_layers()
     if "sizes" in what:
         ok &= report_sizes(machine)
     sys.exit(0 if ok else "bench: a figure is worse than the peer's")

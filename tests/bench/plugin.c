@@ -2,7 +2,8 @@
 /*
  * TCG plugin: counts the instructions that the kernel executes, per event.
  *
- *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt][,outside=on]
+ *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt][,blocks=blocks.txt]
+ *            [,outside=on]
  *
  * Every executed instruction whose virtual address lies in [base, base + size) is the kernel's; with outside=on, every
  * other one is, by blocks: then the range is the guest's. The bench guest marks the window of measurement N (0..15)
@@ -11,6 +12,7 @@
  * "boot", what the kernel executed before the first HINT #96, on the CPU that executed it and on all CPUs. Last come, a
  * line a CPU, all instructions that it executed, the guest's included (blocks that an exception cut short count whole).
  * `profile` gets a line for each kernel instruction executed within a window: window, address, count.
+ * `blocks` gets what all CPUs executed in window 15, guests included: CPU, address of the block, instructions.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -40,6 +42,7 @@ EXPORT int qemu_plugin_version = 4;
 #define CPUS 16
 #define MARK_BEGIN 96u
 #define MARK_END 112u
+#define TRAFFIC 15 /* the window that `blocks` is about */
 
 struct window {
     uint64_t instructions, opened, count;
@@ -49,12 +52,17 @@ struct window {
 
 static uint64_t kernel_base, kernel_size;
 static bool outside;
-static const char *out_name, *profile_name;
+static const char *out_name, *profile_name, *blocks_name;
 static struct window windows[WINDOWS];
 static uint64_t per_cpu[CPUS]; /* kernel instructions */
 static uint64_t all[CPUS];     /* all instructions */
 static uint64_t boot_cpu_instructions, boot_instructions;
 static bool booted;
+
+static struct block {
+    struct block *next;
+    uint64_t address, length, executed[CPUS];
+} *blocks;
 
 static uint64_t total(void)
 {
@@ -130,6 +138,27 @@ static uint32_t mark_of(const struct qemu_plugin_insn *instruction)
     }
 }
 
+static void block_of_traffic(unsigned int cpu, void *data)
+{
+    struct block *block = data;
+
+    if (windows[TRAFFIC].open)
+        __atomic_fetch_add(&block->executed[cpu % CPUS], block->length, __ATOMIC_RELAXED);
+}
+
+static void watch_block(struct qemu_plugin_tb *block)
+{
+    struct block *watched = calloc(1, sizeof *watched);
+
+    if (watched == NULL)
+        abort();
+    watched->address = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0));
+    watched->length = qemu_plugin_tb_n_insns(block);
+    watched->next = blocks;
+    blocks = watched;
+    qemu_plugin_register_vcpu_tb_exec_cb(block, block_of_traffic, QEMU_PLUGIN_CB_NO_REGS, watched);
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     uint64_t first = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0)) - kernel_base;
@@ -137,6 +166,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 
     (void)id;
     qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS, instructions);
+    if (blocks_name != NULL)
+        watch_block(block);
     if (outside && first >= kernel_size) {
         qemu_plugin_register_vcpu_tb_exec_cb(block, kernel_block, QEMU_PLUGIN_CB_NO_REGS, instructions);
         return;
@@ -160,6 +191,18 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
     }
 }
 
+static void write_blocks(void)
+{
+    FILE *out = blocks_name != NULL ? fopen(blocks_name, "w") : NULL;
+
+    for (struct block *block = blocks; out != NULL && block != NULL; block = block->next)
+        for (int i = 0; i < CPUS; i++)
+            if (block->executed[i] != 0)
+                fprintf(out, "%d %#" PRIx64 " %" PRIu64 "\n", i, block->address, block->executed[i]);
+    if (out != NULL)
+        fclose(out);
+}
+
 static void finished(qemu_plugin_id_t id, void *data)
 {
     FILE *out = fopen(out_name, "w");
@@ -178,6 +221,7 @@ static void finished(qemu_plugin_id_t id, void *data)
         if (all[i] != 0)
             fprintf(out, "cpu%d %" PRIu64 " %" PRIu64 "\n", i, all[i], per_cpu[i]);
     fclose(out);
+    write_blocks();
     if (profile_name == NULL || (out = fopen(profile_name, "w")) == NULL)
         return;
     for (int i = 0; i < WINDOWS; i++)
@@ -201,6 +245,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argume
             profile_name = strdup(argument[i] + 8);
         else if (!strcmp(argument[i], "outside=on"))
             outside = true;
+        else if (!strncmp(argument[i], "blocks=", 7))
+            blocks_name = strdup(argument[i] + 7);
     }
     if (out_name == NULL || kernel_size == 0) {
         fputs("plugin: needs base=, size= and out=\n", stderr);

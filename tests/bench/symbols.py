@@ -24,6 +24,26 @@ class Symbols:
         return self.sorted[index][1] if index >= 0 else hex(address)
 
 
+def layers_of(blocks, kernel, program, program_base):
+    """{layer: instructions} and {(layer, function): instructions} of the plugin's blocks file. Guests' kernels run from
+    the upper half of the addresses; the management domain has CPU 0 and lies at program_base."""
+    layers, functions = collections.Counter(), collections.Counter()
+    with open(blocks) as lines:
+        for line in lines:
+            cpu, address, count = (int(word, 0) for word in line.split())
+            if kernel.addresses[0] <= address < kernel.addresses[-1] + 4096:
+                layer, name = "Bulkhead's kernel", kernel.name(address)
+            elif address >> 47:
+                layer, name = "guests' kernels", "guest kernel"
+            elif cpu == 0:
+                layer, name = "management domain", program.name(address - program_base)
+            else:
+                layer, name = "guests' programs", "guest program"
+            layers[layer] += count
+            functions[layer, name] += count
+    return layers, functions
+
+
 def made_of(profile, symbols):
     """{window: [(function, instructions), ...] most first} from the plugin's profile file."""
     windows = collections.defaultdict(collections.Counter)

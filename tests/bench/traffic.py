@@ -5,6 +5,7 @@
 import re
 
 import builds
+from symbols import Symbols, layers_of
 from appliance import Appliance, plain
 from machines import BY_ARCH
 
@@ -52,6 +53,28 @@ def ready(appliance, *names):
         guests.attach(name)
         appliance.serial.expect(f"READY {name}.*# ", 600)
     return guests
+
+
+MANAGEMENT_BASE = 0x40400000  # where the management domain's program lies in the default configuration
+
+
+def profile(megabytes=64, requests=1000):
+    """{workload: (unit, {layer: instructions a unit}, {(layer, function): likewise})}"""
+    out = builds.default_configuration()
+    kernel, program = Symbols(out / "bulkhead.elf"), Symbols(out / "mgmt.elf")
+    library, blocks, results = builds.plugin(), builds.OUT / "bench/blocks.txt", {}
+    plugin = f"{library},base={kernel.base():#x},size=0x400000,out={builds.OUT}/bench/traffic-counts.txt,blocks={blocks}"
+    for name, command, count, unit in (("TCP stream", f"stream 192.168.77.2 {megabytes}", megabytes << 20, "byte"),
+                                       ("TCP request/response", f"request 192.168.77.2 {requests}", requests, "exchange")):
+        with Appliance(out, folder=builds.OUT / "bench/run-profile", icount=True, extra=["-plugin", plugin]) as appliance:
+            guests = ready(appliance, "linux1", "linux2")
+            guests.run("linux2", "nettest server >/dev/null 2>&1 & sleep 1")
+            guests.run("linux1", f"nettest {command}", 1200)
+            appliance.qmp("quit")
+            appliance.qemu.wait(60)
+        results[name] = unit, *({key: value / count for key, value in counter.items()}
+                                for counter in layers_of(blocks, kernel, program, MANAGEMENT_BASE))
+    return results
 
 
 def measure(megabytes=256, requests=2000, reads=2000):

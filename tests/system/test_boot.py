@@ -61,6 +61,16 @@ def test_guest_clock_follows_the_board(pair):
     assert abs(times[0] - times[1]) < 120 and times[0] > 1_700_000_000
 
 
+def test_guests_get_seeds_of_their_own(pair):
+    """Random numbers from the start, and an address layout that is each guest's own."""
+    guests = pair[1:]
+    for guest in guests:
+        log = guest.run("dmesg")
+        assert "KASLR enabled" in log and re.search(r"\[ +0\.0+\] random: crng init done", log)
+    places = {guest.run("grep ' _text$' /proc/kallsyms").split()[0] for guest in guests}
+    assert len(places) == 2
+
+
 def test_register_reads_do_not_exit(pair):
     """A guest's exits for a virtio channel are writes: reading registers does not change the count."""
     appliance, guest, _ = pair

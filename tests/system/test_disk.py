@@ -3,9 +3,10 @@
 
 import json
 import subprocess
+import time
 
 import pytest
-from appliance import Appliance
+from appliance import PATIENCE, Appliance
 from guest import attach
 
 
@@ -75,5 +76,7 @@ def test_disk_that_is_missing_is_explained(build_with, tmp_path):
     out = build_with("nolabel", ['CONFIG_P1_DISK0_LABEL="nowhere"'])
     with Appliance(out, folder=tmp_path) as appliance:
         appliance.shell.wait_prompt()
-        listing = appliance.shell.run("disk")
+        end = time.monotonic() + PATIENCE
+        while "opening" in (listing := appliance.shell.run("disk")) and time.monotonic() < end:
+            time.sleep(0.3)
         assert "nowhere" in listing and "no partition" in listing.lower(), listing

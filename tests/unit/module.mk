@@ -86,3 +86,7 @@ unit-guest_boot-sources := tests/unit/test_guest_boot.c core/loader.c core/domai
 	$(addprefix arch/x86/,image.c guest_boot.c guest_acpi.c guest_tree.c) \
 	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c)
 unit-guest_boot-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
+
+unit-tests += seed
+unit-seed-sources := tests/unit/test_seed.c core/seed.c
+unit-seed-cflags := -Iarch/arm64/include

@@ -7,6 +7,7 @@ bound | renew)
     ip address add "$ip/${mask:-24}" dev "$interface"
     [ -n "$router" ] && ip route replace default via "${router%% *}"
     [ -n "$dns" ] && echo "nameserver ${dns%% *}" >/etc/resolv.conf
-    [ "$1" = bound ] && echo "$interface: address $ip by DHCP" >/dev/console
+    # To the kernel's log, not into whatever the console shows just then.
+    [ "$1" = bound ] && echo "<7>$interface: address $ip by DHCP" >/dev/kmsg
     ;;
 esac
