@@ -107,7 +107,7 @@ static bool find_root(void)
 {
     uint16_t segment;
 
-    if (platform.arch.rsdp.value)
+    if (platform.arch.rsdp.value) /* the loader has said */
         return find_in(platform.arch.rsdp, RSDP_BYTES);
     memcpy(&segment, kernel_map_memory(hpa(EBDA_POINTER), sizeof(segment)), sizeof(segment));
     return (segment >= 0x4000 && segment < 0xa000 && find_in(hpa(segment * 16ull), EBDA_BYTES)) ||

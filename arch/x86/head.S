@@ -25,7 +25,11 @@
 #define COM1 0x3f8
 
     .section .head, "ax"
-    .code32
+head:
+    .ascii "MZ"
+    .org 0x3c
+    .long pe_header - head
+    .balign 4
 multiboot_header:
     .long MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
     .long PHYSICAL(multiboot_header)
@@ -33,6 +37,47 @@ multiboot_header:
     .long KERNEL_HPA + KERNEL_MEMORY_SIZE /* modules lie behind it */
     .long PHYSICAL(multiboot_entry)
 
+pe_header:
+    .ascii "PE\0\0"
+    .short 0x8664                 /* machine: x86-64 */
+    .short 2                      /* sections */
+    .long 0, 0, 0
+    .short section_table - optional_header
+    .short 0x207                  /* no relocations: to be loaded at its base; executable, nothing to debug */
+optional_header:
+    .short 0x20b                  /* PE32+ */
+    .byte 1, 0                    /* linker version */
+    .long head_text_size, head_data_size, head_zeroed_size
+    .long head_efi_entry          /* entry point */
+    .long 0x1000                  /* base of code */
+    .quad KERNEL_HPA              /* image base */
+    .long 0x1000, 0x200           /* section and file alignment */
+    .short 0, 0, 1, 0             /* operating system and image version */
+    .short 1, 0                   /* subsystem version */
+    .long 0
+    .long KERNEL_MEMORY_SIZE, 0x1000 /* image and headers */
+    .long 0                       /* checksum */
+    .short 10                     /* subsystem: EFI application */
+    .short 0x100                  /* compatible with NX */
+    .quad 0, 0, 0, 0              /* stack, heap */
+    .long 0
+    .long 6                       /* data directories, all empty */
+    .quad 0, 0, 0, 0, 0, 0
+section_table:
+    .ascii ".text\0\0\0"
+    .long head_text_size, 0x1000
+    .long head_text_size, 0x1000
+    .long 0, 0
+    .short 0, 0
+    .long 0x60000020              /* code, executable, readable */
+    .ascii ".data\0\0\0"
+    .long head_data_memory, head_text_end
+    .long head_data_size, head_text_end
+    .long 0, 0
+    .short 0, 0
+    .long 0xc0000040              /* initialized data, readable, writable */
+
+    .code32
 /* Protected mode, paging off, flat segments; EBX = hpa of the Multiboot information. */
 multiboot_entry:
     cli
@@ -133,6 +178,40 @@ boot_long:
     movabs $boot_high, %rax
     jmp *%rax
 
+    .org 0x1000 /* what UEFI takes for headers ends here */
+/* void efi_leave(information): long mode, where the image lies, on firmware's tables and stack. */
+    .globl efi_leave
+efi_leave:
+    cli
+    cld
+    mov %edi, %ebp
+    lea boot_level4(%rip), %rdi
+    mov $(boot_tables_end - boot_level4) / 8, %ecx
+    xor %eax, %eax
+    rep stosq
+    lea boot_level4(%rip), %rbx
+    lea 4096 + PRESENT_WRITABLE(%rbx), %rax
+    mov %rax, (%rbx)                  /* boot_level3_low */
+    add $4096, %rax
+    mov %rax, 511 * 8(%rbx)           /* boot_level3_high */
+    add $4096, %rax
+    mov %rax, 4096(%rbx)              /* boot_level2 */
+    mov %rax, 8192 + 510 * 8(%rbx)
+    movq $LARGE_PAGE, 12288(%rbx)
+    movq $KERNEL_HPA + LARGE_PAGE, 12288 + (KERNEL_HPA >> 21) * 8(%rbx)
+    movb $1, boot_by_efi(%rip)
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $EFER_ON, %eax
+    wrmsr
+    mov $CR4_PAE, %eax
+    mov %rax, %cr4
+    mov %rbx, %cr3
+    mov $CR0_ON, %eax
+    mov %rax, %cr0
+    movabs $boot_high, %rax
+    jmp *%rax
+
 /* Own address, own segments. */
     .text
 load_segments:
@@ -156,7 +235,10 @@ boot_high:
     xor %eax, %eax
     rep stosq
     call load_segments
-    call mmu_build_tables
+    pushq $SELECTOR_CODE
+    pushq $1f
+    lretq
+1:  call mmu_build_tables
     mov %rax, %cr3
     mov %ebp, %edi
     xor %ebp, %ebp

@@ -16,6 +16,8 @@
 #define CPUID_X2APIC (1u << 21)
 #define CPUID_RDRAND (1u << 30)
 
+/* Set before the image is entered, so not among what is zeroed there. */
+bool boot_by_efi __attribute__((section(".data")));
 struct platform platform = {.cpu_count = 1, .arch = {.serial_port = COM1, .clock_port = CMOS_CLOCK}};
 
 void boot_refuse(const char *why)

@@ -38,6 +38,14 @@ SECTIONS
     . = ALIGN(4096);
     image_end = .;
 
+    /* For the headers in head.S: numbers, not addresses. */
+    head_efi_entry = efi_main - image_head;
+    head_text_end = image_text_end - image_head;
+    head_text_size = image_text_end - image_head - 0x1000;
+    head_data_size = image_data_end - image_text_end;
+    head_zeroed_size = image_end - image_data_end;
+    head_data_memory = KERNEL_MEMORY_SIZE - head_text_end;
+
     /DISCARD/ : { *(.comment) *(.note*) *(.eh_frame*) }
 }
 ASSERT(image_end - image_head <= KERNEL_MEMORY_SIZE, "the kernel outgrows its memory")

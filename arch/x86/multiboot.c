@@ -1,55 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a Multiboot loader says: memory, and the bundle, its first module (Multiboot Specification 0.6.96, 3.3). */
+/* What the loader says: memory, and the bundle, its first module. efi.c says it in the same form. */
+#include <arch/multiboot.h>
+
 #include <arch/boot.h>
 #include <core/arch.h>
 #include <core/memory.h>
 #include <string.h>
 
-#define FLAG_MODULES (1u << 3)
-#define FLAG_MEMORY_MAP (1u << 6)
-#define MEMORY_MAP_BYTES_MAX 8192u
-#define AVAILABLE 1
+#define MAP_BYTES_MAX (MULTIBOOT_RANGES_MAX * sizeof(struct multiboot_range))
 
-struct information {
-    uint32_t flags, memory_low, memory_high, boot_device, command_line;
-    uint32_t modules_count, modules;
-    uint32_t symbols[4];
-    uint32_t map_bytes, map;
-};
-struct module {
-    uint32_t start, end, string, reserved;
-};
-struct map_entry {
-    uint32_t size; /* of what follows */
-    uint64_t base, length;
-    uint32_t type;
-} __attribute__((packed));
-
-static void read_memory_map(const struct information *information)
+static void read_memory_map(const struct multiboot_information *information)
 {
-    uint32_t bytes = information->map_bytes < MEMORY_MAP_BYTES_MAX ? information->map_bytes : MEMORY_MAP_BYTES_MAX;
+    uint32_t bytes = information->map_bytes < MAP_BYTES_MAX ? information->map_bytes : MAP_BYTES_MAX;
     const uint8_t *map = kernel_map_memory(hpa(information->map), bytes);
-    struct map_entry entry;
+    struct multiboot_range range;
 
-    for (uint32_t at = 0; at + sizeof(entry) <= bytes; at += entry.size + 4) {
-        memcpy(&entry, map + at, sizeof(entry));
-        if (entry.size < sizeof(entry) - 4 || entry.size > bytes)
+    for (uint32_t at = 0; at + sizeof(range) <= bytes; at += range.size + 4) {
+        memcpy(&range, map + at, sizeof(range));
+        if (range.size < sizeof(range) - 4 || range.size > bytes)
             return;
-        if (entry.type == AVAILABLE)
-            platform_add_ram(entry.base, entry.length);
+        if (range.type == MULTIBOOT_AVAILABLE)
+            platform_add_ram(range.base, range.length);
     }
 }
 
 void multiboot_read(struct hpa base)
 {
-    struct information information;
-    struct module module;
+    struct multiboot_information information;
+    struct multiboot_module module;
 
     memcpy(&information, kernel_map_memory(base, sizeof(information)), sizeof(information));
-    if (!(information.flags & FLAG_MEMORY_MAP))
+    if (!(information.flags & MULTIBOOT_MEMORY_MAP))
         boot_refuse("its loader gives no memory map");
     read_memory_map(&information);
-    if (!(information.flags & FLAG_MODULES) || !information.modules_count)
+    if (boot_by_efi)
+        platform.arch.rsdp = hpa(information.rsdp);
+    if (!(information.flags & MULTIBOOT_MODULES) || !information.modules_count)
         return;
     memcpy(&module, kernel_map_memory(hpa(information.modules), sizeof(module)), sizeof(module));
     if (module.end > module.start)

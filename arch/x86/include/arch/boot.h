@@ -13,11 +13,16 @@ void cpu_setup(void);                       /* own CPU: control registers, IDT, 
 void idt_init(void);                        /* boot CPU, once */
 void idt_load(void);                        /* own CPU */
 
+/* efi.c has left boot services: on with the boot, by head.S. */
+struct multiboot_information;
+_Noreturn void efi_leave(const struct multiboot_information *information);
+
 /* The machine is not fit for Bulkhead: one line on the serial port says why, and that is all. */
 _Noreturn void boot_refuse(const char *why);
 
 /* What the loader gave: memory, bundle (multiboot.c). */
 void multiboot_read(struct hpa information);
+extern bool boot_by_efi;
 void platform_add_ram(uint64_t base, uint64_t size);
 /* Facts from ACPI's static tables (acpi.c). NULL, or why the machine cannot be used. */
 const char *acpi_read(void);
