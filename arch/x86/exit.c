@@ -4,6 +4,7 @@
 #include "guest_cpu.h"
 #include "vendor.h"
 
+#include <arch/apic.h>
 #include <arch/cpu.h>
 #include <arch/pio.h>
 #include <bulkhead/hypercall.h>
@@ -92,7 +93,7 @@ void exit_msr_write(struct vcpu *vcpu, uint32_t length)
 {
     uint64_t *x = vcpu->arch.x;
 
-    count_exit(vcpu, EXIT_SYSREG);
+    count_exit(vcpu, (uint32_t)x[RCX] == X2APIC_ICR ? EXIT_SGI : EXIT_SYSREG);
     if (guest_msr_write(vcpu, (uint32_t)x[RCX], x[RDX] << 32 | (uint32_t)x[RAX]))
         vcpu->arch.rip += length;
     else

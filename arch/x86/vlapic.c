@@ -282,7 +282,6 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
         targets = vlapic_targets(domain, UINT32_MAX, false) & ~self;
         break;
     }
-    vcpu->status->exits[EXIT_SGI]++;
     if (mode <= DELIVERY_LOWEST && (icr & 0xff) < VECTOR_MIN)
         vcpu->arch.vlapic.esr |= ESR_SEND_ILLEGAL;
     else if (mode != DELIVERY_INIT || (icr & (ICR_ASSERT | ICR_LEVEL)) != ICR_LEVEL) /* not INIT's de-assertion */
@@ -327,7 +326,6 @@ static void timer_expired(struct deadline *deadline)
     } else {
         vlapic->timer_end_ns = 0;
     }
-    vcpu->status->exits[EXIT_TIMER]++;
     if (!(lvt & LVT_MASKED))
         accept(vlapic, lvt & 0xff);
 }
