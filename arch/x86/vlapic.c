@@ -518,7 +518,7 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         vlapic->divide = value & 0xb;
         return true;
     case APIC_SELF_IPI:
-        return send_ipi(vcpu, 1u << 18 | (value & 0xff)) && value <= 0xff;
+        return value <= 0xff && send_ipi(vcpu, 1u << 18 | value);
     default:
         return false;
     }

@@ -20,7 +20,7 @@ HOSTILE = {
     "virtqueue": ("hostile_virtqueue", 2, "power-off"),
     "watchdog": ("watchdog_expiry", 1, "watchdog"),
     "spin": ("spin_masked", 1, "no-progress"),
-    "nowhere": ("branch_nowhere", 1, "no-progress"),
+    "nowhere": ("branch_nowhere", 1, "no-progress" if MACHINE.arch == "arm64" else "guest-reset"),  # a triple fault
 }
 AGAIN = ("memory", CONTROLLER, "watchdog", "nowhere")
 GROUPS = [["virtqueue", "storm", "memory", "registers"], ["calls", CONTROLLER, "watchdog", "spin"], ["nowhere"]]

@@ -8,6 +8,7 @@
 #define UART_STATUS_ROOM 0x20u
 #define STACK_BYTES 16384u
 
+#define MSR_X2APIC_ISR_LAST 0x817
 #define ICR_INIT 0x4500u
 #define ICR_STARTUP 0x4600u
 #define APIC_BASE_X2APIC 0xc00u
@@ -124,8 +125,8 @@ void guest_exception(struct frame *frame)
         fault(frame);
         return;
     }
-    if (frame->vector == 0xff)
-        return;
+    if (frame->vector == 0xff && !(msr_read(MSR_X2APIC_ISR_LAST) >> 31))
+        return; /* spurious */
     if (interrupt_handler != NULL)
         interrupt_handler((uint32_t)frame->vector);
     msr_write(MSR_X2APIC_EOI, 0);
