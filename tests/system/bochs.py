@@ -27,6 +27,7 @@ ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=socket-client, dev=localhost:{port}
+sound: driver=dummy
 log: {folder}/bochs.log
 panic: action=fatal
 error: action=report
@@ -52,21 +53,29 @@ class Bochs:
     def __enter__(self):
         self.log = open(self.folder / "serial.log", "wb")
         with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(60)
+            server.settimeout(0.5)
             port = server.getsockname()[1]
             (self.folder / "bochsrc").write_text(CONFIGURATION.format(port=port, **self.settings))
             (self.folder / "debugger").write_text("c\n")  # Debian's build has the debugger on, which starts halted
             self.bochs = subprocess.Popen(["bochs-bin", "-q", "-f", self.folder / "bochsrc", "-rc", self.folder / "debugger"],
                                           stdin=subprocess.DEVNULL, stdout=open(self.folder / "bochs.out", "wb"),
                                           stderr=subprocess.STDOUT, preexec_fn=end_with_us, env=os.environ | {"TERM": "dumb"})
-            try:
-                self.socket, _ = server.accept()
-            except TimeoutError:
-                self.stop()
-                raise AssertionError("Bochs did not start: " + (self.folder / "bochs.out").read_text(errors="replace")[-2000:]) from None
+            self.socket = self._accept(server)
         self.serial = Line(Drain(self.socket, timeout=PATIENCE, maxread=65536), self.log)
         self.shell = Shell(self.serial)
         return self
+
+    def _accept(self, server, limit=60):
+        end = time.monotonic() + limit
+        while self.bochs.poll() is None and time.monotonic() < end:
+            try:
+                connection, _ = server.accept()
+                connection.settimeout(None)
+                return connection
+            except TimeoutError:
+                pass
+        self.stop()
+        raise AssertionError("Bochs did not start: " + (self.folder / "bochs.out").read_text(errors="replace")[-2000:])
 
     def stop(self):
         self.bochs.send_signal(signal.SIGKILL)
