@@ -39,7 +39,7 @@ MACHINES = {
         "rtc-pl031", "sbsa|SBSA", bytes(4), (0x14000000).to_bytes(4, "little"), "cortex-a53",
         ("-global", "virtio-mmio.force-legacy=false")),
     "q35": Machine(
-        "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
+        "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
         "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed"),
 }
 BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
