@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests: our own code as host programs under AddressSanitizer and UndefinedBehaviorSanitizer, on cmocka.
+# What a test does not take from an architecture by its own flags (the map of a guest) it has from arm64.
 #
 # In a module.mk:
 #   unit-tests += NAME
@@ -9,7 +10,7 @@
 # `make unit` builds and runs all; `make unit TESTS="a b"` some.
 
 unit-flags := -std=gnu2x -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-	$(include-flags) -Iarch/host/include -include $(config-header) -Wall -Wextra -Werror -Wvla
+	$(include-flags) -Iarch/host/include -idirafter arch/arm64/include -include $(config-header) -Wall -Wextra -Werror -Wvla
 $(call flags-file,unit,$(unit-flags))
 unit-ready := $(LIBFDT_DIR)/.unpacked $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked
 
