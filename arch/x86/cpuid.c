@@ -44,6 +44,7 @@
 /* No nested data breakpoints, LFENCE serializes, null selectors clear the base */
 #define FEATURES_821A_PASSED (BIT(0) | BIT(2) | BIT(6))
 
+#define VIRTUAL_BITS 48u
 #define HIGHEST_BASIC 0xdu
 #define HIGHEST_EXTENDED 0x80000021u
 #define HYPERVISOR 0x40000000u
@@ -203,7 +204,7 @@ static struct cpuid extended(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
     case 0x80000007: /* the TSC is invariant */
         return (struct cpuid){.edx = hyperv_tsc_invariant(vcpu) ? r.edx & BIT(8) : 0};
     case 0x80000008:
-        r.eax &= 0xffff;
+        r.eax = (r.eax & 0xff) | VIRTUAL_BITS << 8; /* without LA57 */
         return (struct cpuid){r.eax, r.ebx & FEATURES_88B_PASSED, amd ? (count - 1) | id_bits(vcpu) << 12 : 0, 0};
     case 0x80000021:
         return (struct cpuid){.eax = r.eax & FEATURES_821A_PASSED};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The kernel as a UEFI application (UEFI Specification 2.10): gathers what a Multiboot loader would give, in the same
- * form, leaves boot services and enters the kernel. Firmware loads the image at KERNEL_HPA (head.S's PE header); the
- * bundle is a file beside it. This file runs there, not at its link address: it is compiled position-independent, and
- * calls nothing but what is.
+ * form, leaves boot services and enters the kernel. The bundle is a file beside it. This file runs wherever firmware
+ * put the image: it is compiled position-independent, and calls nothing but what is.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>

@@ -43,14 +43,14 @@ pe_header:
     .short 2                      /* sections */
     .long 0, 0, 0
     .short section_table - optional_header
-    .short 0x207                  /* no relocations: to be loaded at its base; executable, nothing to debug */
+    .short 0x206                  /* executable, nothing to debug */
 optional_header:
     .short 0x20b                  /* PE32+ */
     .byte 1, 0                    /* linker version */
     .long head_text_size, head_data_size, head_zeroed_size
     .long head_efi_entry          /* entry point */
     .long 0x1000                  /* base of code */
-    .quad KERNEL_HPA              /* image base */
+    .quad 0                       /* image base: anywhere, nothing is to be relocated */
     .long 0x1000, 0x200           /* section and file alignment */
     .short 0, 0, 1, 0             /* operating system and image version */
     .short 1, 0                   /* subsystem version */
@@ -179,34 +179,54 @@ boot_long:
     jmp *%rax
 
     .org 0x1000 /* what UEFI takes for headers ends here */
-/* void efi_leave(information): long mode, where the image lies, on firmware's tables and stack. */
+/*
+ * void efi_leave(information): long mode, on firmware's tables and stack, where firmware put the image. Moves the image to
+ * where it belongs, whoever was there until now, and goes on there.
+ */
     .globl efi_leave
 efi_leave:
     cli
     cld
     mov %edi, %ebp
-    lea boot_level4(%rip), %rdi
+    lea image_head(%rip), %rbx
+    mov %rbx, %rsi
+    mov $KERNEL_HPA, %edi
+    mov $head_loaded_size, %ecx
+    rep movsb
+    mov $PHYSICAL(boot_level4), %edi
     mov $(boot_tables_end - boot_level4) / 8, %ecx
     xor %eax, %eax
     rep stosq
-    lea boot_level4(%rip), %rbx
-    lea 4096 + PRESENT_WRITABLE(%rbx), %rax
-    mov %rax, (%rbx)                  /* boot_level3_low */
-    add $4096, %rax
-    mov %rax, 511 * 8(%rbx)           /* boot_level3_high */
-    add $4096, %rax
-    mov %rax, 4096(%rbx)              /* boot_level2 */
-    mov %rax, 8192 + 510 * 8(%rbx)
-    movq $LARGE_PAGE, 12288(%rbx)
-    movq $KERNEL_HPA + LARGE_PAGE, 12288 + (KERNEL_HPA >> 21) * 8(%rbx)
-    movb $1, boot_by_efi(%rip)
+    movl $PHYSICAL(boot_level3_low) + PRESENT_WRITABLE, PHYSICAL(boot_level4)
+    movl $PHYSICAL(boot_level3_high) + PRESENT_WRITABLE, PHYSICAL(boot_level4) + 511 * 8
+    mov %rbx, %rax /* the GiB, by one page, in which this runs; the first has a table, set up after it */
+    shr $30, %rax
+    mov %rax, %rcx
+    shl $30, %rcx
+    add $LARGE_PAGE, %rcx
+    mov %rcx, PHYSICAL(boot_level3_low)(, %rax, 8)
+    test %eax, %eax
+    jnz 1f
+    shr $21, %rbx
+    mov %ebx, %ecx
+    shl $21, %ecx
+    add $LARGE_PAGE, %ecx
+    mov %ecx, PHYSICAL(boot_level2)(, %rbx, 8)
+    add $1 << 21, %ecx
+    mov %ecx, PHYSICAL(boot_level2) + 8(, %rbx, 8)
+1:  movl $PHYSICAL(boot_level2) + PRESENT_WRITABLE, PHYSICAL(boot_level3_low)
+    movl $PHYSICAL(boot_level2) + PRESENT_WRITABLE, PHYSICAL(boot_level3_high) + 510 * 8
+    movl $LARGE_PAGE, PHYSICAL(boot_level2)
+    movl $KERNEL_HPA + LARGE_PAGE, PHYSICAL(boot_level2) + (KERNEL_HPA >> 21) * 8
+    movb $1, PHYSICAL(boot_by_efi)
     mov $MSR_EFER, %ecx
     rdmsr
     or $EFER_ON, %eax
     wrmsr
     mov $CR4_PAE, %eax
     mov %rax, %cr4
-    mov %rbx, %cr3
+    mov $PHYSICAL(boot_level4), %eax
+    mov %rax, %cr3
     mov $CR0_ON, %eax
     mov %rax, %cr0
     movabs $boot_high, %rax
@@ -288,7 +308,7 @@ gdt_pointer:
     .short gdt_end - gdt - 1
     .quad gdt
 
-    .section .bss.tables, "aw", @nobits
+    .section .boot_tables, "aw", @nobits
     .balign 4096
 boot_level4:
     .skip 4096

@@ -4,6 +4,7 @@
 
 OUTPUT_ARCH(i386:x86-64)
 ENTRY(image_head)
+EXTERN(efi_main)
 
 SECTIONS
 {
@@ -27,9 +28,7 @@ SECTIONS
     }
     .bss (NOLOAD) : {
         . = ALIGN(4096);
-        tables_start = .;
-        *(.bss.tables)
-        tables_end = .;
+        *(.boot_tables)
         bss_start = .;
         *(.bss .bss.* COMMON)
         . = ALIGN(64);
@@ -40,6 +39,7 @@ SECTIONS
 
     /* For the headers in head.S: numbers, not addresses. */
     head_efi_entry = efi_main - image_head;
+    head_loaded_size = image_data_end - image_head;
     head_text_end = image_text_end - image_head;
     head_text_size = image_text_end - image_head - 0x1000;
     head_data_size = image_data_end - image_text_end;
