@@ -52,65 +52,78 @@ static const uint32_t lvt_writable[VLAPIC_LVTS] = {
 
 static struct deadline timers[BULKHEAD_CPUS_MAX];
 
-/* --- Vectors in 8 words --- */
+/* --- Sets of vectors --- */
 
-static inline bool is_set(const uint32_t *words, uint32_t vector)
+static inline void add(struct vlapic_set *set, uint32_t vector)
 {
-    return __atomic_load_n(&words[vector / 32], __ATOMIC_RELAXED) >> vector % 32 & 1;
+    set->word[vector / 32] |= 1u << vector % 32;
+    set->used |= (uint8_t)(1u << vector / 32);
 }
 
-/* The highest; 0: none. */
-static uint32_t highest(const uint32_t *words)
+static inline void drop(struct vlapic_set *set, uint32_t vector)
 {
-    for (uint32_t word = 8; word-- > 0;)
-        if (words[word] != 0)
-            return word * 32 + 31 - (uint32_t)__builtin_clz(words[word]);
-    return 0;
+    if ((set->word[vector / 32] &= ~(1u << vector % 32)) == 0)
+        set->used &= (uint8_t) ~(1u << vector / 32);
+}
+
+/* 0: the set is empty. */
+static inline uint32_t highest(const struct vlapic_set *set)
+{
+    uint32_t word;
+
+    if (set->used == 0)
+        return 0;
+    word = 31 - (uint32_t)__builtin_clz(set->used);
+    return word * 32 + 31 - (uint32_t)__builtin_clz(set->word[word]);
+}
+
+static inline bool is_single(uint32_t bits)
+{
+    return (bits & (bits - 1)) == 0;
 }
 
 /* --- Which interrupt is next --- */
 
+static inline bool is_level(const struct vlapic *vlapic, uint32_t vector)
+{
+    return __atomic_load_n(&vlapic->level[vector / 32], __ATOMIC_RELAXED) >> vector % 32 & 1;
+}
+
 /* The guest's EOI exits again. If it had given one to the page, that takes effect. */
-static void end_lazy(struct vlapic *vlapic)
+static inline void end_lazy(struct vlapic *vlapic)
 {
     uint32_t vector = vlapic->lazy;
 
     if (vector == 0)
         return;
     vlapic->lazy = 0;
-    if (!(__atomic_fetch_and(vlapic->assist, ~ASSIST_NO_EOI, __ATOMIC_RELAXED) & ASSIST_NO_EOI))
-        vlapic->service[vector / 32] &= ~(1u << vector % 32);
-}
-
-static bool is_only(const uint32_t *words, uint32_t vector)
-{
-    uint32_t others = words[vector / 32] & ~(1u << vector % 32);
-
-    for (uint32_t word = 0; word < 8; word++)
-        others |= word != vector / 32 ? words[word] : 0;
-    return others == 0;
-}
-
-static uint32_t priority(const struct vlapic *vlapic)
-{
-    uint32_t served = highest(vlapic->service);
-
-    return served >> 4 > vlapic->tpr >> 4 ? served & 0xf0 : vlapic->tpr;
+    if (!(__atomic_exchange_n(vlapic->assist, 0, __ATOMIC_RELAXED) & ASSIST_NO_EOI))
+        drop(&vlapic->service, vector);
 }
 
 /* Something has changed about what is requested, in service or masked. */
 static void choose(struct vlapic *vlapic)
 {
-    uint32_t vector;
+    uint32_t vector, served;
 
     end_lazy(vlapic);
-    vector = highest(vlapic->request);
-    vlapic->next = vector >> 4 > priority(vlapic) >> 4 ? (uint8_t)vector : 0;
-    if (vlapic->next == 0 || vlapic->assist == NULL || highest(vlapic->service) != 0 || is_set(vlapic->level, vector) ||
-        !is_only(vlapic->request, vector))
+    vlapic->next = vlapic->masked = 0;
+    if (vlapic->request.used == 0)
         return;
-    __atomic_fetch_or(vlapic->assist, ASSIST_NO_EOI, __ATOMIC_RELAXED);
-    vlapic->lazy = (uint8_t)vector;
+    vector = highest(&vlapic->request);
+    served = highest(&vlapic->service);
+    if (vector >> 4 <= served >> 4)
+        return;
+    if (vector >> 4 <= vlapic->tpr >> 4) {
+        vlapic->masked = (uint8_t)vector;
+        return;
+    }
+    vlapic->next = (uint8_t)vector;
+    if (vlapic->assist != NULL && served == 0 && is_single(vlapic->request.used) &&
+        is_single(vlapic->request.word[vector / 32]) && !is_level(vlapic, vector)) {
+        __atomic_store_n(vlapic->assist, ASSIST_NO_EOI, __ATOMIC_RELAXED);
+        vlapic->lazy = (uint8_t)vector;
+    }
 }
 
 /* For the calling CPU's own vCPU. */
@@ -118,8 +131,15 @@ static void accept(struct vlapic *vlapic, uint32_t vector)
 {
     if (!(vlapic->svr & SVR_ENABLE))
         return;
-    vlapic->request[vector / 32] |= 1u << vector % 32;
+    add(&vlapic->request, vector);
     choose(vlapic);
+}
+
+static uint32_t priority(const struct vlapic *vlapic)
+{
+    uint32_t served = highest(&vlapic->service);
+
+    return served >> 4 > vlapic->tpr >> 4 ? served & 0xf0 : vlapic->tpr;
 }
 
 static __attribute__((noinline)) void take_up(struct vcpu *vcpu)
@@ -133,8 +153,10 @@ static __attribute__((noinline)) void take_up(struct vcpu *vcpu)
         uint32_t word = (uint32_t)__builtin_ctz(words);
         uint32_t bits = __atomic_exchange_n(&vlapic->arrived[word], 0, __ATOMIC_ACQUIRE);
 
-        if (vlapic->svr & SVR_ENABLE)
-            vlapic->request[word] |= bits;
+        if (bits == 0 || !(vlapic->svr & SVR_ENABLE))
+            continue;
+        vlapic->request.word[word] |= bits;
+        vlapic->request.used |= (uint8_t)(1u << word);
     }
     choose(vlapic);
 }
@@ -149,12 +171,11 @@ uint32_t vlapic_next(struct vcpu *vcpu)
 void vlapic_take(struct vcpu *vcpu, uint32_t vector)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    uint32_t bit = 1u << vector % 32;
 
-    vlapic->request[vector / 32] &= ~bit;
-    vlapic->service[vector / 32] |= bit;
+    drop(&vlapic->request, vector);
+    add(&vlapic->service, vector);
     vlapic->taken++;
-    if (vlapic->lazy == vector) /* nothing else is requested */
+    if (vlapic->next == vector) /* of what is requested, the others are less urgent */
         vlapic->next = 0;
     else
         choose(vlapic);
@@ -166,7 +187,7 @@ bool interrupt_untaken(struct vcpu *vcpu)
     bool waits, untaken;
 
     vlapic_next(vcpu);
-    waits = highest(vlapic->request) != 0;
+    waits = vlapic->request.used != 0;
     untaken = waits && vlapic->waited && vlapic->seen == vlapic->taken;
     vlapic->waited = waits;
     vlapic->seen = vlapic->taken;
@@ -188,7 +209,7 @@ void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level)
 
     if (vector < VECTOR_MIN)
         return;
-    if (level != is_set(vlapic->level, vector))
+    if (level != is_level(vlapic, vector))
         __atomic_fetch_xor(&vlapic->level[vector / 32], bit, __ATOMIC_RELAXED);
     if (vcpu == vcpu_current()) {
         accept(vlapic, vector);
@@ -413,11 +434,11 @@ void vlapic_eoi(struct vcpu *vcpu)
     uint32_t vector;
 
     end_lazy(vlapic);
-    vector = highest(vlapic->service);
+    vector = highest(&vlapic->service);
     if (vector == 0)
         return;
-    vlapic->service[vector / 32] &= ~(1u << vector % 32);
-    if (is_set(vlapic->level, vector))
+    drop(&vlapic->service, vector);
+    if (is_level(vlapic, vector))
         vioapic_eoi(vcpu->domain, (uint8_t)vector);
     choose(vlapic);
 }
@@ -446,13 +467,13 @@ static bool read_register(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
         *value = vlapic->svr;
         return true;
     case APIC_ISR ... APIC_ISR + 7:
-        *value = vlapic->service[msr - APIC_ISR];
+        *value = vlapic->service.word[msr - APIC_ISR];
         return true;
     case APIC_TMR ... APIC_TMR + 7:
         *value = vlapic->level[msr - APIC_TMR];
         return true;
     case APIC_IRR ... APIC_IRR + 7:
-        *value = vlapic->request[msr - APIC_IRR];
+        *value = vlapic->request.word[msr - APIC_IRR];
         return true;
     case APIC_ESR:
         *value = vlapic->esr;

@@ -19,15 +19,21 @@
 
 enum vlapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, VLAPIC_LVTS };
 
+struct vlapic_set {
+    uint32_t word[8];
+    uint8_t used; /* bit w: word[w] is not zero */
+};
+
 struct vlapic {
     /* Any CPU, atomic: */
     uint32_t arrived_words; /* bit w: arrived[w] is not zero; VLAPIC_ARRIVED_NMI */
     uint32_t arrived[8];    /* vectors, one bit each */
     uint32_t level[8];      /* TMR: sent as level-triggered */
     /* Own CPU: */
-    uint32_t request[8], service[8]; /* IRR, ISR */
-    uint8_t next;                    /* vector that may be delivered now; 0: none */
-    uint8_t lazy;                    /* its EOI need not exit: the assist page says so to the guest; 0: none */
+    struct vlapic_set request, service; /* IRR, ISR */
+    uint8_t next;                       /* vector that may be delivered now; 0: none */
+    uint8_t masked;                     /* vector that only `tpr` holds back; 0: none */
+    uint8_t lazy;                       /* its EOI need not exit: the assist page says so to the guest; 0: none */
     uint8_t tpr;
     uint32_t svr, esr, lvt[VLAPIC_LVTS], initial_count, divide;
     uint64_t icr;
