@@ -14,6 +14,8 @@ import pytest
 from appliance import TOP
 from conftest import OUT
 
+pytestmark = pytest.mark.once
+
 BHCTL = TOP / "tools/bhctl"
 
 

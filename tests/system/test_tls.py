@@ -139,6 +139,7 @@ def test_strangers_are_turned_away(running, strangers, version, who, why):
     assert why in after["last_failure"]
 
 
+@pytest.mark.once
 def test_versions_and_ciphers_that_are_not_offered(running):
     for options in (["-tls1_1"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA"], ["-alpn", "h2"]):
         done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{running.tls_port}",
@@ -147,6 +148,7 @@ def test_versions_and_ciphers_that_are_not_offered(running):
         assert done.returncode != 0, f"{options} was accepted"
 
 
+@pytest.mark.once
 def test_eight_sessions_and_no_more(running):
     with contextlib.ExitStack() as stack:
         sessions = [stack.enter_context(connected(running, context(running.certificates))) for _ in range(8)]
@@ -166,6 +168,7 @@ def test_eight_sessions_and_no_more(running):
     wait_tls(running, lambda tls: tls["sessions"] == 0)
 
 
+@pytest.mark.once
 def test_idle_handshakes_hold_no_place_for_long(running):
     """Connections that say nothing take all four places of handshakes; an operator still gets in, within seconds."""
     before = wait_tls(running, lambda tls: tls["handshakes"] == 0)
@@ -182,6 +185,7 @@ def test_idle_handshakes_hold_no_place_for_long(running):
             connection.close()
 
 
+@pytest.mark.once
 def test_too_many_handshakes_are_refused_with_an_alert(running):
     wait_tls(running, lambda tls: tls["handshakes"] == 0)
     many = [socket.create_connection(("127.0.0.1", running.tls_port), timeout=PATIENCE) for _ in range(12)]
@@ -223,6 +227,7 @@ def test_long_output_waits_for_a_slow_reader(running):
     assert [row.split(" ")[0] for row in output.decode().splitlines()] == [row.split(" ")[0] for row in whole.splitlines()]
 
 
+@pytest.mark.once
 def test_a_client_that_vanishes_frees_its_session(running):
     before = wait_tls(running, lambda tls: tls["sessions"] == 0)
     plain = socket.create_connection(("127.0.0.1", running.tls_port), timeout=PATIENCE)
@@ -255,11 +260,13 @@ def test_off_without_entropy(default_build, tmp_path, machine):
         assert "no source of entropy" in why_off(appliance)
 
 
+@pytest.mark.once
 def test_off_with_a_clock_before_the_certificates(default_build, tmp_path):
     with Appliance(default_build, folder=tmp_path, extra=["-rtc", "base=2010-05-05T00:00:00"]) as appliance:
         assert "not valid yet" in why_off(appliance)
 
 
+@pytest.mark.once
 def test_off_with_an_expired_certificate(default_build, tmp_path):
     with Appliance(default_build, folder=tmp_path, extra=["-rtc", "base=2046-05-05T00:00:00"]) as appliance:
         assert "expired" in why_off(appliance)
