@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# [UBOOT=1] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
+# [UBOOT=1] [UEFI=1] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
 set -euo pipefail
 output=$1 board=$2 cpu=$3 smp=$4 memory=$5 port=$6
 
@@ -24,11 +24,15 @@ Ctrl-A X ends QEMU.
 
 TEXT
 # UBOOT=1: U-Boot starts first and takes kernel and bundle from QEMU's fw_cfg (its boot target qfw, then booti).
-bundle=$output/bundle.itb
-firmware=()
+# UEFI=1 (x86-64): OVMF starts first and finds both on a disk made of a folder.
+start=(-kernel "$output/bulkhead.bin" -initrd "$output/bundle.itb")
 if [ -n "${UBOOT:-}" ]; then
-    bundle=$output/bundle.uimg
-    firmware=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin)
+    start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin -kernel "$output/bulkhead.bin" -initrd "$output/bundle.uimg")
+elif [ -n "${UEFI:-}" ]; then
+    mkdir -p "$output/esp/EFI/BOOT"
+    cp "$output/bulkhead.bin" "$output/esp/EFI/BOOT/BOOTX64.EFI"
+    cp "$output/bundle.itb" "$output/esp/bundle.itb"
+    start=(-bios /usr/share/ovmf/OVMF.fd -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device ide-hd,drive=esp,bus=ide.0,bootindex=0)
 fi
 
 case $board in
@@ -50,7 +54,6 @@ q35)
 esac
 
 exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-    -kernel "$output/bulkhead.bin" -initrd "$bundle" \
     -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(virtio net),netdev=n0" \
     -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$(virtio blk),drive=d0" \
-    -device "$(virtio rng)" "${firmware[@]}"
+    -device "$(virtio rng)" "${start[@]}"

@@ -15,4 +15,5 @@ help: ## Show this
 	@echo '  CACHE=DIR          downloads and third-party builds, kept between builds (~/.cache/bulkhead)'
 	@echo '  V=1                show the commands'
 	@echo '  CPU=, SMP=, MEMORY=, TLS_PORT=   machine of `make run` ($(board-cpu), 4, 2G, 2992)'
-	@echo '  UBOOT=1            `make run` through U-Boot'
+	@echo '  UBOOT=1            `make run` through U-Boot (arm64)'
+	@echo '  UEFI=1             `make run` through OVMF (x86-64)'
