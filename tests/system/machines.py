@@ -26,6 +26,7 @@ class Machine:
     undefined: bytes  # an instruction that is none
     itself: bytes  # a branch to itself
     poor: str  # a CPU model without an instruction for random numbers
+    kernel: int  # where it lies in memory, by its image_head
     extra: tuple = field(default=())
 
     def device(self, name, options=""):
@@ -36,11 +37,11 @@ MACHINES = {
     "qemu-virt": Machine(
         "arm64", "qemu_virt", "qemu-system-aarch64", ("-M", "virt,virtualization=on,gic-version=3"), "neoverse-n1",
         ("cortex-a53", "cortex-a72", "neoverse-n1", "max"), "-device", "", "aarch64-linux-gnu-", "arch_timer", "IPI0", "GICv3", "pl011",
-        "rtc-pl031", "sbsa|SBSA", bytes(4), (0x14000000).to_bytes(4, "little"), "cortex-a53",
+        "rtc-pl031", "sbsa|SBSA", bytes(4), (0x14000000).to_bytes(4, "little"), "cortex-a53", 0x40200000,
         ("-global", "virtio-mmio.force-legacy=false")),
     "q35": Machine(
         "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
-        "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed"),
+        "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000),
 }
 BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
 
