@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One appliance in Bochs, which has VMX where QEMU's emulation has none: COM1 is a socket, the loader GRUB from a CD.
 
-As a program: bochs.py OUT [SECONDS] shows what the appliance of that build directory says.
+As a program: bochs.py OUT [SECONDS] shows what the appliance of that build directory says; on a terminal and without a time,
+what is typed goes to it, until Ctrl-A X (make run).
 """
 
 import os
@@ -10,7 +11,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
+import tty
 from pathlib import Path
 
 from appliance import PATIENCE, TOP, Drain, Line, Shell, end_with_us
@@ -94,9 +98,35 @@ class Bochs:
         return [line for line in lines if line[11:13] in ("p[", "e[") and "EPT violation" not in line]
 
 
+def relay_keys(machine):
+    """Sends what is typed to the serial line; Ctrl-A X ends Bochs."""
+    previous = b""
+    while key := os.read(sys.stdin.fileno(), 1):
+        if previous == b"\x01" and key in b"xX":
+            break
+        if key != b"\x01" or previous == b"\x01":
+            machine.socket.sendall(key)
+        previous = b"" if previous == b"\x01" else key
+    machine.bochs.kill()
+
+
 def main():
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 60
+    interactive = len(sys.argv) == 2 and sys.stdin.isatty()
+    if interactive:
+        saved = termios.tcgetattr(sys.stdin)
+        tty.setraw(sys.stdin, termios.TCSANOW)
+    try:
+        run(interactive)
+    finally:
+        if interactive:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, saved)
+
+
+def run(interactive):
+    seconds = float("inf") if interactive else float(sys.argv[2]) if len(sys.argv) > 2 else 60
     with Bochs(sys.argv[1]) as machine:
+        if interactive:
+            threading.Thread(target=relay_keys, args=(machine,), daemon=True).start()
         end = time.monotonic() + seconds
         while time.monotonic() < end and machine.bochs.poll() is None:
             try:
