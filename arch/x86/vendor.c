@@ -4,18 +4,23 @@
 
 #include <arch/boot.h>
 #include <arch/cpu.h>
-#include <core/log.h>
+#include <core/format.h>
 
 #define CPUID_VMX (1u << 5) /* 1 ecx */
+#define CPUID_SVM (1u << 2) /* 80000001 ecx */
 
 const struct vendor *vendor;
 
 void vendor_choose(void)
 {
-    const char *missing;
+    const char *missing = "VMX and SVM";
+    char why[96];
 
     vendor = cpuid(1, 0).ecx & CPUID_VMX ? &vmx : &svm;
-    missing = vendor->probe();
-    if (missing != NULL)
-        boot_refuse(missing);
+    if (vendor == &vmx || (cpuid(0x80000001, 0).ecx & CPUID_SVM))
+        missing = vendor->probe();
+    if (!missing)
+        return;
+    format_print(why, sizeof(why), "the CPU has no %s", missing);
+    boot_refuse(why);
 }
