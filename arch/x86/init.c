@@ -31,13 +31,14 @@ void boot_refuse(const char *why)
     cpu_halt();
 }
 
-/* Whole pages, above what real mode and firmware use. */
+/* Whole pages, above what real mode and firmware use. Domains get blocks of 2 MiB: smaller pieces are of no use, and
+ * UEFI's maps have many. */
 void platform_add_ram(uint64_t base, uint64_t size)
 {
     uint64_t first = base < MIB ? MIB : (base + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     uint64_t end = (base + size) & ~(PAGE_SIZE - 1);
 
-    if (end > first && end > base && platform.ram_count < PLATFORM_RANGES_MAX)
+    if (end >= first + 2 * MIB && end > base && platform.ram_count < PLATFORM_RANGES_MAX)
         platform.ram[platform.ram_count++] = (struct memory_range){hpa(first), end - first};
 }
 
@@ -54,6 +55,15 @@ static void reserve_own_memory(void)
     reserve(platform.kernel);
     reserve(platform.persistent);
     reserve(platform.bundle);
+}
+
+static bool kernel_is_in_ram(void)
+{
+    for (uint32_t i = 0; i < platform.ram_count; i++)
+        if (platform.kernel.base.value >= platform.ram[i].base.value &&
+            platform.kernel.base.value + platform.kernel.size <= platform.ram[i].base.value + platform.ram[i].size)
+            return true;
+    return false;
 }
 
 static void gather_entropy(void)
@@ -82,12 +92,14 @@ void arch_init(struct hpa handover)
     platform.arch.apic_id[0] = (uint32_t)msr_read(X2APIC_ID);
     multiboot_read(handover);
     reserve_own_memory();
+    if (!kernel_is_in_ram())
+        boot_refuse("its memory at 18 MiB is not the loader's to give");
     flaw = acpi_read();
     if (flaw)
         boot_refuse(flaw);
+    cpus_init();
     timer_init();
     timer_init_cpu();
-    cpus_init();
     ioapic_init();
     vendor_choose();
     vendor->init();

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* SDM 3A, 9.4.4: INIT, 10 ms, start-up, and once more for CPUs that missed it. */
-#define INIT_NS 10000000ull
+#define INITS_A_S 100 /* 10 ms each */
 #define STARTUP_NS 200000ull
 #define START_LIMIT_NS 1000000000ull /* for a CPU to come up */
 
@@ -31,6 +31,7 @@ extern struct cpu_area cpu_areas[BULKHEAD_CPUS_MAX];
 struct cpu_area cpu_areas[BULKHEAD_CPUS_MAX];
 struct cpu cpus[BULKHEAD_CPUS_MAX];
 uint32_t cpu_ids[BULKHEAD_CPUS_MAX], platform_cpus;
+static uint64_t init_count; /* TSC when INITs were sent */
 
 void cpus_init(void)
 {
@@ -44,6 +45,9 @@ void cpus_init(void)
         cpus[i].vcpu = &cpu_areas[i].vcpu;
     }
     platform_cpus = platform.cpu_count;
+    for (uint32_t i = 1; i < platform.cpu_count; i++)
+        apic_send_init(cpu_ids[i]); /* now, since timer_init() takes its time as well */
+    init_count = timer_count();
     cpus[0].present = true;
 }
 
@@ -81,9 +85,8 @@ void cpus_start(void)
     if (!(cpuid(0x80000007, 0).edx >> 8 & 1))
         log_line("The TSC may change its speed in sleep states (CPUID does not call it invariant)");
     memcpy(kernel_map_memory(hpa(TRAMPOLINE_HPA), size), trampoline_start, size);
-    for (uint32_t i = 1; i < platform.cpu_count; i++)
-        apic_send_init(cpu_ids[i]);
-    spin(platform.cpu_count > 1 ? INIT_NS : 0);
+    while (platform.cpu_count > 1 && timer_count() - init_count < platform.arch.tsc_hz / INITS_A_S)
+        cpu_relax();
     for (uint32_t i = 1; i < platform.cpu_count; i++)
         apic_send_startup(cpu_ids[i], TRAMPOLINE_HPA / PAGE_SIZE);
     spin(platform.cpu_count > 1 ? STARTUP_NS : 0);

@@ -90,3 +90,8 @@ unit-guest_boot-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
 unit-tests += seed
 unit-seed-sources := tests/unit/test_seed.c core/seed.c
 unit-seed-cflags := -Iarch/arm64/include
+
+# Of x86-64.
+unit-tests += acpi
+unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c
+unit-acpi-cflags := -Iarch/x86/include
