@@ -8,6 +8,7 @@
  */
 #include "exit.h"
 #include "guest_cpu.h"
+#include "guest_memory.h"
 #include "vendor.h"
 #include "vmcb.h"
 
@@ -30,6 +31,10 @@
 #define DEBUGCTL_IGNORED 3ull /* LBR, BTF */
 #define DR6_RESET 0xffff0ff0u
 #define DR7_RESET 0x400u
+#define CR_FROM_REGISTER (1ull << 63) /* EXITINFO1: which one is in bits 0..3 */
+#define CR4_OF_EVERY_CPU                                                                                               \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |             \
+     CR4_OSXMMEXCPT)
 #define ASID 1u /* a CPU never runs another guest */
 
 enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17 };
@@ -47,6 +52,7 @@ enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17 };
 _Static_assert(offsetof(struct arch_vcpu, control_hpa) == 144, "svm_entry.S");
 
 static bool next_rip, decode_assists;
+static uint64_t cr4_valid;
 static uint8_t *msr_bitmap, *all_ports;
 
 void svm_enter(struct vcpu *vcpu);
@@ -70,6 +76,16 @@ static const char *probe(void)
     return NULL;
 }
 
+/* CR4 as far as guests' CPUID goes. */
+static uint64_t find_cr4_valid(void)
+{
+    struct cpuid basic = cpuid(1, 0), structured = cpuid(7, 0);
+
+    return CR4_OF_EVERY_CPU | (basic.ecx & 1u << 17 ? CR4_PCIDE : 0) | (basic.ecx & 1u << 26 ? CR4_OSXSAVE : 0) |
+           (structured.ebx & 1u << 0 ? CR4_FSGSBASE : 0) | (structured.ebx & 1u << 7 ? CR4_SMEP : 0) |
+           (structured.ebx & 1u << 20 ? CR4_SMAP : 0) | (structured.ecx & 1u << 2 ? CR4_UMIP : 0);
+}
+
 static void msr_allow(uint32_t msr)
 {
     uint32_t bit = (msr >> 31 ? 0x2000 : 0) + (msr & 0x1fff);
@@ -79,6 +95,7 @@ static void msr_allow(uint32_t msr)
 
 static void init(void)
 {
+    cr4_valid = find_cr4_valid();
     msr_bitmap = memory_pages(2);
     all_ports = memory_pages(3);
     memset(msr_bitmap, 0xff, 2 * PAGE_SIZE);
@@ -118,6 +135,7 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
 
     memset(vmcb, 0, sizeof(*vmcb));
     vmcb->exceptions = 1u << DEBUG | 1u << ALIGNMENT; /* whose delivery may never end */
+    vmcb->cr_writes = BIT(SVM_CR4_WRITE & 15);
     vmcb->intercepts[0] = INTERCEPT_ALWAYS;
     vmcb->intercepts[1] = INTERCEPT_ALWAYS_1;
     vmcb->iopm = kernel_hpa(domain->ports ? domain->ports : all_ports).value;
@@ -256,6 +274,7 @@ static bool write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
     switch (msr) {
     case MSR_EFER:
+        vcpu->arch.flush = true;
         return write_efer(vmcb, value);
     case MSR_PAT:
         if (!pat_is_valid(value))
@@ -313,6 +332,47 @@ static void privileged(struct vcpu *vcpu, const struct vmcb *vmcb, void (*handle
         exit_forbidden(vcpu);
 }
 
+/* MOV CR4, register: which one, and the instruction's length. Length 0: it is not that any more. */
+struct cr4_write {
+    uint32_t length, reg;
+};
+
+static struct cr4_write decode_cr4_write(struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+    uint8_t bytes[4] = {0}, *op = bytes;
+    struct guest_state now;
+    uint32_t rex = 0;
+
+    if (decode_assists && (vmcb->exit_info_1 & CR_FROM_REGISTER))
+        return (struct cr4_write){length(vmcb, 3), vmcb->exit_info_1 & 15};
+    state(vcpu, &now);
+    guest_fetch(vcpu, &now, (now.code64 ? 0 : now.base[CS]) + vmcb->rip, bytes, sizeof(bytes));
+    if (now.code64 && *op >> 4 == 4)
+        rex = *op++;
+    if (op[0] != 0x0f || op[1] != 0x22 || (op[2] >> 3 & 7) != 4 || (rex & 4))
+        return (struct cr4_write){0, 0};
+    return (struct cr4_write){rex != 0 ? 4 : 3, (op[2] & 7) | (rex & 1) << 3};
+}
+
+static void write_cr4(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    struct cr4_write write = decode_cr4_write(vcpu, vmcb);
+    uint64_t value = write.reg == RSP ? vmcb->rsp : vcpu->arch.x[write.reg];
+    bool wide = vmcb->efer & EFER_LMA;
+
+    count_exit(vcpu, EXIT_SYSREG);
+    if (!wide)
+        value = (uint32_t)value;
+    if (write.length == 0 || (value & ~cr4_valid) || (wide && !(value & CR4_PAE)) ||
+        ((value & ~vmcb->cr4 & CR4_PCIDE) && (!wide || (vmcb->cr3 & 0xfff)))) {
+        inject_general_protection(vcpu);
+        return;
+    }
+    vcpu->arch.flush |= value != vmcb->cr4;
+    vmcb->cr4 = value;
+    vcpu->arch.rip += write.length;
+}
+
 static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
 {
     switch (vmcb->exit_code) {
@@ -343,6 +403,9 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
         return;
     case SVM_XSETBV:
         privileged(vcpu, vmcb, exit_xsetbv);
+        return;
+    case SVM_CR4_WRITE:
+        write_cr4(vcpu, vmcb);
         return;
     case SVM_IRET:
         vcpu->arch.svm.nmi_return = vmcb->rip;
@@ -434,6 +497,8 @@ void svm_exit(struct vcpu *vcpu)
 
     handle(vcpu, vmcb);
     exit_finish(vcpu);
+    if (vcpu->arch.svm.offered == 0) /* CR8 changes without an exit */
+        vcpu->arch.svm.offered = vcpu->arch.vlapic.masked;
 
     vmcb->rax = vcpu->arch.x[RAX];
     if (vmcb->rip != vcpu->arch.rip) {

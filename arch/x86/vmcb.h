@@ -84,6 +84,7 @@ _Static_assert(offsetof(struct vmcb, iopm) == 0x40 && offsetof(struct vmcb, inte
 #define FAULT_ON_WALK (1ull << 33)
 
 enum svm_exit { /* appendix C; from INTR to SHUTDOWN in the order of intercepts[0], then [1] */
+                SVM_CR4_WRITE = 0x14,
                 SVM_EXCEPTION = 0x40,
                 SVM_INTR = 0x60,
                 SVM_NMI = 0x61,
