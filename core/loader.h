@@ -7,7 +7,7 @@
 
 /* The description of a domain's machine lies at the end of its memory, the initrd below it. */
 #define DESCRIPTION_BYTES_MAX 65536ull
-#define SEGMENTS_MAX 8
+#define SEGMENTS_MAX 12
 
 struct image {
     const char *name;

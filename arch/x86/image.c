@@ -6,6 +6,7 @@
  */
 #include <arch/boot_params.h>
 #include <arch/guest_start.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/loader.h>
 #include <lib/elf.h>
@@ -24,6 +25,24 @@ enum multiboot_flags { MULTIBOOT_ADDRESSES = 1 << 16, MULTIBOOT_UNKNOWN = 0xfff8
 
 struct multiboot_header {
     uint32_t magic, flags, checksum, header, load, load_end, bss_end, entry;
+};
+
+/*
+ * Where a PC's CPU starts after a reset, F000:FFF0: Linux goes there when hardware-reduced ACPI has made it believe in
+ * a reset by EFI (arch/x86/kernel/reboot.c). It asks for that reset.
+ */
+#define RESET_ENTRY 0xffff0ull
+_Static_assert(GUEST_PORT_RESET < 0x10000 && GUEST_RESET_VALUE < 0x100, "operands of the code below");
+static const uint8_t reset_code[] = {
+    0xba,
+    GUEST_PORT_RESET & 0xff,
+    GUEST_PORT_RESET >> 8, /* mov $GUEST_PORT_RESET, %dx */
+    0xb0,
+    GUEST_RESET_VALUE, /* mov $GUEST_RESET_VALUE, %al */
+    0xee,
+    0xf4,
+    0xeb,
+    0xfd, /* out %al, %dx; 1: hlt; jmp 1b */
 };
 
 static bool plan_linux(struct domain *domain, const struct image *image, struct plan *plan)
@@ -171,12 +190,20 @@ static bool is_linux(const struct image *image)
     return header.boot_flag == BOOT_FLAG && header.header == BOOT_MAGIC;
 }
 
+/* A guest has its memory from 0 on. */
+static bool place_reset_code(const struct domain *domain, struct plan *plan)
+{
+    return domain->config->flags & PARTITION_MANAGEMENT ||
+           loader_place(plan, domain, (struct segment){RESET_ENTRY, sizeof(reset_code), reset_code},
+                        sizeof(reset_code));
+}
+
 bool arch_plan_image(struct domain *domain, const struct image *image, struct plan *plan)
 {
     struct multiboot_header header;
     uint64_t offset;
 
-    if (domain->memory_ipa.value + domain->memory_size > GUEST_MEMORY_END)
+    if (domain->memory_ipa.value + domain->memory_size > GUEST_MEMORY_END || !place_reset_code(domain, plan))
         return false;
     if (is_linux(image))
         return plan_linux(domain, image, plan);

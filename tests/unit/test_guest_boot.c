@@ -207,10 +207,11 @@ static void linux_goes_where_it_prefers(void **state)
     make_linux();
     assert_true(arch_plan_image(domain, &image, &plan));
     assert_int_equal(plan.entry.value, 16 * MIB + 0x200);
-    assert_int_equal(plan.segment[0].offset, 16 * MIB);
-    assert_int_equal(plan.segment[0].size, sizeof(file) - 4 * 512);
-    assert_ptr_equal(plan.segment[0].data, (uint8_t *)file + 4 * 512);
+    assert_int_equal(plan.segment[1].offset, 16 * MIB);
+    assert_int_equal(plan.segment[1].size, sizeof(file) - 4 * 512);
+    assert_ptr_equal(plan.segment[1].data, (uint8_t *)file + 4 * 512);
     assert_int_equal(plan.end, 80 * MIB);
+    assert_int_equal(plan.segment[0].offset, 0xffff0); /* what asks for a reset */
     assert_int_equal(domain->arch.start.mode, START_LONG);
 }
 
@@ -462,9 +463,9 @@ static void multiboot_by_addresses_and_by_elf(void **state)
     assert_true(arch_plan_image(domain, &image, &plan));
     assert_int_equal(domain->arch.start.image, IMAGE_MULTIBOOT);
     assert_int_equal(plan.entry.value, 0x200123);
-    assert_int_equal(plan.segment[0].offset, 0x200000);
-    assert_ptr_equal(plan.segment[0].data, file);
-    assert_int_equal(plan.segment[0].size, 0x400);
+    assert_int_equal(plan.segment[1].offset, 0x200000);
+    assert_ptr_equal(plan.segment[1].data, file);
+    assert_int_equal(plan.segment[1].size, 0x400);
     assert_int_equal(plan.end, 0x201000);
     describe(0);
     assert_int_equal(info->module_count, 0);
