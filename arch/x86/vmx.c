@@ -165,19 +165,9 @@ static void write_host(struct vcpu *vcpu)
     vmcs_write(VMCS_HOST_CR4, control_read(cr4));
     vmcs_write(VMCS_HOST_CS_SELECTOR, SELECTOR_CODE);
     vmcs_write(VMCS_HOST_SS_SELECTOR, SELECTOR_DATA);
-    vmcs_write(VMCS_HOST_DS_SELECTOR, 0);
-    vmcs_write(VMCS_HOST_ES_SELECTOR, 0);
-    vmcs_write(VMCS_HOST_FS_SELECTOR, 0);
-    vmcs_write(VMCS_HOST_GS_SELECTOR, 0);
     vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS); /* must not be 0, but the kernel has no use for it */
-    vmcs_write(VMCS_HOST_TR_BASE, 0);
-    vmcs_write(VMCS_HOST_FS_BASE, 0);
-    vmcs_write(VMCS_HOST_GS_BASE, 0);
     vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
     vmcs_write(VMCS_HOST_IDTR_BASE, idt.base);
-    vmcs_write(VMCS_HOST_SYSENTER_CS, 0);
-    vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
-    vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
     vmcs_write(VMCS_HOST_PAT, msr_read(MSR_PAT));
     vmcs_write(VMCS_HOST_EFER, msr_read(MSR_EFER));
     vmcs_write(VMCS_HOST_RSP, (uint64_t)vcpu);
@@ -195,13 +185,6 @@ static void write_controls(struct vcpu *vcpu, uint64_t efer)
     vmcs_write(VMCS_EXIT_CONTROLS, controls.exit);
     vmcs_write(VMCS_ENTRY_CONTROLS, controls.entry | (efer & EFER_LMA ? ENTRY_GUEST_64 : 0));
     vmcs_write(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
-    vmcs_write(VMCS_PAGE_FAULT_MASK, 0);
-    vmcs_write(VMCS_PAGE_FAULT_MATCH, 0);
-    vmcs_write(VMCS_CR3_TARGETS, 0);
-    vmcs_write(VMCS_EXIT_MSR_STORES, 0);
-    vmcs_write(VMCS_EXIT_MSR_LOADS, 0);
-    vmcs_write(VMCS_ENTRY_MSR_LOADS, 0);
-    vmcs_write(VMCS_ENTRY_EVENT, 0);
     vmcs_write(VMCS_VPID, vcpu->cpu + 1);
     vmcs_write(VMCS_IO_BITMAP_A, ports);
     vmcs_write(VMCS_IO_BITMAP_B, ports + PAGE_SIZE);
@@ -214,6 +197,17 @@ static void write_controls(struct vcpu *vcpu, uint64_t efer)
 
 static void reset(struct vcpu *vcpu, const struct start_state *state)
 {
+    static const uint16_t zero[] = {
+        VMCS_PAGE_FAULT_MASK, VMCS_PAGE_FAULT_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS,
+        VMCS_ENTRY_MSR_LOADS, VMCS_ENTRY_EVENT, VMCS_HOST_DS_SELECTOR, VMCS_HOST_ES_SELECTOR, VMCS_HOST_FS_SELECTOR,
+        VMCS_HOST_GS_SELECTOR, VMCS_HOST_TR_BASE, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS,
+        VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL, VMCS_GUEST_IDTR_BASE, VMCS_GUEST_RSP,
+        VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_ACTIVITY, VMCS_GUEST_SYSENTER_CS,
+        VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP,
+    };
+
+    for (unsigned i = 0; i < sizeof(zero) / sizeof(*zero); i++)
+        vmcs_write(zero[i], 0);
     write_host(vcpu);
     write_controls(vcpu, state->efer);
     vmcs_write(VMCS_GUEST_CR0, (state->cr0 & ~(uint64_t)(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
@@ -223,7 +217,6 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     vmcs_write(VMCS_CR4_SHADOW, state->cr4);
     vmcs_write(VMCS_GUEST_EFER, state->efer);
     vmcs_write(VMCS_GUEST_PAT, PAT_RESET);
-    vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
     vmcs_write(VMCS_GUEST_DR7, DR7_RESET);
     for (unsigned i = 0; i < SEGMENTS; i++) {
         const struct segment *segment = &state->segment[i];
@@ -235,17 +228,9 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     }
     vmcs_write(VMCS_GUEST_GDTR_BASE, state->gdt_base);
     vmcs_write(VMCS_GUEST_GDTR_LIMIT, state->gdt_limit);
-    vmcs_write(VMCS_GUEST_IDTR_BASE, 0);
     vmcs_write(VMCS_GUEST_IDTR_LIMIT, state->cr0 & CR0_PE ? 0 : 0xffff);
-    vmcs_write(VMCS_GUEST_RSP, 0);
     vmcs_write(VMCS_GUEST_RIP, vcpu->arch.rip);
     vmcs_write(VMCS_GUEST_RFLAGS, RFLAGS_ONE);
-    vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
-    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
-    vmcs_write(VMCS_GUEST_ACTIVITY, 0);
-    vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);
-    vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
-    vmcs_write(VMCS_GUEST_SYSENTER_EIP, 0);
     vmcs_write(VMCS_LINK_POINTER, UINT64_MAX);
     control_write(dr6, DR6_RESET);
     flush(vcpu);
