@@ -5,6 +5,7 @@
 #include <arch/boot.h>
 #include <arch/cpu.h>
 #include <arch/passthrough.h>
+#include <arch/timer.h>
 #include <core/arch.h>
 #include <core/deadline.h>
 
@@ -100,12 +101,17 @@ void apic_send_startup(uint32_t id, uint8_t page)
     send(id, ICR_STARTUP | ICR_ASSERT | page);
 }
 
+void apic_send(uint32_t cpu, uint8_t vector)
+{
+    send((uint32_t)cpus[cpu].id, ICR_ASSERT | vector);
+}
+
 void cpu_request(uint32_t cpu, uint32_t requests)
 {
     uint32_t old = __atomic_fetch_or((uint32_t *)&cpus[cpu].requests, requests, __ATOMIC_ACQ_REL);
 
     if ((old & requests) != requests) /* else it was told, and has not looked yet */
-        send((uint32_t)cpus[cpu].id, ICR_ASSERT | VECTOR_KICK);
+        apic_send(cpu, VECTOR_KICK);
 }
 
 static void end(void)
@@ -129,7 +135,13 @@ void interrupt_handle(uint32_t vector)
         take_requests(vcpu_current());
     } else if (vector == VECTOR_TIMER) {
         end();
-        deadline_interrupt();
+        if (timer_is_lent())
+            vlapic_timer_interrupt(vcpu_current());
+        else
+            deadline_interrupt();
+    } else if (vector == VECTOR_DEADLINE) {
+        end();
+        lent_timer_look();
     } else if (vector >= VECTOR_LINES && vector < VECTOR_MESSAGES + MESSAGES_MAX) {
         passthrough_interrupt(vector);
         end();

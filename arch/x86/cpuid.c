@@ -7,6 +7,7 @@
 #include "vendor.h"
 
 #include <arch/cpu.h>
+#include <core/platform.h>
 
 #define BIT(n) (1u << (n))
 
@@ -15,7 +16,8 @@
     (BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(9) /* SSSE3 */ | BIT(12) /* FMA */ | BIT(13) /* CX16 */ |        \
      BIT(17) /* PCID */ | BIT(19) | BIT(20) /* SSE4 */ | BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ |                  \
      BIT(25) /* AES */ | BIT(26) /* XSAVE */ | BIT(28) /* AVX */ | BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
-#define FEATURES_1C_GIVEN (BIT(21) /* x2APIC */ | BIT(24) /* TSC deadline */ | BIT(31) /* hypervisor */)
+#define FEATURES_1C_GIVEN (BIT(21) /* x2APIC */ | BIT(31) /* hypervisor */)
+#define FEATURES_1C_TSC_DEADLINE BIT(24)
 #define FEATURES_1C_OSXSAVE BIT(27)
 /* FPU, VME, DE, PSE, TSC, MSR, PAE, CX8, APIC; SEP, PGE, CMOV, PAT, PSE-36, CLFSH, MMX, FXSR, SSE, SSE2 */
 #define FEATURES_1D_PASSED 0x078bab7fu
@@ -76,12 +78,20 @@ static uint64_t guest_cr4(struct vcpu *vcpu)
     return state.cr4;
 }
 
+/* It is always emulated. But where the CPU has none, Linux better counts down: it is lent that timer (lent_timer.c). */
+static bool has_tsc_deadline(const struct vcpu *vcpu)
+{
+    enum guest_image image = vcpu->domain->arch.start.image;
+
+    return platform.arch.tsc_deadline || (image != IMAGE_LINUX && image != IMAGE_PVH);
+}
+
 static struct cpuid features(struct vcpu *vcpu, struct cpuid r)
 {
     uint32_t count = vcpu->domain->vcpu_count;
 
     r.ebx = (r.ebx & 0xff00) | count << 16 | vcpu->index << 24;
-    r.ecx = (r.ecx & FEATURES_1C_PASSED) | FEATURES_1C_GIVEN;
+    r.ecx = (r.ecx & FEATURES_1C_PASSED) | FEATURES_1C_GIVEN | (has_tsc_deadline(vcpu) ? FEATURES_1C_TSC_DEADLINE : 0);
     if ((r.ecx & BIT(26)) && (guest_cr4(vcpu) & CR4_OSXSAVE))
         r.ecx |= FEATURES_1C_OSXSAVE;
     r.edx = (r.edx & FEATURES_1D_PASSED) | FEATURES_1D_APIC | (count > 1 ? FEATURES_1D_HTT : 0);

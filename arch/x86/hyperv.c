@@ -161,7 +161,7 @@ bool hyperv_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
         *value = platform.arch.tsc_hz;
         return true;
     case MSR_APIC_FREQUENCY:
-        *value = APIC_TIMER_HZ;
+        *value = platform.arch.guest_apic_hz;
         return true;
     case MSR_ICR:
         if (!vlapic_msr_read(vcpu, X2APIC_ICR, value))

@@ -12,6 +12,7 @@
 #include "vendor.h"
 #include "vmcb.h"
 
+#include <arch/apic.h>
 #include <arch/cpu.h>
 #include <core/arch.h>
 #include <core/log.h>
@@ -53,7 +54,7 @@ _Static_assert(offsetof(struct arch_vcpu, control_hpa) == 144, "svm_entry.S");
 
 static bool next_rip, decode_assists;
 static uint64_t cr4_valid;
-static uint8_t *msr_bitmap, *all_ports;
+static uint8_t *msr_bitmap, *lent_timer_bitmap, *all_ports; /* two pages each, and three */
 
 void svm_enter(struct vcpu *vcpu);
 void svm_exit(struct vcpu *vcpu);
@@ -86,11 +87,11 @@ static uint64_t find_cr4_valid(void)
            (structured.ebx & 1u << 20 ? CR4_SMAP : 0) | (structured.ecx & 1u << 2 ? CR4_UMIP : 0);
 }
 
-static void msr_allow(uint32_t msr)
+static void msr_allow(uint8_t *bitmap, uint32_t msr)
 {
     uint32_t bit = (msr >> 31 ? 0x2000 : 0) + (msr & 0x1fff);
 
-    msr_bitmap[bit / 4] &= (uint8_t) ~(3u << bit % 4 * 2);
+    bitmap[bit / 4] &= (uint8_t) ~(3u << bit % 4 * 2);
 }
 
 static void init(void)
@@ -101,7 +102,11 @@ static void init(void)
     memset(msr_bitmap, 0xff, 2 * PAGE_SIZE);
     memset(all_ports, 0xff, 3 * PAGE_SIZE);
     for (const uint32_t *msr = msr_guests_own(); *msr != 0; msr++)
-        msr_allow(*msr);
+        msr_allow(msr_bitmap, *msr);
+    lent_timer_bitmap = memory_pages(2);
+    memcpy(lent_timer_bitmap, msr_bitmap, 2 * PAGE_SIZE);
+    msr_allow(lent_timer_bitmap, X2APIC_TIMER_INITIAL);
+    msr_allow(lent_timer_bitmap, X2APIC_TIMER_CURRENT); /* a write gives #GP, as it does by the kernel */
     for (uint32_t i = 0; i < platform.cpu_count; i++) {
         struct arch_vcpu *vcpu = &cpus[i].vcpu->arch;
 
@@ -286,6 +291,13 @@ static bool write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     default:
         return false;
     }
+}
+
+static void lend_timer(struct vcpu *vcpu, bool lent)
+{
+    struct vmcb *vmcb = vcpu->arch.control;
+
+    vmcb->msrpm = kernel_hpa(lent ? lent_timer_bitmap : msr_bitmap).value;
 }
 
 /* --- Exits --- */
@@ -534,6 +546,7 @@ const struct vendor svm = {
     .window = window,
     .msr_read = read_msr,
     .msr_write = write_msr,
+    .lend_timer = lend_timer,
     /* Nested walks are those of a user (APM 15.25.5). Accessed and dirty are set, so that the CPU need not. */
     .format = {.table = 0x67, .read = 0x65, .write = 0x2, .no_execute = 1ull << 63, .device = 0x18, .large = 0x80},
 };

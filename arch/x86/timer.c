@@ -19,6 +19,7 @@
 #define DIVIDE_BY_16 3u
 #define TSC_HZ_MIN 20000000u /* more than the 10 MHz in which guests are told the time */
 #define APIC_DIVISOR 16u
+#define GUEST_APIC_HZ 125000000u /* where the kernel emulates their timers anyway */
 
 /* Counts to nanoseconds and back, as fixed-point factors with 32 bits after the point. */
 static uint64_t ns_per_count, counts_per_ns, apic_counts_per_ns;
@@ -108,6 +109,8 @@ void timer_init(void)
     ns_per_count = (NS_PER_S << 32) / platform.arch.tsc_hz; /* NS_PER_S < 2^30 */
     counts_per_ns = (platform.arch.tsc_hz << 30) / (NS_PER_S >> 2);
     apic_counts_per_ns = (apic_hz << 32) / NS_PER_S;
+    platform.arch.apic_hz = apic_hz * APIC_DIVISOR;
+    platform.arch.guest_apic_hz = apic_hz != 0 ? platform.arch.apic_hz >> TIMER_GUEST_SHIFT : GUEST_APIC_HZ;
     wall_origin_s = clock_read();
     if (wall_origin_s)
         wall_origin_s -= time_ns() / NS_PER_S;
@@ -154,6 +157,8 @@ static void arm_by_count(uint64_t at_ns)
 
 void timer_arm(uint64_t at_ns)
 {
+    if (lent_timer_arm(at_ns))
+        return;
     if (!platform.arch.tsc_deadline)
         return arm_by_count(at_ns);
     msr_write(MSR_TSC_DEADLINE, at_ns ? scale(at_ns, counts_per_ns) + 1 : 0);

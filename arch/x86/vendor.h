@@ -73,6 +73,8 @@ struct vendor {
     /* MSRs that live in the control block or need its help (EFER, PAT, DEBUGCTL, ...). False: #GP. */
     bool (*msr_read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*msr_write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+    /* NULL: cannot. The guest reads and writes the APIC timer's initial count, and reads its current count, itself. */
+    void (*lend_timer)(struct vcpu *vcpu, bool lent);
     struct nested_format format;
 };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The local APIC's registers and timer; see arch/vlapic.h. A vCPU's APIC ID is its index in the domain. */
+#include <arch/cpu.h>
 #include <arch/timer.h>
 #include <arch/vcpu.h>
 #include <core/deadline.h>
 #include <core/interrupt.h>
+#include <core/platform.h>
 
 #define MSR_APIC_BASE 0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -43,6 +45,7 @@ enum x2apic_register { /* MSRs */
 #define ICR_ASSERT 0x4000u
 #define ICR_LEVEL 0x8000u
 #define VECTOR_MIN 16u
+#define NS_PER_S 1000000000ull
 #define ASSIST_NO_EOI 1u
 
 static const uint32_t lvt_writable[VLAPIC_LVTS] = {
@@ -317,9 +320,28 @@ static uint32_t divide_shift(const struct vlapic *vlapic)
     return ((vlapic->divide & 3) + (vlapic->divide >> 1 & 4) + 1) & 7;
 }
 
+/* value * times / by */
+static uint64_t ratio(uint64_t value, uint64_t times, uint64_t by)
+{
+    unsigned __int128 product = (unsigned __int128)value * times;
+
+    return divide128((uint64_t)(product >> 64), (uint64_t)product, by);
+}
+
+static uint64_t counts_to_ns(const struct vlapic *vlapic, uint32_t counts)
+{
+    return ratio((uint64_t)counts << divide_shift(vlapic), NS_PER_S, platform.arch.guest_apic_hz);
+}
+
+/* `ns`: what is left of at most 2^32 counts. */
+static uint32_t ns_to_counts(const struct vlapic *vlapic, uint64_t ns)
+{
+    return (uint32_t)(ratio(ns, platform.arch.guest_apic_hz, NS_PER_S) >> divide_shift(vlapic));
+}
+
 static uint64_t period_ns(const struct vlapic *vlapic)
 {
-    return (uint64_t)vlapic->initial_count << divide_shift(vlapic); /* APIC_TIMER_HZ: a count a nanosecond */
+    return counts_to_ns(vlapic, vlapic->initial_count);
 }
 
 static void timer_stop(struct vcpu *vcpu)
@@ -391,7 +413,49 @@ static uint32_t current_count(const struct vlapic *vlapic)
 {
     uint64_t now = time_ns();
 
-    return vlapic->timer_end_ns > now ? (uint32_t)((vlapic->timer_end_ns - now) >> divide_shift(vlapic)) : 0;
+    return vlapic->timer_end_ns > now ? ns_to_counts(vlapic, vlapic->timer_end_ns - now) : 0;
+}
+
+static bool counts_down(const struct vlapic *vlapic)
+{
+    return (vlapic->svr & SVR_ENABLE) && !(vlapic->lvt[LVT_TIMER] & LVT_MASKED) &&
+           (vlapic->lvt[LVT_TIMER] & TIMER_TSC_DEADLINE) == 0;
+}
+
+/* Before a change of what the timer does, and after it: the CPU's own timer is used by the vCPU where that can be. */
+static void take_timer_back(struct vcpu *vcpu)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+    struct timer_counts counts;
+
+    if (!vlapic->timer_lent)
+        return;
+    vlapic->timer_lent = false;
+    counts = timer_return();
+    vlapic->initial_count = counts.initial;
+    if (counts.current != 0) {
+        vlapic->timer_end_ns = time_ns() + counts_to_ns(vlapic, counts.current);
+        timer_start(vcpu, vlapic->timer_end_ns);
+    }
+}
+
+static void lend_timer(struct vcpu *vcpu)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+    bool periodic = vlapic->lvt[LVT_TIMER] & TIMER_PERIODIC;
+    uint32_t left = current_count(vlapic);
+
+    if (!counts_down(vlapic) ||
+        !timer_lend(periodic, divide_shift(vlapic), periodic && left ? vlapic->initial_count : left))
+        return;
+    timer_stop(vcpu);
+    vlapic->timer_lent = true;
+}
+
+void vlapic_timer_interrupt(struct vcpu *vcpu)
+{
+    if (vcpu->in)
+        accept(&vcpu->arch.vlapic, vcpu->arch.vlapic.lvt[LVT_TIMER] & 0xff);
 }
 
 static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)
@@ -401,20 +465,37 @@ static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)
     value &= lvt_writable[index];
     if (!(vlapic->svr & SVR_ENABLE))
         value |= LVT_MASKED;
-    if (index == LVT_TIMER && ((value ^ vlapic->lvt[index]) & LVT_TIMER_MODE))
+    if (index != LVT_TIMER) {
+        vlapic->lvt[index] = value;
+        return;
+    }
+    take_timer_back(vcpu);
+    if ((value ^ vlapic->lvt[index]) & LVT_TIMER_MODE)
         timer_stop(vcpu);
     vlapic->lvt[index] = value;
+    lend_timer(vcpu);
 }
 
-/* --- Registers --- */
-
-static void write_svr(struct vlapic *vlapic, uint32_t value)
+static void write_divide(struct vcpu *vcpu, uint32_t value)
 {
+    take_timer_back(vcpu);
+    vcpu->arch.vlapic.divide = value & 0xb;
+    lend_timer(vcpu);
+}
+
+static void write_svr(struct vcpu *vcpu, uint32_t value)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+
+    take_timer_back(vcpu);
     vlapic->svr = value & (SVR_ENABLE | 0xff);
     if (!(value & SVR_ENABLE))
         for (uint32_t i = 0; i < VLAPIC_LVTS; i++)
             vlapic->lvt[i] |= LVT_MASKED;
+    lend_timer(vcpu);
 }
+
+/* --- Registers --- */
 
 void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
 {
@@ -524,7 +605,7 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         vlapic_set_tpr(vcpu, (uint8_t)value);
         return true;
     case APIC_SVR:
-        write_svr(vlapic, value);
+        write_svr(vcpu, value);
         return true;
     case APIC_ESR:
         vlapic->esr = 0;
@@ -536,7 +617,7 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         write_initial_count(vcpu, value);
         return true;
     case APIC_DIVIDE:
-        vlapic->divide = value & 0xb;
+        write_divide(vcpu, value);
         return true;
     case APIC_SELF_IPI:
         return value <= 0xff && send_ipi(vcpu, 1u << 18 | value);
@@ -570,6 +651,7 @@ void vlapic_reset(struct vcpu *vcpu)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
+    take_timer_back(vcpu);
     timer_stop(vcpu);
     *vlapic = (struct vlapic){.svr = SVR_RESET};
     for (uint32_t i = 0; i < VLAPIC_LVTS; i++)

@@ -13,7 +13,7 @@
 
 void machine_interrupts_platform(void)
 {
-    platform.arch.tsc_hz = 1000000000;
+    platform.arch.tsc_hz = platform.arch.guest_apic_hz = 1000000000;
 }
 
 void machine_interrupts_init(struct domain *domain)
@@ -81,4 +81,15 @@ uint64_t timer_guest_count(const struct domain *domain)
 uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
 {
     return count - domain->arch.counter_offset;
+}
+
+/* The machine has none to lend. */
+bool timer_lend(bool periodic, uint32_t shift, uint32_t count)
+{
+    (void)periodic, (void)shift, (void)count;
+    return false;
+}
+struct timer_counts timer_return(void)
+{
+    return (struct timer_counts){0};
 }

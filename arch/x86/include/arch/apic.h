@@ -13,6 +13,7 @@
 #define VECTOR_TIMER 0xf0
 #define VECTOR_KICK 0xf1
 #define VECTOR_STRAY 0xfd /* stands for all others */
+#define VECTOR_DEADLINE 0xf2 /* lent_timer.c */
 #define VECTOR_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 
@@ -44,6 +45,8 @@ void apic_init_cpu(void); /* each CPU: x2APIC mode, nothing pending, own vectors
 void apic_send_init(uint32_t id);
 void apic_send_startup(uint32_t id, uint8_t page);
 
+/* A fixed interrupt to the CPU of that number, the calling one included. */
+void apic_send(uint32_t cpu, uint8_t vector);
 /* Boot CPU: ISA interrupt `irq` becomes VECTOR_LINES + irq on `cpu`. False: no IOAPIC has it. */
 bool ioapic_route_isa(uint32_t irq, uint32_t cpu);
 

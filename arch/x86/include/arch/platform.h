@@ -41,6 +41,8 @@ struct arch_platform {
     uint16_t clock_port;    /* the CMOS clock's index port; 0: none */
     uint64_t tsc_hz;
     bool tsc_deadline;
+    uint64_t apic_hz;       /* of APIC timers, undivided; 0: not known, and not used */
+    uint64_t guest_apic_hz; /* of guests' */
 };
 
 #endif

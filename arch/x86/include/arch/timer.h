@@ -9,6 +9,19 @@ void timer_init(void);     /* boot CPU, before the first time_ns(): finds the fr
 void timer_init_cpu(void); /* each CPU, APIC on */
 /* Own CPU: interrupt at time_ns() `at_ns`, or at once if that has passed; 0: never. */
 void timer_arm(uint64_t at_ns);
+/*
+ * Own CPU (lent_timer.c): the vCPU uses the CPU's count-down timer itself from here on, without exits, in units of
+ * guest_apic_hz >> shift; it begins at `count`. False: it cannot be lent. timer_return() takes it back.
+ */
+struct timer_counts {
+    uint32_t initial, current;
+};
+bool timer_lend(bool periodic, uint32_t shift, uint32_t count);
+struct timer_counts timer_return(void);
+bool timer_is_lent(void);
+void lent_timer_look(void);           /* VECTOR_DEADLINE has come */
+bool lent_timer_arm(uint64_t at_ns);  /* timer_arm(): true if that is all */
+#define TIMER_GUEST_SHIFT 3u /* guests are told an eighth of the frequency, since Linux counts to 2^23 only */
 /* The TSC as a domain sees it, and the time_ns() at which it will have passed `count` of it. */
 uint64_t timer_guest_count(const struct domain *domain);
 uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count);

@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define APIC_TIMER_HZ 1000000000u /* before the divide configuration register */
-
 enum vlapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, VLAPIC_LVTS };
 
 struct vlapic_set {
@@ -38,6 +36,7 @@ struct vlapic {
     uint32_t svr, esr, lvt[VLAPIC_LVTS], initial_count, divide;
     uint64_t icr;
     uint64_t timer_deadline; /* IA32_TSC_DEADLINE */
+    bool timer_lent;         /* the CPU's own: timer_lend(). Of what follows, only the deadline's mode is in use then */
     uint64_t timer_end_ns;   /* of the current period in one-shot and periodic mode; 0: stopped */
     uint32_t *assist;        /* the vCPU's assist page, in kernel memory; NULL: the guest uses none */
     uint32_t taken;          /* counts; with `seen`, for interrupt_untaken() */
@@ -72,6 +71,8 @@ void vlapic_deliver(struct domain *domain, uint32_t targets, enum apic_delivery 
 uint32_t vlapic_next(struct vcpu *vcpu);
 /* The vCPU has taken that vector, or takes it with the entry that follows. */
 void vlapic_take(struct vcpu *vcpu, uint32_t vector);
+/* The CPU's timer, which the vCPU has been lent, has fired. */
+void vlapic_timer_interrupt(struct vcpu *vcpu);
 /* CR8 is the upper half of `tpr`. */
 void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr);
 /* The guest writes to its EOI register. */
