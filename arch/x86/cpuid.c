@@ -83,7 +83,7 @@ static bool has_tsc_deadline(const struct vcpu *vcpu)
 {
     enum guest_image image = vcpu->domain->arch.start.image;
 
-    return platform.arch.tsc_deadline || (image != IMAGE_LINUX && image != IMAGE_PVH);
+    return platform.arch.tsc_deadline || vendor->lend_timer == NULL || (image != IMAGE_LINUX && image != IMAGE_PVH);
 }
 
 static struct cpuid features(struct vcpu *vcpu, struct cpuid r)
