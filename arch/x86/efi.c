@@ -211,6 +211,8 @@ EFI uint64_t efi_main(void *image, struct system_table *system)
 
     if (!handover)
         return fail(system, u"no memory");
+    if (!(cpuid(0x80000001, 0).edx >> 26 & 1)) /* efi_leave() uses one */
+        return fail(system, u"the CPU has no pages of 1 GiB");
     boot->set_watchdog(0, 0, 0, NULL);
     *information = (struct multiboot_information){.flags = MULTIBOOT_MEMORY_MAP, .rsdp = find_rsdp(system)};
     if (find_bundle(boot, image, &handover->module)) {
