@@ -244,8 +244,6 @@ void hyperv_init(struct domain *domain)
 {
     struct hyperv_reference_tsc *time;
 
-    if (domain->config->flags & PARTITION_MANAGEMENT)
-        return;
     time = memory_pages(1);
     time->sequence = 1;
     time->scale = divide128(REFERENCE_HZ, 0, platform.arch.tsc_hz);

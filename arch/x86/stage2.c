@@ -12,6 +12,7 @@
 #define TOP_SHIFT 39u
 #define LARGEST_SHIFT 30u
 #define SPARE_TABLES 10u /* for pages laid over memory: TLFS has one a vCPU, and two */
+#define SPARE_TABLES_MANAGEMENT 2 /* its assist page */
 
 static uint64_t attributes(uint32_t rights)
 {
@@ -44,10 +45,11 @@ void stage2_create(struct domain *domain)
 {
     domain->arch.stage2 = memory_pages(1);
     domain->arch.stage2_root = kernel_hpa(domain->arch.stage2).value;
-    if (!(domain->config->flags & PARTITION_MANAGEMENT)) {
+    if (domain->config->flags & PARTITION_MANAGEMENT)
+        domain->arch.spare_count = SPARE_TABLES_MANAGEMENT;
+    else
         domain->arch.spare_count = SPARE_TABLES + (uint32_t)(domain->memory_size >> 30);
-        domain->arch.spare = memory_pages(domain->arch.spare_count);
-    }
+    domain->arch.spare = memory_pages(domain->arch.spare_count);
 }
 
 void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t length, uint32_t rights)

@@ -14,6 +14,12 @@
 #define MSR_X2APIC_LINT1 0x836
 #define LVT_MASKED 0x10000u
 
+/* Hyper-V's virtual APIC assist page (TLFS, 10.3.5), which the kernel gives: its bit 0 says that an EOI is not asked for. */
+#define CPUID_HYPERV_INTERFACE 0x40000001u
+#define HYPERV_INTERFACE 0x31237648u /* "Hv#1" */
+#define MSR_ASSIST_PAGE 0x40000073
+#define ASSIST_ENABLE 1u
+
 #define IOAPIC_SELECT 0x00
 #define IOAPIC_WINDOW 0x10
 #define IOAPIC_VERSION 0x01
@@ -27,6 +33,7 @@
 static uint64_t ioapic;
 static uint32_t pins;
 static struct interrupt_handler *handlers[HANDLERS]; /* by vector, from FIRST_VECTOR on */
+static uint8_t assist[4096] __attribute__((aligned(4096))); /* the kernel lays its own page over it */
 
 static uint32_t ioapic_read(uint32_t index)
 {
@@ -55,6 +62,8 @@ void apic_init(void)
     msr_write(MSR_X2APIC_LINT1, LVT_MASKED);
     msr_write(MSR_X2APIC_TPR, 0);
     msr_write(MSR_X2APIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+    if (cpuid(CPUID_HYPERV_INTERFACE).eax == HYPERV_INTERFACE)
+        msr_write(MSR_ASSIST_PAGE, (uint64_t)assist | ASSIST_ENABLE);
     memory_map(registers.base, registers.size, MEMORY_DEVICE);
     ioapic = registers.base;
     pins = (ioapic_read(IOAPIC_VERSION) >> 16 & 0xff) + 1;
@@ -93,5 +102,7 @@ INTERRUPT_CONTEXT void interrupt_dispatch(uint64_t vector)
         return;
     if (handler)
         handler->handle(handler);
+    if (__atomic_fetch_and(&assist[0], (uint8_t)~1u, __ATOMIC_RELAXED) & 1)
+        return;
     msr_write(MSR_X2APIC_EOI, 0);
 }
