@@ -17,7 +17,8 @@ def measure(machine, cpu=None, profile=False):
     folder.mkdir(parents=True, exist_ok=True)
     counts.unlink(missing_ok=True)
     options = f"{library},base={symbols.base():#x},size=0x400000,out={counts}" + (f",profile={parts}" if profile else "")
-    with Appliance(out, cpu=cpu, smp=3, folder=folder, icount=True, extra=["-plugin", options]) as appliance:
+    # QEMU 10.0 cannot count its clock by instructions where an x2APIC's timer is written ("Bad icount read").
+    with Appliance(out, cpu=cpu, smp=3, folder=folder, icount=machine.arch == "arm64", extra=["-plugin", options]) as appliance:
         # The supervisor tells every session when a domain ends.
         appliance.serial.expect("domain bench: ", 1200)
         appliance.shell.line.send_line("")

@@ -46,7 +46,7 @@ def measure():
     plugin = f"{builds.plugin()},base={GUEST[0]:#x},size={GUEST[1]:#x},out={counts},outside=on"
     with open(said, "wb") as output:
         subprocess.run([machine.emulator, *machine.machine, "-cpu", machine.cpu, "-smp", "2", "-m", "512", "-display", "none",
-                        "-nodefaults", "-serial", "stdio", "-no-reboot", "-icount", "shift=0,sleep=off",
+                        "-nodefaults", "-serial", "stdio", "-no-reboot",
                         "-kernel", str(out / "guest-linux/Image"), "-initrd", str(archive),
                         "-append", "console=ttyS0 quiet panic=-1 -- " + " ".join(modules), "-plugin", plugin],
                        check=True, timeout=1800, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
