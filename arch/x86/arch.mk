@@ -8,6 +8,8 @@ picolibc-cross := tools/third_party/x86_64.cross
 arch-flags := -march=x86-64 -mno-red-zone -fcf-protection=none
 kernel-arch-flags := $(arch-flags) -mcmodel=kernel
 native-arch-flags := $(arch-flags)
+# Crash records name the callers.
+native-own-flags := -fno-omit-frame-pointer
 # lib/sha256: the implementation that uses the CPU's instructions.
 sha256-arch := sha_ni.o
 sha256-arch-flags := -msse4.1 -msha

@@ -125,11 +125,19 @@ uintptr_t pci_bar(const struct pci_function *function, uint32_t index, uint32_t 
     return address;
 }
 
+static void command_set(const struct pci_function *function, uint16_t bits)
+{
+    mmio_write16(function->config + PCI_COMMAND, mmio_read16(function->config + PCI_COMMAND) | bits);
+}
+
 void pci_enable(const struct pci_function *function)
 {
-    uint16_t command = mmio_read16(function->config + PCI_COMMAND);
+    command_set(function, COMMAND_MEMORY | COMMAND_NO_INTX);
+}
 
-    mmio_write16(function->config + PCI_COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_INTX);
+void pci_enable_master(const struct pci_function *function)
+{
+    command_set(function, COMMAND_MASTER);
 }
 
 uint32_t pci_message(const struct pci_function *function)

@@ -35,8 +35,10 @@ void pci_scan(void (*found)(const struct pci_function *function));
 uint32_t pci_capability(const struct pci_function *function, uint32_t kind, uint32_t after);
 /* `length` bytes at `offset` of memory BAR `index`, mapped; 0: there is no such thing. */
 uintptr_t pci_bar(const struct pci_function *function, uint32_t index, uint32_t offset, uint32_t length);
-/* Memory and bus mastering on, INTx off. */
+/* Its registers answer; INTx is off. */
 void pci_enable(const struct pci_function *function);
+/* It may read and write memory, and send messages: once it is known not to do what it was last told to. */
+void pci_enable_master(const struct pci_function *function);
 /* MSI-X on, entry 0 with the next message that the kernel has given; its interrupt for interrupt_register(), or 0. */
 uint32_t pci_message(const struct pci_function *function);
 

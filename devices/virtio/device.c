@@ -37,7 +37,7 @@ static void set_status(struct virtio_device *device, uint32_t status)
     device->transport->set_status(device, status);
 }
 
-static bool reset(struct virtio_device *device)
+bool virtio_device_reset(struct virtio_device *device)
 {
     set_status(device, 0);
     for (uint32_t step = 0; step < RESET_STEPS; step++)
@@ -52,13 +52,13 @@ void virtio_device_fail(struct virtio_device *device, const char *why)
         return;
     device->failed = true;
     bulkhead_log("virtio device at %lx: %s; it is not used any more", (unsigned long)device->registers, why);
-    reset(device);
+    virtio_device_reset(device);
     set_status(device, VIRTIO_STATUS_FAILED);
 }
 
 uint64_t virtio_device_offers(struct virtio_device *device)
 {
-    if (!reset(device)) {
+    if (!virtio_device_reset(device)) {
         virtio_device_fail(device, "does not reset");
         return 0;
     }

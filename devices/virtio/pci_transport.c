@@ -166,6 +166,11 @@ static void found(const struct pci_function *function)
     if (!device.configuration)
         device.configuration_size = 0;
     pci_enable(function);
+    if (!virtio_device_reset(&device)) { /* it may still have queues of this domain's former life */
+        bulkhead_log("virtio device %s does not reset; not used", function->name);
+        return;
+    }
+    pci_enable_master(function);
     device.interrupt = pci_message(function);
     virtio_device_found(&device);
 }

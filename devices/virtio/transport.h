@@ -19,6 +19,8 @@ struct virtio_transport {
     void (*interrupted)(struct interrupt_handler *handler); /* owner: the device */
 };
 
+/* False: the device goes on. */
+bool virtio_device_reset(struct virtio_device *device);
 /* The driver of an identified device: its `id`, transport and addresses are set. False: nobody drives such devices. */
 bool virtio_device_found(const struct virtio_device *device);
 

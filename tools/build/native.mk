@@ -2,7 +2,7 @@
 # Native domains: the management domain's program and the bare-metal test guests, on picolibc.
 
 # Position-independent: start.S relocates the program to where its partition's memory is.
-native-flags := -std=gnu2x -fPIE -fvisibility=hidden $(native-arch-flags) \
+native-flags := -std=gnu2x -fPIE -fvisibility=hidden $(native-arch-flags) $(native-own-flags) \
 	-fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
 	-fdata-sections -O2 -g $(prefix-map) -nostdinc -isystem $(compiler-include) \
 	-isystem $(PICOLIBC_DIR)/include $(include-flags) -Iarch/$(ARCH)/include -include $(config-header)
