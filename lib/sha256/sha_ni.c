@@ -24,7 +24,7 @@ static words load(const uint8_t *bytes)
     const bytes16 big_endian = {3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12};
     bytes16 value;
 
-    memcpy(&value, bytes, sizeof(value));
+    __builtin_memcpy(&value, bytes, sizeof(value));
     return (words)__builtin_ia32_pshufb128(value, big_endian);
 }
 
@@ -44,7 +44,7 @@ static void compress(words *abef, words *cdgh, const uint8_t *block)
             sum = __builtin_ia32_sha256msg1(*now, schedule[(step + 1) % 4]) + between;
             *now = __builtin_ia32_sha256msg2(sum, *last);
         }
-        memcpy(&sum, &constants[4 * step], sizeof(sum));
+        __builtin_memcpy(&sum, &constants[4 * step], sizeof(sum));
         sum += *now;
         *cdgh = __builtin_ia32_sha256rnds2(*cdgh, *abef, sum);
         *abef = __builtin_ia32_sha256rnds2(*abef, *cdgh, __builtin_shuffle(sum, (words){2, 3, 0, 0}));
