@@ -29,7 +29,8 @@ def report_events(machine, cpu, profile):
           f" (Xen 4.20: {peers.BOOT_INSTRUCTIONS_XEN:,.0f})")
     for window, functions in sorted(parts.items()):
         name = "boot" if window == 0 else peers.EVENTS_X86[window] if other is not None else peers.EVENTS[window][0]
-        operations = 1 if window == 0 else 1000 if window == 11 else 10000
+        slow = ("11",) if other is None else events.SLOW_X86
+        operations = 1 if window == 0 else 1000 if str(window) in slow else 10000
         print(f"\n{name} is made of:")
         for function, count in functions[:14]:
             if count / operations >= 0.5:

@@ -7,6 +7,9 @@ from appliance import Appliance
 from symbols import Symbols, made_of
 
 
+SLOW_X86 = ("7", "8", "11")  # windows of 1,000 operations
+
+
 def measure(machine, cpu=None, profile=False):
     """Returns ({window: instructions an operation}, boot (own CPU, all CPUs), {window: made of})."""
     library = builds.plugin()
@@ -28,11 +31,11 @@ def measure(machine, cpu=None, profile=False):
             raise SystemExit(f"bench: the bench guest did not come to its end:\n{said}")
         appliance.qmp("quit")
         appliance.qemu.wait(60)
-    events, boot = windows(counts)
+    events, boot = windows(counts, ("11",) if machine.arch == "arm64" else SLOW_X86)
     return events, boot, made_of(parts, symbols) if profile else {}
 
 
-def windows(counts):
+def windows(counts, slow=("11",)):
     """({window: instructions an operation}, boot) from what the plugin wrote."""
     events, boot = {}, None
     for line in counts.read_text().splitlines():
@@ -40,7 +43,7 @@ def windows(counts):
         if words[0] == "boot":
             boot = int(words[1]), int(words[2])
         elif words[0].isdigit() and words[0] != "0":
-            repeats = 1000 if words[0] == "11" else 10000
+            repeats = 1000 if words[0] in slow else 10000
             events[int(words[0])] = int(words[1]) / int(words[2]) / repeats
     return events, boot
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import builds
-from events import windows
+from events import SLOW_X86, windows
 from machines import BY_ARCH
 
 MODULES = ("irqbypass", "ccp", "kvm", "kvm_amd")
@@ -52,4 +52,4 @@ def measure():
                        check=True, timeout=1800, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     if b"BENCH done" not in said.read_bytes():
         raise SystemExit(f"bench: the guest did not come to its end under KVM:\n{said.read_text(errors='replace')[-2000:]}")
-    return windows(counts)[0]
+    return windows(counts, SLOW_X86)[0]
