@@ -12,7 +12,7 @@ want x86 && packages="$packages qemu-system-x86"
 want x86 && [ "$(dpkg --print-architecture)" != amd64 ] && packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
 want test && packages="$packages python3-pytest python3-pexpect libcmocka-dev libfdt-dev"
 want test && want arm64 && packages="$packages u-boot-qemu"
-want test && want x86 && packages="$packages ovmf bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools"
+want test && want x86 && packages="$packages acpica-tools zstd ovmf bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools"
 
 missing=()
 for package in $packages; do
