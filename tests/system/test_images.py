@@ -50,7 +50,7 @@ def images(default_build, build_with, tmp_path_factory):
     vmlinux = folder / "vmlinux"
     extract_vmlinux(default_build / "guest-linux/Image", vmlinux)
     lines = ["CONFIG_BOARD_CPUS=8", "# CONFIG_P2 is not set", 'CONFIG_P1_CPUS="1,2"', "CONFIG_P1_KERNEL_FILE=y",
-             f'CONFIG_P1_KERNEL_PATH="{vmlinux}"', "CONFIG_P1_INITRD_BUSYBOX=y"]
+             f'CONFIG_P1_KERNEL_PATH="{vmlinux}"', "CONFIG_P1_INITRD_BUSYBOX=y", "CONFIG_P1_WATCHDOG=y"]
     for number, name in enumerate(PROGRAMS, 2):
         lines += [line for line in partition(number, name, name, str(number + 1), "POLICY_STOP=y") if "_PATH" not in line and "_CMDLINE" not in line]
         lines += [f'CONFIG_P{number}_KERNEL_PATH="{make_program(folder, name)}"', f'CONFIG_P{number}_CMDLINE="{name} says hello"']
