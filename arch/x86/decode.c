@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decode.h"
 
-#include <stddef.h>
-
 struct reader {
     const uint8_t *bytes;
-    unsigned count, at;
-    bool ended; /* more was asked for than there is */
+    unsigned count, at; /* at > count: more was asked for than there is */
 };
 
-static uint64_t take(struct reader *reader, unsigned size)
+static uint8_t take(struct reader *reader)
 {
-    uint64_t value = 0;
-
-    if (size > reader->count - reader->at) {
-        reader->ended = true;
-        return 0;
-    }
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)reader->bytes[reader->at++] << 8 * i;
-    return value;
+    return reader->at < reader->count ? reader->bytes[reader->at++] : (reader->at = UINT8_MAX, (uint8_t)0);
 }
 
 static uint64_t sign_extend(uint64_t value, unsigned width)
@@ -29,135 +18,145 @@ static uint64_t sign_extend(uint64_t value, unsigned width)
     return (uint64_t)((int64_t)(value << unused) >> unused);
 }
 
-enum prefix_bits { OPERAND = 1, ADDRESS = 2 };
+static uint64_t take_immediate(struct reader *reader, unsigned size)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)take(reader) << 8 * i;
+    return sign_extend(value, size);
+}
+
 enum rex_bits { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
 
 struct prefixes {
-    unsigned sizes; /* enum prefix_bits */
-    uint8_t rex;    /* 0: none */
+    bool operand, address; /* the other size */
+    uint8_t rex;           /* 0: none */
 };
 
-/* Reads up to the first byte of the opcode. Segments matter for the address only, which the fault has told. */
-static struct prefixes read_prefixes(struct reader *reader, enum code_size size)
+/* Reads prefixes, and the first byte of the opcode. Segments matter for the address only, which the fault has told. */
+static uint8_t read_prefixes(struct reader *reader, enum code_size size, struct prefixes *prefixes)
 {
-    struct prefixes prefixes = {0};
+    for (;;) {
+        uint8_t byte = take(reader);
 
-    while (reader->at < reader->count) {
-        uint8_t byte = reader->bytes[reader->at];
-
-        if (byte == 0x66)
-            prefixes.sizes |= OPERAND;
-        else if (byte == 0x67)
-            prefixes.sizes |= ADDRESS;
-        else if (size == CODE_64 && byte >> 4 == 4) {
-            prefixes.rex = byte;
-            reader->at++;
+        switch (byte) {
+        case 0x66:
+            prefixes->operand = true;
             break;
-        } else if (byte != 0x26 && byte != 0x2e && byte != 0x36 && byte != 0x3e && byte != 0x64 && byte != 0x65)
+        case 0x67:
+            prefixes->address = true;
             break;
-        reader->at++;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65:
+            break;
+        case 0x40 ... 0x4f:
+            if (size != CODE_64)
+                return byte;
+            prefixes->rex = byte;
+            return take(reader);
+        default:
+            return byte;
+        }
     }
-    return prefixes;
 }
 
-/* Skips what follows a ModR/M byte of a memory operand: SIB and displacement. */
+/* Skips what follows a ModR/M byte of a memory operand: SIB and displacement. `wide`: addresses of more than 16 bits.
+ */
 static void skip_address(struct reader *reader, uint8_t modrm, bool wide)
 {
     unsigned mod = modrm >> 6, rm = modrm & 7;
 
-    if (!wide) {
-        take(reader, mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0);
-        return;
-    }
-    if (rm == 4) {
-        uint8_t sib = (uint8_t)take(reader, 1);
-
-        take(reader, mod == 1 ? 1 : mod == 2 || (sib & 7) == 5 ? 4 : 0);
-        return;
-    }
-    take(reader, mod == 1 ? 1 : mod == 2 || rm == 5 ? 4 : 0);
+    if (wide && rm == 4)
+        rm = take(reader) & 7; /* the base */
+    if (mod == 1)
+        reader->at += 1;
+    else if (mod == 2 || rm == (wide ? 5 : 6))
+        reader->at += wide ? 4 : 2;
 }
 
+enum form { NONE, LOAD, STORE, LOAD_MOFFS, STORE_MOFFS, STORE_IMMEDIATE };
+
 struct opcode {
-    uint16_t code; /* 0x0f00 and more: two bytes */
-    enum { LOAD, STORE, LOAD_MOFFS, STORE_MOFFS, STORE_IMMEDIATE } form;
-    uint8_t width; /* of memory; 0: the operand size */
+    enum form form;
+    uint8_t width, reg_width; /* of memory and of the register; 0: the operand size */
     bool sign;
-    uint8_t reg_width; /* likewise; 0: the operand size */
-    bool only64;
 };
 
-static const struct opcode opcodes[] = {
-    {0x88, STORE, 1, false, 1, false},
-    {0x89, STORE, 0, false, 0, false},
-    {0x8a, LOAD, 1, false, 1, false},
-    {0x8b, LOAD, 0, false, 0, false},
-    {0x63, LOAD, 4, true, 0, true}, /* MOVSXD */
-    {0xa0, LOAD_MOFFS, 1, false, 1, false},
-    {0xa1, LOAD_MOFFS, 0, false, 0, false},
-    {0xa2, STORE_MOFFS, 1, false, 1, false},
-    {0xa3, STORE_MOFFS, 0, false, 0, false},
-    {0xc6, STORE_IMMEDIATE, 1, false, 1, false},
-    {0xc7, STORE_IMMEDIATE, 0, false, 0, false},
-    {0x0fb6, LOAD, 1, false, 0, false}, /* MOVZX */
-    {0x0fb7, LOAD, 2, false, 0, false},
-    {0x0fbe, LOAD, 1, true, 0, false}, /* MOVSX */
-    {0x0fbf, LOAD, 2, true, 0, false},
-};
-
-static const struct opcode *find(uint16_t code, enum code_size size)
+static struct opcode find(uint8_t byte, struct reader *reader, enum code_size size)
 {
-    for (size_t i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++)
-        if (opcodes[i].code == code && (size == CODE_64 || !opcodes[i].only64))
-            return &opcodes[i];
-    return NULL;
+    switch (byte) {
+    case 0x63: /* MOVSXD */
+        return size == CODE_64 ? (struct opcode){LOAD, 4, 0, true} : (struct opcode){0};
+    case 0x88:
+        return (struct opcode){STORE, 1, 1, false};
+    case 0x89:
+        return (struct opcode){STORE, 0, 0, false};
+    case 0x8a:
+        return (struct opcode){LOAD, 1, 1, false};
+    case 0x8b:
+        return (struct opcode){LOAD, 0, 0, false};
+    case 0xa0:
+        return (struct opcode){LOAD_MOFFS, 1, 1, false};
+    case 0xa1:
+        return (struct opcode){LOAD_MOFFS, 0, 0, false};
+    case 0xa2:
+        return (struct opcode){STORE_MOFFS, 1, 1, false};
+    case 0xa3:
+        return (struct opcode){STORE_MOFFS, 0, 0, false};
+    case 0xc6:
+        return (struct opcode){STORE_IMMEDIATE, 1, 1, false};
+    case 0xc7:
+        return (struct opcode){STORE_IMMEDIATE, 0, 0, false};
+    case 0x0f:
+        byte = take(reader);
+        if ((byte & 0xf6) == 0xb6) /* MOVZX: b6, b7; MOVSX: be, bf */
+            return (struct opcode){LOAD, byte & 1 ? 2 : 1, 0, byte & 8};
+    }
+    return (struct opcode){0};
 }
 
 struct instruction decode(const uint8_t *bytes, unsigned count, enum code_size size)
 {
-    struct reader reader = {bytes, count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX, 0, false};
-    struct prefixes prefixes = read_prefixes(&reader, size);
-    bool changed = prefixes.sizes & OPERAND;
-    uint8_t operand = prefixes.rex & REX_W ? 8 : (size == CODE_16) == changed ? 4 : 2, modrm;
-    bool wide =
-        size == CODE_64 || (size == CODE_16) == !!(prefixes.sizes & ADDRESS); /* addresses of more than 16 bits */
+    struct reader reader = {bytes, count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX, 0};
+    struct prefixes prefixes = {0};
+    struct opcode opcode = find(read_prefixes(&reader, size, &prefixes), &reader, size);
     struct instruction instruction = {0};
-    const struct opcode *opcode;
-    uint16_t code = (uint16_t)take(&reader, 1);
+    uint8_t operand = prefixes.rex & REX_W ? 8 : (size == CODE_16) == prefixes.operand ? 4 : 2, modrm;
+    bool wide = size == CODE_64 || (size == CODE_16) == prefixes.address;
 
-    if (code == 0x0f)
-        code = (uint16_t)(0x0f00 | take(&reader, 1));
-    opcode = find(code, size);
-    if (reader.ended || !opcode)
+    if (opcode.form == NONE)
         return instruction;
-    instruction.write = opcode->form == STORE || opcode->form == STORE_MOFFS || opcode->form == STORE_IMMEDIATE;
-    instruction.width = opcode->width ? opcode->width : operand;
-    instruction.reg_width = opcode->reg_width ? opcode->reg_width : operand;
-    instruction.sign = opcode->sign;
-    if (opcode->form == LOAD_MOFFS || opcode->form == STORE_MOFFS) {
-        take(&reader, size != CODE_64 ? (wide ? 4 : 2) : prefixes.sizes & ADDRESS ? 4 : 8);
+    instruction.write = opcode.form != LOAD && opcode.form != LOAD_MOFFS;
+    instruction.width = opcode.width ? opcode.width : operand;
+    instruction.reg_width = opcode.reg_width ? opcode.reg_width : operand;
+    instruction.sign = opcode.sign;
+    if (opcode.form == LOAD_MOFFS || opcode.form == STORE_MOFFS) {
+        reader.at += !wide ? 2 : size == CODE_64 && !prefixes.address ? 8 : 4;
     } else {
-        modrm = (uint8_t)take(&reader, 1);
+        modrm = take(&reader);
         if (modrm >> 6 == 3) /* no memory operand */
             return (struct instruction){0};
         skip_address(&reader, modrm, wide);
-        instruction.reg = (modrm >> 3 & 7) | (prefixes.rex & REX_R ? 8 : 0);
-        if (opcode->form == STORE_IMMEDIATE) {
-            unsigned bytes_given = instruction.width < 4 ? instruction.width : 4;
-
+        if (opcode.form == STORE_IMMEDIATE) {
             if (modrm >> 3 & 7)
                 return (struct instruction){0};
             instruction.immediate = true;
-            instruction.reg = 0;
-            instruction.value = sign_extend(take(&reader, bytes_given), bytes_given);
+            instruction.value = take_immediate(&reader, instruction.width < 4 ? instruction.width : 4);
+        } else {
+            instruction.reg = (modrm >> 3 & 7) | (prefixes.rex & REX_R ? 8 : 0);
+            if (instruction.reg_width == 1 && !prefixes.rex && instruction.reg >= 4) {
+                instruction.high = true;
+                instruction.reg -= 4;
+            }
         }
     }
-    if (reader.ended)
+    if (reader.at > reader.count)
         return (struct instruction){0};
-    if (instruction.reg_width == 1 && !instruction.immediate && !prefixes.rex && instruction.reg >= 4) {
-        instruction.high = true;
-        instruction.reg -= 4;
-    }
     instruction.length = (uint8_t)reader.at;
     return instruction;
 }

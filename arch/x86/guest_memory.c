@@ -2,6 +2,8 @@
 /* SDM volume 3A, chapter 4. Not looked at: rights, which the CPU has checked, and reserved bits. */
 #include "guest_memory.h"
 
+#include "decode.h"
+
 #include <core/arch.h>
 #include <string.h>
 
@@ -14,34 +16,40 @@
 #define ENTRY_LARGE 0x80ull
 #define ENTRY_ADDRESS 0x000ffffffffff000ull
 
-/* Copies what lies at `from`, or nothing: all of it has to be in the domain's memory, and in one page. */
-static bool read_memory(const struct domain *domain, uint64_t from, void *to, uint64_t size)
+/* `size` bytes at `from`, or NULL: all of them have to be in the domain's memory, and in one page. */
+static inline const void *see_memory(const struct domain *domain, uint64_t from, uint64_t size)
 {
     uint64_t offset = from - domain->memory_ipa.value;
 
     if (offset >= domain->memory_size || domain->memory_size - offset < size)
-        return false;
-    memcpy(to, window_open(hpa(domain->memory.value + offset)), size);
-    return true;
+        return NULL;
+    return window_open(hpa(domain->memory.value + offset));
 }
 
-static uint64_t read_entry(const struct domain *domain, uint64_t table, uint64_t index, unsigned size)
+static inline uint64_t read_entry64(const struct domain *domain, uint64_t at)
 {
-    uint64_t entry = 0;
+    const uint64_t *entry = see_memory(domain, at, sizeof(*entry));
 
-    return read_memory(domain, table + index * size, &entry, size) ? entry : 0;
+    return entry ? *(const volatile uint64_t *)entry : 0;
+}
+
+static uint64_t read_entry32(const struct domain *domain, uint64_t at)
+{
+    const uint32_t *entry = see_memory(domain, at, sizeof(*entry));
+
+    return entry ? *(const volatile uint32_t *)entry : 0;
 }
 
 /* 32-bit paging. */
 static uint64_t walk32(const struct domain *domain, const struct guest_state *state, uint64_t linear)
 {
-    uint64_t entry = read_entry(domain, state->cr3 & 0xfffff000, linear >> 22 & 0x3ff, 4);
+    uint64_t entry = read_entry32(domain, (state->cr3 & 0xfffff000) + (linear >> 22 & 0x3ff) * 4);
 
     if (!(entry & ENTRY_PRESENT))
         return GUEST_UNMAPPED;
     if (entry & ENTRY_LARGE && state->cr4 & CR4_PSE) /* PSE-36 */
         return (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32 | (linear & 0x3fffff);
-    entry = read_entry(domain, entry & 0xfffff000, linear >> 12 & 0x3ff, 4);
+    entry = read_entry32(domain, (entry & 0xfffff000) + (linear >> 12 & 0x3ff) * 4);
     return entry & ENTRY_PRESENT ? (entry & 0xfffff000) | (linear & 0xfff) : GUEST_UNMAPPED;
 }
 
@@ -50,7 +58,7 @@ static uint64_t walk64(const struct domain *domain, uint64_t table, unsigned lev
     for (unsigned level = levels;; level--) {
         unsigned shift = 12 + 9 * (level - 1);
         uint64_t inside = (1ull << shift) - 1;
-        uint64_t entry = read_entry(domain, table, linear >> shift & 0x1ff, 8);
+        uint64_t entry = read_entry64(domain, table + (linear >> shift & 0x1ff) * 8);
 
         if (!(entry & ENTRY_PRESENT))
             return GUEST_UNMAPPED;
@@ -83,9 +91,14 @@ unsigned guest_fetch(const struct vcpu *vcpu, const struct guest_state *state, u
     while (got < count) {
         uint64_t at = guest_translate(vcpu, state, linear + got), in_page = PAGE_SIZE - (at & (PAGE_SIZE - 1));
         unsigned part = in_page < count - got ? (unsigned)in_page : count - got;
+        const void *code = at == GUEST_UNMAPPED ? NULL : see_memory(vcpu->domain, at, part);
 
-        if (at == GUEST_UNMAPPED || !read_memory(vcpu->domain, at, bytes + got, part))
+        if (!code)
             break;
+        if (part == INSTRUCTION_MAX) /* nearly always: two words */
+            __builtin_memcpy(bytes, code, INSTRUCTION_MAX);
+        else
+            memcpy(bytes + got, code, part);
         got += part;
     }
     window_close();

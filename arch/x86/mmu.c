@@ -168,9 +168,14 @@ void kernel_unmap_blocks(const void *address, uint64_t size)
 void *window_open(struct hpa base)
 {
     uint64_t address = WINDOW_VA + vcpu_current()->cpu * WINDOW_SIZE;
+    uint64_t *entry = &level2_windows.entry[index_at(address, 2)], old = *entry;
+    uint64_t wanted = (base.value & ~(BLOCK_SIZE - 1)) | DATA | LARGE;
 
-    window_close();
-    level2_windows.entry[index_at(address, 2)] = (base.value & ~(BLOCK_SIZE - 1)) | DATA | LARGE;
+    if (old != wanted) {
+        *entry = wanted;
+        if (old)
+            invalidate(address);
+    }
     __asm__ volatile("" ::: "memory");
     return (void *)(address + (base.value & (BLOCK_SIZE - 1)));
 }
