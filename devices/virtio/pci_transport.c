@@ -24,6 +24,7 @@
 #define CAP_TYPE_NOTIFY 2u
 #define CAP_TYPE_DEVICE 4u
 #define CAP_LENGTH_MAX (1u << 24)
+#define CAPABILITIES_MAX 48u /* in a list that may go round in circles */
 
 /* struct virtio_pci_common_cfg */
 #define COMMON_DEVICE_FEATURES_SEL 0x00u
@@ -135,7 +136,9 @@ static const struct virtio_transport transport = {
 static uintptr_t structure(const struct pci_function *function, uint32_t type, uint32_t least, uint32_t *length,
                            uint32_t *at)
 {
-    for (*at = 0; (*at = pci_capability(function, PCI_CAPABILITY_VENDOR, *at));) {
+    uint32_t looks = 0;
+
+    for (*at = 0; (*at = pci_capability(function, PCI_CAPABILITY_VENDOR, *at)) && looks < CAPABILITIES_MAX; looks++) {
         uintptr_t capability = function->config + *at;
 
         if (mmio_read8(capability + CAP_TYPE) != type)

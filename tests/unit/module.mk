@@ -48,6 +48,10 @@ unit-tests += loop ring_reader driver_queue
 unit-loop-sources := tests/unit/test_loop.c mgmt/loop.c
 unit-ring_reader-sources := tests/unit/test_ring_reader.c lib/ring_reader.c
 unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/driver_queue.c
+unit-tests += virtio_pci
+unit-virtio_pci-sources := tests/unit/test_virtio_pci.c devices/virtio/pci_transport.c devices/virtio/device.c \
+	devices/virtio/driver_queue.c devices/pci/ecam.c
+unit-virtio_pci-cflags := -include tests/unit/host_module.h
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
 

@@ -14,7 +14,10 @@ void cpu_sleep(void);
 uint64_t counter_read(void);
 uint64_t counter_frequency(void);
 uint32_t mmio_read32(uintptr_t address);
+uint16_t mmio_read16(uintptr_t address);
 uint8_t mmio_read8(uintptr_t address);
+void mmio_write8(uintptr_t address, uint8_t value);
+void mmio_write16(uintptr_t address, uint16_t value);
 void mmio_write32(uintptr_t address, uint32_t value);
 
 static inline void device_barrier(void)
