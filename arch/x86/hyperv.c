@@ -271,4 +271,5 @@ void hyperv_reset(struct domain *domain)
         domain->vcpu[i]->arch.hyperv.assist = 0;
     }
     hyperv->guest_os_id = hyperv->tsc_invariant = 0;
+    stage2_overlay_reset(domain);
 }

@@ -11,7 +11,7 @@
 #define ENTRIES 512u
 #define TOP_SHIFT 39u
 #define LARGEST_SHIFT 30u
-#define SPARE_TABLES 10u /* for pages laid over memory: TLFS has one a vCPU, and two */
+#define SPARE_TABLES 10u          /* for pages laid over memory: TLFS has one a vCPU, and two */
 #define SPARE_TABLES_MANAGEMENT 2 /* its assist page */
 
 static uint64_t attributes(uint32_t rights)
@@ -49,6 +49,8 @@ void stage2_create(struct domain *domain)
         domain->arch.spare_count = SPARE_TABLES_MANAGEMENT;
     else
         domain->arch.spare_count = SPARE_TABLES + (uint32_t)(domain->memory_size >> 30);
+    CHECK(domain->arch.spare_count <= STAGE2_SPARE_TABLES_MAX);
+    domain->arch.spare_tables = domain->arch.spare_count;
     domain->arch.spare = memory_pages(domain->arch.spare_count);
 }
 
@@ -82,7 +84,7 @@ static bool split(struct domain *domain, uint64_t *entry, unsigned shift)
 
     if (domain->arch.spare_count == 0)
         return false;
-    domain->arch.spare_count--;
+    domain->arch.split[--domain->arch.spare_count] = entry;
     domain->arch.spare += ENTRIES;
     shift -= 9;
     if (shift == 12)
@@ -113,6 +115,16 @@ bool stage2_overlay(struct domain *domain, struct ipa page, struct hpa with, uin
     __atomic_store_n(entry, with.value | attributes(rights), __ATOMIC_RELEASE);
     stage2_invalidate(domain);
     return true;
+}
+
+void stage2_overlay_reset(struct domain *domain)
+{
+    while (domain->arch.spare_count < domain->arch.spare_tables) { /* the last one first */
+        uint64_t *entry = domain->arch.split[domain->arch.spare_count++];
+
+        *entry = table_at(domain, *entry)[0] | vendor->format.large;
+        domain->arch.spare -= ENTRIES;
+    }
 }
 
 /* Other CPUs of the domain have nothing to forget: tables change before a start, of which each has its own, or by

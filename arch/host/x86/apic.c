@@ -74,6 +74,11 @@ bool stage2_overlay(struct domain *domain, struct ipa page, struct hpa with, uin
     return true;
 }
 
+void stage2_overlay_reset(struct domain *domain)
+{
+    (void)domain;
+}
+
 uint64_t timer_guest_count(const struct domain *domain)
 {
     return time_ns() + domain->arch.counter_offset;

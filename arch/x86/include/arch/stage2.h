@@ -11,5 +11,7 @@
  * False: not the domain's memory, or no table is left to say it with (there are enough for ten such pages).
  */
 bool stage2_overlay(struct domain *domain, struct ipa page, struct hpa with, uint32_t rights);
+/* Own CPU of the domain, which is stopped and has got all its memory back: the tables are to spare again. */
+void stage2_overlay_reset(struct domain *domain);
 
 #endif

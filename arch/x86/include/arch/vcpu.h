@@ -42,11 +42,13 @@ struct arch_vcpu {
     } svm;
 };
 
+#define STAGE2_SPARE_TABLES_MAX 16
 struct arch_domain {
     uint64_t *stage2;     /* root (level 4) */
     uint64_t stage2_root; /* its hpa */
-    uint64_t *spare;      /* tables for stage2_overlay(), and how many */
-    uint32_t spare_count;
+    uint64_t *spare;      /* tables for stage2_overlay(), how many are left, and of how many */
+    uint32_t spare_count, spare_tables;
+    uint64_t *split[STAGE2_SPARE_TABLES_MAX]; /* entries that such a table was put to, from the end down */
     uint64_t counter_offset; /* added to the CPU's TSC: the guest's begins at 0; 0 for the management domain */
     uint8_t *ports;          /* bitmap of I/O ports that exit, 8 KiB (and one page more); NULL: all exit */
     struct guest_start start;
