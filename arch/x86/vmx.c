@@ -512,15 +512,17 @@ static void dispatch(struct vcpu *vcpu)
 
 void vmx_exit(struct vcpu *vcpu)
 {
-    vcpu->arch.rip = vmcs_read(VMCS_GUEST_RIP);
+    uint64_t rip = vmcs_read(VMCS_GUEST_RIP), blocked;
+
+    vcpu->arch.rip = rip;
     dispatch(vcpu);
     exit_finish(vcpu);
     if (vcpu->arch.flush)
         flush(vcpu);
-    if (!advanced(vcpu))
+    if (vcpu->arch.rip == rip)
         return;
     vmcs_write(VMCS_GUEST_RIP, vcpu->arch.rip);
-    uint64_t blocked = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+    blocked = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
     if (blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~(uint64_t)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
     if (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
