@@ -22,7 +22,7 @@ enum vmcs_field {
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_EPT_POINTER = 0x201a,
-    VMCS_XSS_EXITING_BITMAP = 0x202c,
+    VMCS_ENCLS_BITMAP = 0x202e,
     VMCS_GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
     VMCS_GUEST_DEBUGCTL = 0x2802,
@@ -121,7 +121,7 @@ enum vmcs_field {
 #define SECONDARY_WBINVD (1u << 6)
 #define SECONDARY_UNRESTRICTED (1u << 7)
 #define SECONDARY_INVPCID (1u << 12)
-#define SECONDARY_XSAVES (1u << 20)
+#define SECONDARY_ENCLS (1u << 15)
 /* 25.7.1, 25.8.1: exit and entry controls */
 #define EXIT_SAVE_DEBUG (1u << 2)
 #define EXIT_HOST_64 (1u << 9)
@@ -179,6 +179,7 @@ enum vmx_reason {
     VMX_INVVPID = 53,
     VMX_WBINVD = 54,
     VMX_XSETBV = 55,
+    VMX_ENCLS = 60,
 };
 #define VMX_REASON_ENTRY_FAILED (1u << 31)
 

@@ -73,7 +73,7 @@ static const char *probe(void)
     const uint32_t processor = PROCESSOR_TSC_OFFSET | PROCESSOR_HLT | PROCESSOR_MWAIT | PROCESSOR_RDPMC | PROCESSOR_CR8_LOAD |
                                PROCESSOR_CR8_STORE | PROCESSOR_MSR_BITMAPS | PROCESSOR_MONITOR | PROCESSOR_SECONDARY;
     const uint32_t secondary = SECONDARY_EPT | SECONDARY_VPID | SECONDARY_UNRESTRICTED | SECONDARY_WBINVD;
-    const uint32_t secondary_if_present = SECONDARY_RDTSCP | SECONDARY_INVPCID;
+    const uint32_t secondary_if_present = SECONDARY_RDTSCP | SECONDARY_INVPCID | SECONDARY_ENCLS;
     const uint32_t exit = EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER;
     const uint32_t entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
     uint64_t feature_control = msr_read(MSR_FEATURE_CONTROL);
@@ -190,6 +190,8 @@ static void write_controls(struct vcpu *vcpu, uint64_t efer)
     vmcs_write(VMCS_IO_BITMAP_B, ports + PAGE_SIZE);
     vmcs_write(VMCS_MSR_BITMAP, kernel_hpa(msr_bitmap).value);
     vmcs_write(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
+    if (controls.secondary & SECONDARY_ENCLS)
+        vmcs_write(VMCS_ENCLS_BITMAP, UINT64_MAX);
     vmcs_write(VMCS_EPT_POINTER, domain->stage2_root | EPT_POINTER);
     vmcs_write(VMCS_CR0_MASK, CR0_OWNED);
     vmcs_write(VMCS_CR4_MASK, ~(uint64_t)CR4_GUESTS);
@@ -504,6 +506,7 @@ static void dispatch(struct vcpu *vcpu)
     case VMX_MONITOR:
     case VMX_INVEPT:
     case VMX_INVVPID:
+    case VMX_ENCLS:
         return exit_forbidden(vcpu);
     default:
         exit_impossible(vcpu, reason);
