@@ -461,10 +461,11 @@ static void its_pages_lie_over_memory(void **state)
     assert_int_equal(machine_take(), 0xab);
     hyperv_write(0x40000070, 0);
     assert_int_equal(machine_take(), NOTHING);
-    machine_on(0); /* the management domain knows nothing of it */
+    machine_on(0); /* the management domain has its own */
     hyperv_cpuid(vcpu_current(), 0x40000000, r);
-    assert_int_equal(r[0], 0);
-    assert_false(hyperv_msr_read(vcpu_current(), 0x40000000, &value));
+    assert_int_equal(r[0], 0x40000005);
+    assert_true(hyperv_msr_read(vcpu_current(), 0x40000000, &value));
+    assert_int_equal(value, 0);
 }
 
 /* --- All of it --- */
