@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decode.h"
 
+/* The longest of our instructions, behind as many prefixes as are read, ends within. */
+#define ROOM 32
+
 struct reader {
-    const uint8_t *bytes;
-    unsigned count, at; /* at > count: more was asked for than there is */
+    uint8_t bytes[ROOM];
+    unsigned at, count; /* at > count at the end: more was asked for than there is */
 };
 
-static uint8_t take(struct reader *reader)
+static inline uint8_t take(struct reader *reader)
 {
-    return reader->at < reader->count ? reader->bytes[reader->at++] : (reader->at = UINT8_MAX, (uint8_t)0);
+    return reader->bytes[reader->at++];
 }
 
 static uint64_t sign_extend(uint64_t value, unsigned width)
@@ -20,10 +23,10 @@ static uint64_t sign_extend(uint64_t value, unsigned width)
 
 static uint64_t take_immediate(struct reader *reader, unsigned size)
 {
-    uint64_t value = 0;
+    uint32_t value;
 
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)take(reader) << 8 * i;
+    __builtin_memcpy(&value, reader->bytes + reader->at, sizeof(value));
+    reader->at += size;
     return sign_extend(value, size);
 }
 
@@ -37,7 +40,7 @@ struct prefixes {
 /* Reads prefixes, and the first byte of the opcode. Segments matter for the address only, which the fault has told. */
 static uint8_t read_prefixes(struct reader *reader, enum code_size size, struct prefixes *prefixes)
 {
-    for (;;) {
+    while (reader->at < INSTRUCTION_MAX) {
         uint8_t byte = take(reader);
 
         switch (byte) {
@@ -63,6 +66,7 @@ static uint8_t read_prefixes(struct reader *reader, enum code_size size, struct 
             return byte;
         }
     }
+    return 0x66; /* prefixes only */
 }
 
 /* Skips what follows a ModR/M byte of a memory operand: SIB and displacement. `wide`: addresses of more than 16 bits.
@@ -120,15 +124,22 @@ static struct opcode find(uint8_t byte, struct reader *reader, enum code_size si
     return (struct opcode){0};
 }
 
-struct instruction decode(const uint8_t *bytes, unsigned count, enum code_size size)
+struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size)
 {
-    struct reader reader = {bytes, count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX, 0};
+    struct reader reader;
     struct prefixes prefixes = {0};
-    struct opcode opcode = find(read_prefixes(&reader, size, &prefixes), &reader, size);
     struct instruction instruction = {0};
-    uint8_t operand = prefixes.rex & REX_W ? 8 : (size == CODE_16) == prefixes.operand ? 4 : 2, modrm;
-    bool wide = size == CODE_64 || (size == CODE_16) == prefixes.address;
+    struct opcode opcode;
+    uint8_t operand, modrm;
+    bool wide;
 
+    __builtin_memcpy(reader.bytes, bytes, INSTRUCTION_MAX);
+    __builtin_memset(reader.bytes + INSTRUCTION_MAX, 0, ROOM - INSTRUCTION_MAX);
+    reader.at = 0;
+    reader.count = count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX;
+    opcode = find(read_prefixes(&reader, size, &prefixes), &reader, size);
+    operand = prefixes.rex & REX_W ? 8 : (size == CODE_16) == prefixes.operand ? 4 : 2;
+    wide = size == CODE_64 || (size == CODE_16) == prefixes.address;
     if (opcode.form == NONE)
         return instruction;
     instruction.write = opcode.form != LOAD && opcode.form != LOAD_MOFFS;

@@ -25,7 +25,8 @@ struct instruction {
     uint64_t value;
 };
 
-struct instruction decode(const uint8_t *bytes, unsigned count, enum code_size size);
+/* `count` of the bytes are the guest's; the others may be anything, but are there. */
+struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size);
 
 /* What a write stores of `value`, which is the general register's (or the immediate). */
 uint64_t instruction_source(const struct instruction *instruction, uint64_t value);

@@ -39,7 +39,7 @@ static struct instruction decode_at(struct vcpu *vcpu, const struct page_fault *
 
     if (fault->bytes_count)
         return decode(fault->bytes, fault->bytes_count, size);
-    count = guest_fetch(vcpu, state, (state->code64 ? 0 : state->base[CS]) + vcpu->arch.rip, bytes, sizeof(bytes));
+    count = guest_fetch(vcpu, state, (state->code64 ? 0 : state->code_base) + vcpu->arch.rip, bytes, sizeof(bytes));
     return decode(bytes, count, size);
 }
 

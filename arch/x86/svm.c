@@ -187,11 +187,8 @@ static void state(struct vcpu *vcpu, struct guest_state *state)
         .cpl = vmcb->cpl,
         .code64 = (vmcb->efer & EFER_LMA) && (vmcb->segment[CS].attributes & 1u << 9),
         .code32 = vmcb->segment[CS].attributes & 1u << 10,
+        .code_base = vmcb->segment[CS].base,
     };
-    for (unsigned i = ES; i <= DS; i++)
-        state->base[i] = vmcb->segment[i].base;
-    state->base[FS] = msr_read(MSR_FS_BASE);
-    state->base[GS] = msr_read(MSR_GS_BASE);
 }
 
 static bool can_take(struct vcpu *vcpu, enum event_type type)
@@ -358,7 +355,7 @@ static struct cr4_write decode_cr4_write(struct vcpu *vcpu, const struct vmcb *v
     if (decode_assists && (vmcb->exit_info_1 & CR_FROM_REGISTER))
         return (struct cr4_write){length(vmcb, 3), vmcb->exit_info_1 & 15};
     state(vcpu, &now);
-    guest_fetch(vcpu, &now, (now.code64 ? 0 : now.base[CS]) + vmcb->rip, bytes, sizeof(bytes));
+    guest_fetch(vcpu, &now, (now.code64 ? 0 : now.code_base) + vmcb->rip, bytes, sizeof(bytes));
     if (now.code64 && *op >> 4 == 4)
         rex = *op++;
     if (op[0] != 0x0f || op[1] != 0x22 || (op[2] >> 3 & 7) != 4 || (rex & 4))

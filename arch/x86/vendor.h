@@ -34,7 +34,7 @@ struct start_state {
 /* What the decoder of instructions asks about. */
 struct guest_state {
     uint64_t cr0, cr3, cr4, efer, rflags, rsp;
-    uint64_t base[6]; /* ES..GS */
+    uint64_t code_base; /* of CS */
     uint8_t cpl;
     bool code64, code32; /* CS.L in long mode; else CS.D */
 };

@@ -255,8 +255,7 @@ static void read_state(struct vcpu *vcpu, struct guest_state *state)
     state->efer = vmcs_read(VMCS_GUEST_EFER);
     state->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
     state->rsp = vmcs_read(VMCS_GUEST_RSP);
-    for (unsigned i = 0; i < 6; i++)
-        state->base[i] = vmcs_read(VMCS_GUEST_ES_BASE + 2 * i);
+    state->code_base = vmcs_read(VMCS_GUEST_ES_BASE + 2 * CS);
     state->cpl = cpl();
     state->code64 = (state->efer & EFER_LMA) && (cs & 1u << 13);
     state->code32 = cs & 1u << 14;

@@ -22,9 +22,11 @@ void window_close(void) {}
 
 static void check_decoder(const uint8_t *data, size_t size, enum code_size mode)
 {
-    uint8_t *exact = malloc(size ? size : 1);
+    uint8_t *exact = malloc(INSTRUCTION_MAX);
     struct instruction instruction;
 
+    memset(exact, 0x66, INSTRUCTION_MAX);
+    size = size < INSTRUCTION_MAX ? size : INSTRUCTION_MAX;
     memcpy(exact, data, size);
     instruction = decode(exact, (unsigned)size, mode);
     if (instruction.length) {

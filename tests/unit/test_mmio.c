@@ -234,7 +234,7 @@ static void older_page_tables(void **state)
 static void sixteen_bit_code_has_a_base(void **state)
 {
     (void)state;
-    guest = (struct guest_state){.base = {[CS] = 0x200000}};
+    guest = (struct guest_state){.code_base = 0x200000};
     CODE(0x200010, "\x66\xa3\x00\x00"); /* mov %eax, 0 */
     vcpu.arch.rip = 0x10;
     vcpu.arch.x[RAX] = 77;
