@@ -87,7 +87,7 @@ enum form { NONE, LOAD, STORE, LOAD_MOFFS, STORE_MOFFS, STORE_IMMEDIATE };
 
 struct opcode {
     enum form form;
-    uint8_t width, reg_width; /* of memory and of the register; 0: the operand size */
+    uint32_t width, reg_width; /* of memory and of the register; 0: the operand size */
     bool sign;
 };
 
@@ -130,7 +130,8 @@ struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, 
     struct prefixes prefixes = {0};
     struct instruction instruction = {0};
     struct opcode opcode;
-    uint8_t operand, modrm;
+    uint32_t operand;
+    uint8_t modrm;
     bool wide;
 
     __builtin_memcpy(reader.bytes, bytes, INSTRUCTION_MAX);
@@ -168,7 +169,7 @@ struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, 
     }
     if (reader.at > reader.count)
         return (struct instruction){0};
-    instruction.length = (uint8_t)reader.at;
+    instruction.length = reader.at;
     return instruction;
 }
 

@@ -14,14 +14,14 @@
 enum code_size { CODE_16, CODE_32, CODE_64 };
 
 struct instruction {
-    uint8_t length; /* 0: none of those, or it does not end within the bytes given */
-    uint8_t width;  /* of the access: 1, 2, 4, 8 */
+    uint32_t length; /* 0: none of those, or it does not end within the bytes given */
+    uint32_t width;  /* of the access: 1, 2, 4, 8 */
     bool write;
     bool immediate; /* a write of `value` */
     bool sign;      /* what is read is sign-extended into the register, else zero-extended */
     bool high;      /* the register is AH, CH, DH or BH: bits 8..15 of general register `reg` */
-    uint8_t reg;    /* 0..15 */
-    uint8_t reg_width;
+    uint32_t reg;   /* 0..15 */
+    uint32_t reg_width;
     uint64_t value;
 };
 

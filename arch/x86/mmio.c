@@ -67,7 +67,7 @@ void exit_page(struct vcpu *vcpu, const struct page_fault *fault)
         (fault->ipa.value & (PAGE_SIZE - 1)) + instruction.width > PAGE_SIZE ||
         (!instruction.write && instruction.reg == RSP))
         return refuse(vcpu);
-    access.width = instruction.width;
+    access.width = (uint8_t)instruction.width;
     if (instruction.write)
         access.value = instruction_source(&instruction, instruction.immediate    ? instruction.value
                                                         : instruction.reg == RSP ? state.rsp
