@@ -70,10 +70,6 @@ struct call_result call_kernel(uint64_t function, uint64_t x1, uint64_t x2, uint
 int64_t cpu_start(uint32_t index, void (*function)(uint32_t index));
 bool cpu_is_off(uint32_t index);
 
-/* SIMD registers that nobody else may change. */
-void simd_set(uint64_t value);
-bool simd_is(uint64_t value);
-
 /* Starts the domain's watchdog; whether it runs. */
 bool watchdog_start_ms(uint32_t ms);
 
@@ -83,7 +79,8 @@ uint64_t random_next(uint64_t *state);
 #include <machine.h>
 /*
  * machine.h also has: struct fault; machine_errors(), which nobody expected; read32, write8, write16, write32, write64 (of registers); interrupts_on(),
- * interrupts_off(), interrupts_wait(): interrupts are off before and after, one is taken; cpu_relax().
+ * interrupts_off(), interrupts_wait(): interrupts are off before and after, one is taken; cpu_relax();
+ * simd_set(value) and simd_is(value): registers that nobody else may change, as long as the caller does not return.
  */
 
 #endif

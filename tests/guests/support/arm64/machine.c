@@ -253,19 +253,6 @@ bool cpu_is_off(uint32_t index)
     return cpu_state(index) == 1;
 }
 
-void simd_set(uint64_t value)
-{
-    __asm__ volatile("fmov d8, %0\n\tfmov d31, %0" ::"r"(value) : "v8", "v31");
-}
-
-bool simd_is(uint64_t value)
-{
-    uint64_t a, b;
-
-    __asm__ volatile("fmov %0, d8\n\tfmov %1, d31" : "=r"(a), "=r"(b));
-    return a == value && b == value;
-}
-
 bool watchdog_start_ms(uint32_t ms)
 {
     write32(GUEST_WATCHDOG_CONTROL + WATCHDOG_WOR, (uint32_t)(frequency() / 1000 * ms));

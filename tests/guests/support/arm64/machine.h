@@ -93,4 +93,17 @@ static inline void write64(uint64_t address, uint64_t value)
     __asm__ volatile("str %0, [%1]" ::"r"(value), "r"(address) : "memory");
 }
 
+static inline void simd_set(uint64_t value)
+{
+    __asm__ volatile("fmov d8, %0\n\tfmov d31, %0" ::"r"(value) : "v8", "v31");
+}
+
+static inline bool simd_is(uint64_t value)
+{
+    uint64_t a, b;
+
+    __asm__ volatile("fmov %0, d8\n\tfmov %1, d31" : "=r"(a), "=r"(b));
+    return a == value && b == value;
+}
+
 #endif

@@ -248,19 +248,6 @@ bool cpu_is_off(uint32_t index)
     return cpu_runs[index % CPUS] == 0;
 }
 
-void simd_set(uint64_t value)
-{
-    __asm__ volatile("movq %0, %%xmm8\n\tmovq %0, %%xmm15" ::"r"(value) : "xmm8", "xmm15");
-}
-
-bool simd_is(uint64_t value)
-{
-    uint64_t a, b;
-
-    __asm__ volatile("movq %%xmm8, %0\n\tmovq %%xmm15, %1" : "=r"(a), "=r"(b));
-    return a == value && b == value;
-}
-
 bool watchdog_start_ms(uint32_t ms)
 {
     write32(GUEST_WATCHDOG_BASE + WATCHDOG_COUNT, (ms + WATCHDOG_TICK_MS - 1) / WATCHDOG_TICK_MS);

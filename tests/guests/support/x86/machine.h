@@ -120,4 +120,17 @@ static inline void write64(uint64_t address, uint64_t value)
     __asm__ volatile("movq %0, (%1)" ::"r"(value), "r"(address) : "memory");
 }
 
+static inline void simd_set(uint64_t value)
+{
+    __asm__ volatile("movq %0, %%xmm8\n\tmovq %0, %%xmm15" ::"r"(value) : "xmm8", "xmm15");
+}
+
+static inline bool simd_is(uint64_t value)
+{
+    uint64_t a, b;
+
+    __asm__ volatile("movq %%xmm8, %0\n\tmovq %%xmm15, %1" : "=r"(a), "=r"(b));
+    return a == value && b == value;
+}
+
 #endif
