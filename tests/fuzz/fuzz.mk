@@ -41,6 +41,11 @@ fuzz-targets += decode
 fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest_memory.c
 fuzz-decode-cflags := -Iarch/x86/include
 
+fuzz-targets += image
+fuzz-image-sources := tests/fuzz/fuzz_image.c core/loader.c $(addprefix arch/x86/,image.c guest_boot.c guest_acpi.c) \
+	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_wip.c)
+fuzz-image-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
+
 fuzz-targets += acpi
 fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c
 fuzz-acpi-cflags := -Iarch/x86/include
