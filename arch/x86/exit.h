@@ -27,8 +27,6 @@ struct page_fault {
     bool on_walk;         /* of the guest's own page tables */
     const uint8_t *bytes; /* the instruction, if the CPU gives it */
     uint32_t bytes_count;
-    uint64_t linear; /* valid if has_linear (VMX) */
-    bool has_linear;
 };
 void exit_page(struct vcpu *vcpu, const struct page_fault *fault);
 

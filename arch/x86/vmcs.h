@@ -28,7 +28,6 @@ enum vmcs_field {
     VMCS_GUEST_DEBUGCTL = 0x2802,
     VMCS_GUEST_PAT = 0x2804,
     VMCS_GUEST_EFER = 0x2806,
-    VMCS_GUEST_PDPTE0 = 0x280a, /* 4, 2 apart */
     VMCS_HOST_PAT = 0x2c00,
     VMCS_HOST_EFER = 0x2c02,
     /* 32 bits */
@@ -69,7 +68,6 @@ enum vmcs_field {
     VMCS_CR0_SHADOW = 0x6004,
     VMCS_CR4_SHADOW = 0x6006,
     VMCS_QUALIFICATION = 0x6400,
-    VMCS_GUEST_LINEAR_ADDRESS = 0x640a,
     VMCS_GUEST_CR0 = 0x6800,
     VMCS_GUEST_CR3 = 0x6802,
     VMCS_GUEST_CR4 = 0x6804,

@@ -31,6 +31,7 @@
 #define RIGHTS_UNUSABLE (1u << 16)
 #define DR6_RESET 0xffff0ff0u
 #define DR7_RESET 0x400u
+#define DEBUGCTL_BTF 2ull
 #define PENDING_DEBUG_STEP (1ull << 14)
 
 /* Control register bits that guests only seem to write. The others of CR4 are those of features that guests may have. */
@@ -313,8 +314,9 @@ static void window(struct vcpu *vcpu, enum event_type type, uint32_t vector)
                                             (type == EVENT_NMI ? PROCESSOR_NMI_WINDOW : PROCESSOR_INTERRUPT_WINDOW));
 }
 
-static void close_window(uint32_t which)
+static void close_window(struct vcpu *vcpu, uint32_t which)
 {
+    count_exit(vcpu, EXIT_OTHER);
     vmcs_write(VMCS_PROCESSOR_CONTROLS, vmcs_read(VMCS_PROCESSOR_CONTROLS) & ~(uint64_t)which);
 }
 
@@ -329,18 +331,11 @@ static bool read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 static bool write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-    switch (msr) {
-    case MSR_DEBUGCTL:
-        if (value & ~2ull) /* BTF alone: no branch records */
-            return false;
-        vmcs_write(VMCS_GUEST_DEBUGCTL, value);
-        return true;
-    case MSR_TSC: /* arch.tsc_offset is new */
-        vmcs_write(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
-        return true;
-    default:
+    (void)vcpu;
+    if (msr != MSR_DEBUGCTL || value & ~DEBUGCTL_BTF) /* no branch records */
         return false;
-    }
+    vmcs_write(VMCS_GUEST_DEBUGCTL, value);
+    return true;
 }
 
 /* --- Exits --- */
@@ -378,6 +373,7 @@ static void exception(struct vcpu *vcpu)
     }
     if (vector == MACHINE_CHECK)
         asm volatile("int $18" ::: "memory");
+    count_exit(vcpu, EXIT_OTHER);
     block_nmis_again(event & 1u << 12);
     redeliver();
     if (vector == DEBUG) { /* 28.2.1: DR6 and DR7 are as before */
@@ -401,6 +397,7 @@ static void control_register(struct vcpu *vcpu)
     uint64_t qualification = vmcs_read(VMCS_QUALIFICATION), value, next = vcpu->arch.rip + vmcs_read(VMCS_EXIT_LENGTH);
     uint32_t which = qualification & 15, from = qualification >> 8 & 15;
 
+    count_exit(vcpu, EXIT_SYSREG);
     if (which == 8 && (qualification & 0x30)) {
         vcpu->arch.x[from] = vcpu->arch.vlapic.tpr >> 4;
         if (from == RSP)
@@ -448,9 +445,7 @@ static void nested_page(struct vcpu *vcpu)
         .ipa = ipa(vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS)),
         .write = qualification & 2,
         .fetch = qualification & 4,
-        .has_linear = qualification & 0x80,
         .on_walk = (qualification & 0x180) == 0x80,
-        .linear = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS),
     };
 
     block_nmis_again(qualification & 1u << 12);
@@ -476,9 +471,9 @@ static void dispatch(struct vcpu *vcpu)
     case VMX_VMCALL:
         return cpl() == 0 ? exit_hypercall(vcpu, length) : exit_forbidden(vcpu);
     case VMX_INTERRUPT_WINDOW:
-        return close_window(PROCESSOR_INTERRUPT_WINDOW);
+        return close_window(vcpu, PROCESSOR_INTERRUPT_WINDOW);
     case VMX_NMI_WINDOW:
-        return close_window(PROCESSOR_NMI_WINDOW);
+        return close_window(vcpu, PROCESSOR_NMI_WINDOW);
     case VMX_CPUID:
         return exit_cpuid(vcpu, length);
     case VMX_IO:
