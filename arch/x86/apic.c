@@ -21,6 +21,7 @@
 #define IOAPIC_WINDOW 4
 #define IOAPIC_VERSION 1
 #define IOAPIC_ENTRY(pin) (0x10 + 2 * (pin))
+#define IOAPIC_BROADCAST 0xff /* destinations have 8 bits */
 #define ENTRY_LOW_ACTIVE (1u << 13)
 #define ENTRY_LEVEL (1u << 15)
 #define ENTRY_MASKED (1u << 16)
@@ -57,7 +58,7 @@ bool ioapic_route_isa(uint32_t irq, uint32_t cpu)
     uint32_t flags =
         (platform.arch.isa[irq].low ? ENTRY_LOW_ACTIVE : 0) | (platform.arch.isa[irq].level ? ENTRY_LEVEL : 0);
 
-    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
+    for (uint32_t unit = 0; unit < platform.arch.ioapic_count && cpus[cpu].id < IOAPIC_BROADCAST; unit++) {
         uint32_t pin = line - platform.arch.ioapic[unit].first;
 
         if (line < platform.arch.ioapic[unit].first || pin >= pins[unit])

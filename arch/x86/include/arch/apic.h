@@ -47,7 +47,7 @@ void apic_send_startup(uint32_t id, uint8_t page);
 
 /* A fixed interrupt to the CPU of that number, the calling one included. */
 void apic_send(uint32_t cpu, uint8_t vector);
-/* Boot CPU: ISA interrupt `irq` becomes VECTOR_LINES + irq on `cpu`. False: no IOAPIC has it. */
+/* Boot CPU: ISA interrupt `irq` becomes VECTOR_LINES + irq on `cpu`. False: no IOAPIC has it, or reaches that CPU. */
 bool ioapic_route_isa(uint32_t irq, uint32_t cpu);
 
 /* From vectors.S: a physical interrupt, while the kernel lets it in (interrupts_poll(), cpu_wait()). */
