@@ -5,6 +5,7 @@
 #define RDI 7
 #define RSI 6
 #define DESCRIPTION_BYTES 0x10000ull /* device tree, segments and page tables, at the end of memory */
+#define RESET_VECTOR 0xffff0ull      /* where a PC's reset leads: the kernel has put a few instructions there */
 #define CR0_AT_ENTRY 0x80000001ull   /* PG, PE */
 #define CR0_CACHES_OFF 0x60000000ull /* CD, NW */
 
@@ -23,6 +24,8 @@ void entry_registers(void)
         general |= i == RDI || i == RSI ? 0 : guest_initial.general[i];
     for (int i = 0; i < 16; i++)
         simd |= guest_initial.xmm[i][0] | guest_initial.xmm[i][1];
+    for (volatile uint64_t *word = (uint64_t *)RESET_VECTOR; word < (uint64_t *)(RESET_VECTOR + 16); word++)
+        *word = 0;
     check(guest_initial.general[RDI] != 0, "rdi is the device tree");
     check(guest_initial.general[RSI] == 0 || guest_initial.general[RSI] == guest_initial.general[RDI],
           "rsi is zero, or the same");
