@@ -86,6 +86,11 @@ bool timer_is_lent(void)
     return timers[vcpu_current()->cpu].lent;
 }
 
+void timer_lent_stop(void)
+{
+    msr_write(X2APIC_TIMER_INITIAL, 0);
+}
+
 /* The divide configuration for a divisor of 1 << shift. */
 static uint32_t divide_code(uint32_t shift)
 {

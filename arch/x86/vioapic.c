@@ -14,58 +14,71 @@ enum ioapic_register { IOAPIC_ID = 0x00, IOAPIC_VERSION = 0x01, IOAPIC_REDIRECTI
 #define ENTRY_WRITABLE 0xff0000000001afffull /* all but delivery status and remote IRR */
 #define BROADCAST 0xffu
 
+static void deliver(struct domain *domain, uint64_t entry)
+{
+    uint32_t destination = (uint32_t)(entry >> 56);
+    enum apic_delivery mode = (enum apic_delivery)(entry >> 8 & 7);
+
+    if (mode <= DELIVERY_NMI)
+        vlapic_deliver(
+            domain, vlapic_targets(domain, destination == BROADCAST ? UINT32_MAX : destination, entry & ENTRY_LOGICAL),
+            mode, (uint8_t)entry, entry & ENTRY_LEVEL);
+}
+
 /* Under the lock: the pin's interrupt is sent, if there is one and it may be. */
 static void serve(struct domain *domain, uint32_t pin)
 {
     struct vioapic *ioapic = &domain->arch.vioapic;
     uint64_t *entry = &ioapic->entry[pin];
-    uint32_t bit = 1u << pin, destination = (uint32_t)(*entry >> 56);
-    enum apic_delivery mode = (enum apic_delivery)(*entry >> 8 & 7);
+    uint32_t bit = 1u << pin;
     bool level = *entry & ENTRY_LEVEL;
 
-    if ((*entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR)) || !((ioapic->pending | (level ? ioapic->level : 0)) & bit))
+    if ((*entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR)) ||
+        !((ioapic->pending | (level ? __atomic_load_n(&ioapic->level, __ATOMIC_SEQ_CST) : 0)) & bit))
         return;
     ioapic->pending &= ~bit;
     *entry |= level ? ENTRY_REMOTE_IRR : 0;
-    if (mode <= DELIVERY_NMI)
-        vlapic_deliver(
-            domain, vlapic_targets(domain, destination == BROADCAST ? UINT32_MAX : destination, *entry & ENTRY_LOGICAL),
-            mode, (uint8_t)*entry, level);
+    deliver(domain, *entry);
+}
+
+/* An edge, or a line that became high. What need not be remembered is sent without the lock. */
+static void assert_pin(struct domain *domain, uint32_t pin, bool edge)
+{
+    struct vioapic *ioapic = &domain->arch.vioapic;
+    uint64_t entry = __atomic_load_n(&ioapic->entry[pin], __ATOMIC_RELAXED);
+
+    if (!(entry & (ENTRY_LEVEL | ENTRY_MASKED))) {
+        deliver(domain, entry);
+        return;
+    }
+    spinlock_acquire(&ioapic->lock);
+    if (edge || !(ioapic->entry[pin] & ENTRY_LEVEL))
+        ioapic->pending |= 1u << pin;
+    serve(domain, pin);
+    spinlock_release(&ioapic->lock);
 }
 
 void interrupt_raise(struct domain *domain, uint32_t line)
 {
-    struct vioapic *ioapic = &domain->arch.vioapic;
-
-    if (line >= VIOAPIC_PINS) {
-        if (line < VIOAPIC_LINES)
-            vlapic_send(domain->vcpu[0], (uint8_t)(VIOAPIC_MESSAGE_VECTOR + line), false);
-        return;
-    }
-    spinlock_acquire(&ioapic->lock);
-    ioapic->pending |= 1u << line;
-    serve(domain, line);
-    spinlock_release(&ioapic->lock);
+    if (line < VIOAPIC_PINS)
+        assert_pin(domain, line, true);
+    else if (line < VIOAPIC_LINES)
+        vlapic_send(domain->vcpu[0], (uint8_t)(VIOAPIC_MESSAGE_VECTOR + line), false);
 }
 
 /* A line that is said to be high again is another edge. */
 void interrupt_set_level(struct domain *domain, uint32_t line, bool level)
 {
-    struct vioapic *ioapic = &domain->arch.vioapic;
-    uint32_t bit = 1u << line % 32;
+    uint32_t *levels = &domain->arch.vioapic.level;
 
     if (line >= VIOAPIC_PINS)
         return;
-    spinlock_acquire(&ioapic->lock);
-    if (level) {
-        ioapic->level |= bit;
-        if (!(ioapic->entry[line] & ENTRY_LEVEL))
-            ioapic->pending |= bit;
-        serve(domain, line);
-    } else {
-        ioapic->level &= ~bit;
+    if (!level) {
+        __atomic_fetch_and(levels, ~(1u << line), __ATOMIC_SEQ_CST);
+        return;
     }
-    spinlock_release(&ioapic->lock);
+    __atomic_fetch_or(levels, 1u << line, __ATOMIC_SEQ_CST);
+    assert_pin(domain, line, false);
 }
 
 void interrupt_raise_private(struct vcpu *vcpu, uint32_t id)

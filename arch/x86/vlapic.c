@@ -456,6 +456,8 @@ void vlapic_timer_interrupt(struct vcpu *vcpu)
 {
     if (vcpu->in)
         accept(&vcpu->arch.vlapic, vcpu->arch.vlapic.lvt[LVT_TIMER] & 0xff);
+    else
+        timer_lent_stop(); /* of a guest that is no more: a periodic one would go on */
 }
 
 static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)

@@ -98,3 +98,4 @@ struct timer_counts timer_return(void)
 {
     return (struct timer_counts){0};
 }
+void timer_lent_stop(void) {}

@@ -19,6 +19,7 @@ struct timer_counts {
 bool timer_lend(bool periodic, uint32_t shift, uint32_t count);
 struct timer_counts timer_return(void);
 bool timer_is_lent(void);
+void timer_lent_stop(void); /* it does not fire again until somebody programs it */
 void lent_timer_look(void);           /* VECTOR_DEADLINE has come */
 bool lent_timer_arm(uint64_t at_ns);  /* timer_arm(): true if that is all */
 #define TIMER_GUEST_SHIFT 3u /* guests are told an eighth of the frequency, since Linux counts to 2^23 only */

@@ -16,7 +16,7 @@
 struct vioapic {
     struct spinlock lock; /* a leaf: nothing is locked under it */
     uint32_t select;
-    uint32_t level;   /* lines that are high */
+    uint32_t level;   /* atomic: lines that are high */
     uint32_t pending; /* edges that wait for their pin to be unmasked */
     uint64_t entry[VIOAPIC_PINS];
 };
