@@ -26,6 +26,7 @@ const char *stop_cause_text(uint32_t cause)
         [CAUSE_PANIC] = "panic",
         [CAUSE_CPU_OFF] = "cpu-off",
         [CAUSE_POLICY] = "policy",
+        [CAUSE_DMA_FAULT] = "dma-fault",
     };
 
     return TEXT(table, cause);

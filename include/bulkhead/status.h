@@ -36,6 +36,7 @@ enum stop_cause {
     CAUSE_PANIC = 11,       /* a native domain reported its own crash */
     CAUSE_CPU_OFF = 12,     /* the last vCPU switched itself off */
     CAUSE_POLICY = 13,      /* the partition's policy resets the appliance */
+    CAUSE_DMA_FAULT = 14,   /* its devices' accesses to what it does not own reached CONFIG_DMA_FAULT_LIMIT */
 };
 
 enum event_kind {
@@ -87,6 +88,40 @@ struct domain_status {
     struct vcpu_status vcpu[BULKHEAD_CPUS_MAX];
 };
 
+enum device_state {
+    DEVICE_UNUSED = 0,  /* belongs to nobody, is blocked */
+    DEVICE_OWNED = 1,   /* belongs to `owner` */
+    DEVICE_REFUSED = 2, /* was meant for `owner`, which is absent for it; blocked (the log says why) */
+    DEVICE_LOST = 3,    /* did not come back from a reset, or left the bus; blocked until the appliance restarts */
+};
+
+enum device_flags {
+    DEVICE_IOMMU = 1,    /* its memory accesses go through an IOMMU */
+    DEVICE_REMAPPED = 2, /* its interrupt messages cannot be forged */
+    DEVICE_VIRTUAL = 4,  /* a virtual function */
+    DEVICE_RESERVED = 8, /* firmware's tables keep memory mapped for it */
+};
+
+/* How a function is reset when its domain stops; the first that it has. */
+enum device_reset { RESET_NONE, RESET_FUNCTION, RESET_ADVANCED, RESET_POWER, RESET_BUS, RESET_STATUS };
+
+/* A PCI function. All but the identification changes while it runs; counters are kept over restarts. */
+struct device_status {
+    uint16_t requester; /* bus << 8 | device << 3 | function */
+    uint16_t group;     /* isolation group: the lowest requester of those that cannot be kept apart from it */
+    uint16_t vendor, device;
+    uint32_t class_code; /* base class << 16 | subclass << 8 | programming interface */
+    uint8_t owner;       /* partition, or 0xff */
+    uint8_t state;       /* enum device_state */
+    uint8_t flags;       /* enum device_flags */
+    uint8_t reset;       /* enum device_reset */
+    uint64_t faults;     /* accesses that the IOMMU refused */
+    uint64_t last_fault; /* address of the last one */
+    uint64_t last_fault_ns;
+    uint64_t messages; /* interrupts delivered */
+    uint64_t resets;
+};
+
 #define STATUS_MAGIC 0x74617453u /* "Stat" */
 struct status_page {
     uint32_t magic;
@@ -100,6 +135,9 @@ struct status_page {
     _Atomic uint64_t event_head; /* sequence number of the newest event */
     struct supervision_event event[BULKHEAD_EVENTS_MAX]; /* event s stands at [s % BULKHEAD_EVENTS_MAX] */
     struct domain_status domain[BULKHEAD_PARTITIONS_MAX];
+    char iommu[16]; /* what the machine has: "VT-d", "AMD-Vi", "SMMUv3", or "" */
+    uint32_t devices;
+    struct device_status device[BULKHEAD_DEVICES_MAX]; /* by requester */
 };
 
 #endif

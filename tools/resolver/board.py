@@ -16,6 +16,10 @@ class Device:
     kernel: bool  # the kernel's own: never passed through
     ports: bool  # base is an I/O port
 
+    @property
+    def pci_host(self):
+        return "pci-host-ecam-generic" in self.compatibles
+
 
 @dataclass
 class Board:
@@ -26,6 +30,7 @@ class Board:
     ram_size: int
     log_base: int
     log_size: int
+    iommu: str  # none, vtd, amdvi, smmuv3
     devices: list = field(default_factory=list)
 
     def find(self, name):
@@ -37,7 +42,7 @@ class Board:
 
 def read_board(config, root):
     board = Board(config.text("BOARD"), config.text("ARCH"), config.number("BOARD_CPUS"), config.number("BOARD_RAM_BASE"),
-                  config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"))
+                  config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"), config.text("BOARD_IOMMU"))
     with open(os.path.join(root, "board", board.name, "devices.txt"), encoding="utf-8") as handle:
         for line in handle:
             if not line.strip() or line.startswith("#"):

@@ -34,10 +34,26 @@ def array(declaration, entries):
     return f"const {declaration} = {{\n" + "".join(f"    {entry},\n" for entry in entries or ["{}"]) + "};\n"
 
 
-def partition_entry(partition):
+def selector(function):
+    if function.address is not None:
+        return f"{{.address = {function.address:#06x}, .text = {string(function.text)}}}"
+    return (f"{{.by_id = true, .instance = {function.instance}, .vendor = {function.vendor:#06x}, .device = {function.device:#06x}, "
+            f".text = {string(function.text)}}}")
+
+
+def pci_entry(pci):
+    virtual = pci.function.vf is not None
+    flags = [name for name, on in (("PCI_VIRTUAL", virtual), ("PCI_WITHOUT_RESET", pci.without_reset)) if on]
+    return (f"{{.function = {selector(pci.function)}, .flags = {' | '.join(flags) or '0'}, .vf = {pci.function.vf or 0}, .vlan = {pci.vlan}, "
+            f".mac = {mac_bytes(pci.mac)}}}")
+
+
+def partition_entry(partition, board):
     flags = [name for name, on in (
         ("PARTITION_MANAGEMENT", partition.index == 0), ("PARTITION_AUTOSTART", partition.autostart),
-        ("PARTITION_UART", partition.uart), ("PARTITION_RTC", partition.rtc), ("PARTITION_WATCHDOG", partition.watchdog)) if on]
+        ("PARTITION_UART", partition.uart), ("PARTITION_RTC", partition.rtc), ("PARTITION_WATCHDOG", partition.watchdog),
+        ("PARTITION_PCI_REST", partition.index == 0 and any(device.pci_host for name in partition.devices for device in board.find(name)))) if on]
+    functions = ", ".join(pci_entry(pci) for pci in partition.pci)
     mask = sum(1 << cpu for cpu in partition.cpus)
     return "\n".join([
         "{",
@@ -53,6 +69,8 @@ def partition_entry(partition):
         f"        .progress_ms = {partition.progress_ms},",
         f"        .uart_console = {partition.uart_console:#x},",
         f"        .devices = (const char *const[]){{{''.join(string(name) + ', ' for name in partition.devices)}NULL}},",
+        f"        .pci = {f'(const struct pci_config[]){{{functions}}}' if functions else 'NULL'},",
+        f"        .pci_count = {len(partition.pci)},",
         "    }"])
 
 
@@ -63,12 +81,14 @@ def partitions_source(appliance):
     owners = [str(index_of_number(appliance, owner)) for owner in appliance.console_owner]
     return "\n".join([
         HEADER + "#include <bulkhead/channel.h>\n#include <bulkhead/partition.h>\n#include <stddef.h>\n",
-        array("struct partition_config partitions[]", [partition_entry(partition) for partition in appliance.partitions]),
+        array("struct partition_config partitions[]", [partition_entry(partition, appliance.board) for partition in appliance.partitions]),
         f"const uint32_t partition_count = {len(appliance.partitions)};\n",
         array("struct channel_config channels[]", channels),
         f"const uint32_t channel_count = {len(channels)};\n",
         array("uint8_t console_owner[]", owners or ["0"]),
-        f"const uint32_t console_count = {len(owners)};\n"])
+        f"const uint32_t console_count = {len(owners)};\n",
+        array("struct sriov_config sriov[]", [f"{{.function = {selector(entry.function)}, .vfs = {entry.vfs}}}" for entry in appliance.sriov]),
+        f"const uint32_t sriov_count = {len(appliance.sriov)};\n"])
 
 
 def index_of(appliance, partition):

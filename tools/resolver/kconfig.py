@@ -69,9 +69,12 @@ class Config:
         match = re.match(r"SWITCH(\d)(?:_|$)", name)
         if match:
             return f"switch {match[1]} '{self.text(f'SWITCH{match[1]}_NAME')}'"
+        match = re.match(r"SRIOV(\d)(?:_|$)", name)
+        if match:
+            return f"SR-IOV device {match[1]}"
         return "appliance"
 
     @staticmethod
     def option(name):
         """A symbol's name without the number of what it belongs to."""
-        return re.sub(r"^(?:P|SWITCH)\d_", "", name)
+        return re.sub(r"^(?:P|SWITCH|SRIOV)\d_", "", name)

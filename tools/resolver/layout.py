@@ -56,6 +56,9 @@ def lay_out_macs(appliance):
         for nic in partition.nics:
             if nic.mac is None:
                 nic.mac = made_mac(appliance.hostname, "partition", str(partition.index), str(nic.index))
+        for pci in partition.pci:
+            if pci.mac is None and pci.function and pci.function.vf is not None:
+                pci.mac = made_mac(appliance.hostname, "partition", str(partition.index), "pci", str(pci.index))
 
 
 def lay_out_images(appliance):

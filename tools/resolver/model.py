@@ -7,7 +7,7 @@ from . import parse
 
 PARTITIONS = 8
 SWITCHES = 4
-DEVICES_OF_A_KIND = 4  # virtual NICs, virtual disks
+DEVICES_OF_A_KIND = 4  # virtual NICs, virtual disks, PCI functions, SR-IOV devices
 
 
 @dataclass
@@ -51,6 +51,26 @@ class Disk:
 
 
 @dataclass
+class PciFunction:
+    index: int
+    function: object  # parse.PciSelector, or None: reported when it was read
+    mac: object
+    vlan: int
+    without_reset: bool
+
+
+@dataclass
+class Sriov:
+    index: int
+    function: object
+    vfs: int
+
+    @property
+    def subject(self):
+        return f"SR-IOV device {self.index}"
+
+
+@dataclass
 class Image:
     source: str  # management, debian, busybox, file
     path: str = ""
@@ -86,6 +106,7 @@ class Partition:
     devices: list
     nics: list = field(default_factory=list)
     disks: list = field(default_factory=list)
+    pci: list = field(default_factory=list)
     uart_console: int = 0xFF  # given by layout.py
 
     @property
@@ -101,6 +122,9 @@ class Appliance:
     board: object
     switches: list
     partitions: list
+    sriov: list
+    without_iommu: bool
+    dma_fault_limit: int
     channels: list = field(default_factory=list)  # given by layout.py
     console_owner: list = field(default_factory=list)
     images: list = field(default_factory=list)
@@ -151,6 +175,14 @@ class Reader:
                     self.parsed(f"{p}_SIZE", parse.size, 0) if region else 0, c.on(f"{p}_READONLY"),
                     c.text(f"{p}_SERIAL") or f"{c.text(prefix + '_NAME')[:15]}-{index}")
 
+    def pci_function(self, prefix, index):
+        c, p = self.config, f"{prefix}_PCI{index}"
+        return PciFunction(index, self.parsed(f"{p}_FUNCTION", parse.pci_selector, None), self.optional(f"{p}_MAC", parse.mac),
+                           c.number(f"{p}_VLAN"), c.on(f"{p}_WITHOUT_RESET"))
+
+    def sriov(self, index):
+        return Sriov(index, self.parsed(f"SRIOV{index}_FUNCTION", parse.pci_selector, None), self.config.number(f"SRIOV{index}_VFS"))
+
     def partition(self, index):
         c, p = self.config, f"P{index}"
         source = c.first(f"{p}_KERNEL_MANAGEMENT", f"{p}_KERNEL_DEBIAN", f"{p}_KERNEL_FILE")
@@ -170,10 +202,13 @@ class Reader:
             c.number(f"{p}_RESTART_LIMIT"), c.number(f"{p}_RESTART_WINDOW"), c.number(f"{p}_BACKOFF_MS"),
             c.number(f"{p}_BACKOFF_MAX_MS"), c.on(f"{p}_CRITICAL"), c.text(f"{p}_DEVICES").split(),
             [self.nic(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_NIC{i}")],
-            [self.disk(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_DISK{i}")])
+            [self.disk(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_DISK{i}")],
+            [self.pci_function(p, i) for i in range(DEVICES_OF_A_KIND) if c.on(f"{p}_PCI{i}")])
 
     def appliance(self, board):
         c = self.config
         return Appliance(c.text("HOSTNAME"), c.number("CONSOLE_PORT"), c.on("BENCH"), board,
                          [self.switch(i) for i in range(SWITCHES) if c.on(f"SWITCH{i}")],
-                         [self.partition(i) for i in range(PARTITIONS) if c.on(f"P{i}")])
+                         [self.partition(i) for i in range(PARTITIONS) if c.on(f"P{i}")],
+                         [self.sriov(i) for i in range(DEVICES_OF_A_KIND) if c.on(f"SRIOV{i}")],
+                         c.on("PASSTHROUGH_WITHOUT_IOMMU"), c.number("DMA_FAULT_LIMIT"))

@@ -3,6 +3,7 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 
 
 def cpu_list(text):
@@ -73,6 +74,41 @@ def interface(text):
     if value.network.prefixlen < 31 and value.ip in (value.network.network_address, value.network.broadcast_address):
         raise ValueError(f"is the network's own or its broadcast address; choose another in {value.network}")
     return value
+
+
+@dataclass(frozen=True)
+class PciSelector:
+    """A PCI function by address (`address`: bus << 8 | device << 3 | function) or by ids and instance; `vf` is None, or a virtual function's number."""
+    text: str  # without the virtual function
+    address: object
+    vendor: int
+    device: int
+    instance: int
+    vf: object
+
+    def __str__(self):
+        return self.text if self.vf is None else f"{self.text}/vf{self.vf}"
+
+
+def pci_selector(text):
+    """'00:03.0', '8086:10d3', '8086:10d3#1', each also with '/vf0' as a PciSelector."""
+    match = re.fullmatch(r"(.*?)(?:/vf(\d{1,3}))?", text.strip().lower())
+    name, vf = match[1], None if match[2] is None else int(match[2])
+    match = re.fullmatch(r"(?:0000:)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])", name)
+    if match:
+        if int(match[2], 16) > 31:
+            raise ValueError(f"a bus has the devices 00 to 1f, not {match[2]}; write bus:device.function, such as 00:03.0")
+        address = int(match[1], 16) << 8 | int(match[2], 16) << 3 | int(match[3])
+        return PciSelector(name.removeprefix("0000:"), address, 0, 0, 0, vf)
+    match = re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})(?:#(\d{1,2}))?", name)
+    if not match:
+        raise ValueError("names no PCI function; write an address such as 00:03.0, or vendor:device such as 8086:10d3 or 8086:10d3#1; "
+                         "a virtual function is 00:04.0/vf0")
+    if match[1] == "ffff":
+        raise ValueError("no vendor has the number ffff; `device list` shows what the machine has")
+    instance = int(match[3] or 0)
+    text = f"{match[1]}:{match[2]}" + (f"#{instance}" if instance else "")
+    return PciSelector(text, None, int(match[1], 16), int(match[2], 16), instance, vf)
 
 
 def address(text):
