@@ -115,9 +115,9 @@ struct device_status {
     uint8_t state;       /* enum device_state */
     uint8_t flags;       /* enum device_flags */
     uint8_t reset;       /* enum device_reset */
-    uint64_t faults;     /* accesses that the IOMMU refused */
-    uint64_t last_fault; /* address of the last one */
-    uint64_t last_fault_ns;
+    uint64_t faults;        /* accesses that the IOMMU refused */
+    uint64_t fault_address; /* address of the last one */
+    uint64_t fault_ns;
     uint64_t messages; /* interrupts delivered */
     uint64_t resets;
 };

@@ -20,6 +20,14 @@ def resolve(tmp_path, changes, *options, base=BASE):
                           cwd=TOP, capture_output=True, text=True, timeout=120)
 
 
+IOMMU, IOMMU_X86 = ["CONFIG_IOMMU_SMMUV3=y"], ["CONFIG_IOMMU_VTD=y"]
+SRIOV = ["CONFIG_SRIOV0=y", "CONFIG_SRIOV0_FUNCTION=\"00:04.0\"", "CONFIG_SRIOV0_VFS=2"]
+
+
+def pci(partition, slot, function):
+    return [f"CONFIG_P{partition}_PCI{slot}=y", f"CONFIG_P{partition}_PCI{slot}_FUNCTION=\"{function}\""]
+
+
 # What is changed in the default configuration, and what the only line of the answer must say.
 BROKEN = {
     "cpu claimed twice": (["CONFIG_P2_CPUS=\"2\""], ["partition 2 'linux2'", "CPUS=2", "belongs to partition 1 'linux1'", "choose from 3"]),
@@ -89,6 +97,43 @@ BROKEN = {
     "management domain that stays down": (["CONFIG_P0_POLICY_STOP=y"], ["partition 0 'mgmt'", "POLICY_STOP=y", "restart or reset"]),
     "half of the certificates": (["CONFIG_TLS_SERVER_KEY=\"key.pem\""],
                                  ["TLS_SERVER_CERTIFICATE and TLS_CLIENT_CA=(empty)", "belongs together with TLS_SERVER_KEY"]),
+    "PCI function that is none": (IOMMU + ["CONFIG_P1_PCI0=y", "CONFIG_P1_PCI0_FUNCTION=\"nic0\""],
+                                  ["partition 1 'linux1'", "PCI0_FUNCTION=nic0", "00:03.0", "8086:10d3"]),
+    "PCI device number out of range": (IOMMU + ["CONFIG_P1_PCI0=y", "CONFIG_P1_PCI0_FUNCTION=\"00:20.0\""],
+                                       ["partition 1 'linux1'", "PCI0_FUNCTION=00:20.0", "devices 00 to 1f"]),
+    "PCI function without a name": (IOMMU + ["CONFIG_P1_PCI0=y"], ["partition 1 'linux1'", "PCI0_FUNCTION=:", "names no PCI function"]),
+    "PCI function in two partitions": (
+        IOMMU + pci(1, 0, "8086:10d3") + pci(2, 1, "8086:10D3#0"),
+        ["partition 2 'linux2'", "PCI1_FUNCTION=8086:10d3", "belongs to partition 1 'linux1' already"]),
+    "PCI function twice in one": (IOMMU + pci(1, 0, "00:03.0") + pci(1, 1, "0000:00:03.0"), ["partition 1 'linux1'", "PCI1_FUNCTION=00:03.0", "named twice"]),
+    "isolation group in two partitions": (
+        IOMMU + pci(1, 0, "00:03.0") + pci(2, 0, "00:03.1"),
+        ["partition 2 'linux2'", "PCI0_FUNCTION=00:03.1", "one isolation group with 00:03.0 of partition 1 'linux1'"]),
+    "isolation group of guest and management": (
+        IOMMU + pci(0, 0, "00:03.0") + pci(2, 0, "00:03.1"), ["partition 2 'linux2'", "PCI0_FUNCTION=00:03.1", "00:03.0 of partition 0 'mgmt'"]),
+    "PCI function without IOMMU": (pci(1, 0, "8086:10d3"), ["partition 1 'linux1'", "PCI0_FUNCTION=8086:10d3", "no IOMMU", "menu Board"]),
+    "host bridge": (IOMMU + pci(1, 0, "00:00.0"), ["partition 1 'linux1'", "PCI0_FUNCTION=00:00.0", "the host bridge of board qemu-virt"]),
+    "physical function in a guest": (
+        IOMMU + SRIOV + pci(1, 0, "00:04.0"), ["partition 1 'linux1'", "PCI0_FUNCTION=00:04.0", "belongs to the management domain", "00:04.0/vf0"]),
+    "virtual function of nobody": (IOMMU + pci(1, 0, "00:04.0/vf0"), ["partition 1 'linux1'", "PCI0_FUNCTION=00:04.0/vf0", "SR-IOV device"]),
+    "virtual function written otherwise": (IOMMU + SRIOV + pci(1, 0, "8086:10c9/vf0"),
+                                           ["partition 1 'linux1'", "PCI0_FUNCTION=8086:10c9/vf0", "written as there: 00:04.0"]),
+    "virtual function that is not there": (IOMMU + SRIOV + pci(1, 0, "00:04.0/vf2"),
+                                           ["partition 1 'linux1'", "PCI0_FUNCTION=00:04.0/vf2", "SR-IOV device 0 has 2 virtual functions", "vf0 to vf1"]),
+    "virtual function twice": (IOMMU + SRIOV + pci(1, 0, "00:04.0/vf1") + pci(2, 0, "00:04.0/vf1"),
+                               ["partition 2 'linux2'", "PCI0_FUNCTION=00:04.0/vf1", "belongs to partition 1 'linux1' already"]),
+    "MAC of a whole function": (IOMMU + pci(1, 0, "00:03.0") + ["CONFIG_P1_PCI0_MAC=\"02:00:00:00:00:01\""],
+                                ["partition 1 'linux1'", "PCI0_MAC=02:00:00:00:00:01", "only a virtual function"]),
+    "VLAN of a virtual function": (IOMMU + SRIOV + pci(1, 0, "00:04.0/vf1") + ["CONFIG_P1_PCI0_VLAN=4095"],
+                                   ["partition 1 'linux1'", "PCI0_VLAN=4095", "1 to 4094"]),
+    "MAC of NIC and virtual function": (
+        IOMMU + SRIOV + pci(2, 0, "00:04.0/vf1") + ["CONFIG_P2_PCI0_MAC=\"02:00:00:00:00:01\"", "CONFIG_P1_NIC0_MAC=\"02:00:00:00:00:01\""],
+        ["partition 2 'linux2'", "PCI0_MAC=02:00:00:00:00:01", "partition 1 'linux1' has that address"]),
+    "no virtual functions": (IOMMU + SRIOV + ["CONFIG_SRIOV0_VFS=0"], ["SR-IOV device 0", "VFS=0", "1 to 32"]),
+    "SR-IOV device twice": (IOMMU + SRIOV + ["CONFIG_SRIOV1=y", "CONFIG_SRIOV1_FUNCTION=\"00:04.0\""], ["SR-IOV device 1", "FUNCTION=00:04.0", "SR-IOV device 0 already"]),
+    "SR-IOV of a virtual function": (IOMMU + ["CONFIG_SRIOV0=y", "CONFIG_SRIOV0_FUNCTION=\"00:04.0/vf0\""], ["SR-IOV device 0", "FUNCTION=00:04.0/vf0", "write 00:04.0"]),
+    "fault limit out of range": (["CONFIG_DMA_FAULT_LIMIT=-1"], ["appliance", "DMA_FAULT_LIMIT=-1", "0 (never) to 1000000"]),
+    "PCI host in a guest": (["CONFIG_P1_DEVICES=\"/pcie@10000000\""], ["partition 1 'linux1'", "DEVICES=/pcie@10000000", "only partition 0", "PCI function 0"]),
     "option that does not exist": (["CONFIG_P1_MEMROY=64"], ["P1_MEMROY=64", "no such option"]),
 }
 
@@ -99,6 +144,12 @@ BROKEN_X86 = {
                                   ["partition 1 'linux1'", "KERNEL_PATH=/bin/true", "not a bzImage", "KERNEL_ELF"]),
     "x86 raw binary that is not said to be one": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"Makefile\""],
                                                   ["partition 1 'linux1'", "KERNEL_PATH=Makefile", "neither a bzImage", "KERNEL_RAW"]),
+    "x86 function without a reset": (IOMMU_X86 + pci(1, 0, "00:1f.2") + pci(1, 1, "00:1f.3") + ["CONFIG_P1_PCI1_WITHOUT_RESET=y"],
+                                     ["partition 1 'linux1'", "PCI0_FUNCTION=00:1f.2", "AHCI controller has no reset", "PCI0_WITHOUT_RESET"]),
+    "x86 half of a group": (IOMMU_X86 + pci(1, 0, "8086:2922") + ["CONFIG_P1_PCI0_WITHOUT_RESET=y"],
+                            ["partition 1 'linux1'", "PCI0_FUNCTION=8086:2922", "00:1f.3 (the SMBus controller)", "partition 0 'mgmt' has", "give both"]),
+    "x86 board without PCI": (["CONFIG_BOARD_BOCHS=y", "CONFIG_BOARD_CPUS=4", "CONFIG_BOARD_RAM_MIB=2048"] + pci(1, 0, "00:03.0"),
+                              ["partition 1 'linux1'", "PCI0_FUNCTION=00:03.0", "board bochs has no PCI host"]),
     "x86 too much memory": (["CONFIG_BOARD_RAM_MIB=16384", "CONFIG_P1_MEMORY=4096"], ["partition 1 'linux1'", "MEMORY=4096", "3840 or less"]),
 }
 
@@ -143,6 +194,21 @@ def test_a_good_configuration_is_written_as_tables_text_and_picture(tmp_path):
     texts = [element.text for element in ElementTree.parse(out / "flow.svg").iter("{http://www.w3.org/2000/svg}text")]
     for word in ("linux1", "linux2", "switch lan", "switch backplane", "volume linux1", "NIC 0", "physical disk 0"):
         assert word in texts
+
+
+def test_passed_functions_are_in_tables_text_and_picture(tmp_path):
+    done = resolve(tmp_path, IOMMU_X86 + SRIOV + pci(1, 0, "8086:10d3#1") + pci(1, 1, "00:04.0/vf1") + pci(2, 0, "0000:05:00.0") + [
+        "CONFIG_P1_PCI1_VLAN=7", "CONFIG_P2_PCI0_WITHOUT_RESET=y"], base=BASE_X86)
+    assert done.returncode == 0, done.stderr
+    for words in ("pci 8086:10d3#1, pci 00:04.0/vf1 VLAN 7", "pci 05:00.0 (no reset)", "SR-IOV: 00:04.0 of mgmt has 2 virtual functions", "IOMMU: vtd"):
+        assert words in done.stdout, done.stdout
+    source = (tmp_path / "out/generated/partitions.c").read_text()
+    for words in (".by_id = true, .instance = 1, .vendor = 0x8086, .device = 0x10d3", ".address = 0x0020", "PCI_VIRTUAL, .vf = 1, .vlan = 7",
+                  ".address = 0x0500", "PCI_WITHOUT_RESET", "PARTITION_PCI_REST", "const uint32_t sriov_count = 1;"):
+        assert words in source, source
+    texts = [element.text for element in ElementTree.parse(tmp_path / "out/flow.svg").iter("{http://www.w3.org/2000/svg}text")]
+    for words in ("PCI 8086:10d3#1", "PCI 00:04.0", "PCI 00:04.0/vf1, VLAN 7", "PCI 05:00.0, no reset"):
+        assert words in texts, texts
 
 
 def test_the_same_configuration_gives_the_same_bytes(tmp_path):

@@ -4,6 +4,8 @@
 import os
 from dataclasses import dataclass, field
 
+from .parse import pci_selector
+
 
 @dataclass
 class Device:
@@ -22,6 +24,18 @@ class Device:
 
 
 @dataclass
+class PciFunction:
+    """A function that is part of the machine itself (board/NAME/pci.txt)."""
+    address: int
+    vendor: int
+    device: int
+    group: int  # address that all of its isolation group have
+    reset: bool
+    fixed: bool  # a bridge, or the kernel's: never passed through
+    what: str
+
+
+@dataclass
 class Board:
     name: str
     arch: str
@@ -32,6 +46,19 @@ class Board:
     log_size: int
     iommu: str  # none, vtd, amdvi, smmuv3
     devices: list = field(default_factory=list)
+    pci: list = field(default_factory=list)
+
+    def has(self, compatible):
+        return any(compatible in device.compatibles for device in self.devices)
+
+    def function(self, selector):
+        """What is known of a selected PCI function, or None."""
+        if selector.address is not None:
+            found = [function for function in self.pci if function.address == selector.address]
+        else:
+            found = [function for function in self.pci if (function.vendor, function.device) == (selector.vendor, selector.device)]
+            found = found[selector.instance:] if not selector.instance or len(found) > selector.instance else []
+        return found[0] if found else None
 
     def find(self, name):
         """Devices of a device-tree path or a compatible string."""
@@ -52,4 +79,18 @@ def read_board(config, root):
                 path, compatibles.split(";"), int(base, 0), int(length, 0),
                 [] if interrupts == "-" else [int(number) for number in interrupts.split(",")],
                 "dma" in flags, "kernel" in flags, "ports" in flags))
+    read_pci(board, os.path.join(root, "board", board.name, "pci.txt"))
     return board
+
+
+def read_pci(board, path):
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as handle:
+        for line in handle:
+            if line.strip() and not line.startswith("#"):
+                address, ids, group, flags, what = line.split(None, 4)
+                function, its_group = pci_selector(address), pci_selector(group)
+                ids = pci_selector(ids)
+                board.pci.append(PciFunction(function.address, ids.vendor, ids.device, its_group.address, "reset" in flags.split(","),
+                                             "fixed" in flags.split(","), what.strip()))

@@ -64,6 +64,14 @@ def volume_rows(disk):
     return [f"{disk.offset:#x} .. {f'{disk.offset + disk.size:#x}' if disk.size else 'end'}"]
 
 
+def join_function(picture, box, pci, physical, place_outside):
+    """A PCI function of its own, or a virtual one of a box that stands there already."""
+    words = [f"PCI {pci.function}", f"VLAN {pci.vlan}" if pci.vlan else "", "no reset" if pci.without_reset else ""]
+    box.rows.append(", ".join(word for word in words if word))
+    outside = physical[pci.function.text] if pci.function.vf is not None else place_outside(("pci", str(pci.function)), words[0], ["passed through"])
+    picture.join(box, len(box.rows) - 1, outside)
+
+
 def draw(appliance):
     picture = Picture()
     management = appliance.partitions[0]
@@ -85,6 +93,12 @@ def draw(appliance):
             picture.join(box, 1, mgmt, 0)
         if switch.kind == "external":
             picture.join(box, 0, place_outside(("nic", switch.uplink), f"NIC {switch.uplink}", ["the network outside"]))
+    physical = {}
+    for entry in appliance.sriov:
+        box = physical[entry.function.text] = place_outside(("pci", entry.function.text), f"PCI {entry.function}", [f"SR-IOV: {entry.vfs} virtual"])
+        picture.join(mgmt, 0, box)
+    for pci in management.pci:
+        join_function(picture, mgmt, pci, physical, place_outside)
     for partition in appliance.partitions[1:]:
         guest = picture.add(0, Box("guest", partition.name, []))
         if own_devices(partition):
@@ -100,6 +114,8 @@ def draw(appliance):
                 volumes[key] = picture.add(1, Box("volume", f"volume {disk.label}" if disk.label else f"volume disk {disk.device}", volume_rows(disk)))
                 picture.join(volumes[key], 0, place_outside(("disk", disk.device), f"physical disk {disk.device}"))
             picture.join(guest, len(guest.rows) - 1, volumes[key], None, disk.read_only)
+        for pci in partition.pci:
+            join_function(picture, guest, pci, physical, place_outside)
         for name in partition.devices:
             guest.rows.append(name)
             picture.join(guest, len(guest.rows) - 1, place_outside(("device", name), name, ["passed through"]))

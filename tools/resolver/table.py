@@ -13,6 +13,8 @@ def devices(partition):
         words.append(f"disk{disk.device}{':' + disk.label if disk.label else ''}{' (ro)' if disk.read_only else ''}")
     words += [word for word, on in (("uart", partition.uart), ("hvc", partition.virtio_console), ("rtc", partition.rtc),
                                     ("rng", partition.entropy), ("watchdog", partition.watchdog)) if on]
+    for pci in partition.pci:
+        words.append(f"pci {pci.function}{f' VLAN {pci.vlan}' if pci.vlan else ''}{' (no reset)' if pci.without_reset else ''}")
     return words + partition.devices
 
 
@@ -34,4 +36,8 @@ def table(appliance):
     free = sorted(set(range(appliance.board.cpus)) - {cpu for partition in appliance.partitions for cpu in partition.cpus})
     text.append(f"board {appliance.board.name}: {mib(used)} of {mib(appliance.board.ram_size)} given to partitions; "
                 f"CPUs that belong to nobody: {', '.join(map(str, free)) or 'none'}")
+    for entry in appliance.sriov:
+        text.append(f"SR-IOV: {entry.function} of {appliance.partitions[0].name} has {entry.vfs} virtual function{'s' if entry.vfs > 1 else ''}")
+    if any(partition.pci for partition in appliance.partitions[1:]):
+        text.append(f"IOMMU: {appliance.board.iommu}" + ("; DANGER: passthrough is allowed without one" if appliance.without_iommu else ""))
     return "\n".join(text) + "\n"

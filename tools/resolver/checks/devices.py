@@ -14,6 +14,9 @@ def check(context):
                                    f"board {context.appliance.board.name} has no such device; see board/{context.appliance.board.name}/devices.txt")
             elif any(device.kernel for device in found):
                 context.errors.add(partition.subject, "DEVICES", name, "it is the kernel's own and cannot be passed through; take it out")
+            elif partition.index != 0 and any(device.pci_host for device in found):
+                context.errors.add(partition.subject, "DEVICES", name,
+                                   "is the whole PCI host, which only partition 0 can have; choose single functions in this partition's menu (PCI function 0)")
             else:
                 if partition.index != 0 and context.appliance.board.arch == "x86":
                     context.errors.add(partition.subject, "DEVICES", name, "on x86-64 only partition 0 can have physical devices; take it out")

@@ -58,6 +58,7 @@ def check_macs(context):
     owners = {}
     ports = [(switch.subject, "MGMT_MAC", switch.mac) for switch in context.appliance.switches if switch.mgmt]
     ports += [(partition.subject, f"NIC{nic.index}_MAC", nic.mac) for partition in context.appliance.partitions for nic in partition.nics]
+    ports += [(partition.subject, f"PCI{pci.index}_MAC", pci.mac) for partition in context.appliance.partitions for pci in partition.pci]
     for subject, option, mac in ports:
         if mac in owners:
             context.errors.add(subject, option, mac.hex(":"), f"{owners[mac]} has that address already; choose another, or leave it empty")
