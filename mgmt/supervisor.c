@@ -90,7 +90,7 @@ static const char *cause_phrase(uint32_t cause)
         [CAUSE_WATCHDOG] = "watchdog expired",         [CAUSE_HEARTBEAT] = "heartbeat stopped",
         [CAUSE_NO_PROGRESS] = "makes no progress",     [CAUSE_BAD_ACCESS] = "access outside its partition",
         [CAUSE_BAD_IMAGE] = "image cannot be loaded",  [CAUSE_PANIC] = "panicked",
-        [CAUSE_CPU_OFF] = "switched its last CPU off",
+        [CAUSE_CPU_OFF] = "switched its last CPU off", [CAUSE_DMA_FAULT] = "its devices reached outside its partition",
     };
 
     return cause < sizeof phrase / sizeof phrase[0] && phrase[cause] != NULL ? phrase[cause] : stop_cause_text(cause);

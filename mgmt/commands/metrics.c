@@ -302,6 +302,26 @@ static bool fill_tls(struct output_row *row, const struct metric *metric, uint64
     return n == 0;
 }
 
+enum { DEVICE_FAULTS, DEVICE_MESSAGES, DEVICE_RESETS };
+
+static bool fill_device(struct output_row *row, const struct metric *metric, uint64_t n)
+{
+    const struct device_status *device = &platform_status()->device[n];
+    char address[8];
+
+    if (n >= platform_status()->devices || n >= BULKHEAD_DEVICES_MAX)
+        return false;
+    snprintf(address, sizeof address, "%02x:%02x.%x", device->requester >> 8u, device->requester >> 3u & 31u,
+             device->requester & 7u);
+    row_metric(row, metric->name,
+               metric->which == DEVICE_FAULTS     ? device->faults
+               : metric->which == DEVICE_MESSAGES ? device->messages
+                                                  : device->resets);
+    row_label(row, "device", address);
+    row_label(row, "domain", device->owner < partition_count ? partitions[device->owner].name : "");
+    return true;
+}
+
 static const struct metric metrics[] = {
     {"bulkhead_uptime_milliseconds", fill_appliance, APPLIANCE_UPTIME},
     {"bulkhead_boot", fill_appliance, APPLIANCE_BOOT},
@@ -325,6 +345,9 @@ static const struct metric metrics[] = {
     {"bulkhead_channel_interrupts_total", fill_channel, CHANNEL_INTERRUPTS},
     {"bulkhead_channel_resets_total", fill_channel, CHANNEL_RESETS},
     {"bulkhead_channel_failures_total", fill_channel, CHANNEL_FAILURES},
+    {"bulkhead_device_faults_total", fill_device, DEVICE_FAULTS},
+    {"bulkhead_device_interrupts_total", fill_device, DEVICE_MESSAGES},
+    {"bulkhead_device_resets_total", fill_device, DEVICE_RESETS},
     {"bulkhead_console_bytes_total", fill_console, 0},
     {"bulkhead_port_up", fill_port, PORT_UP},
     {"bulkhead_port_receive_packets_total", fill_port, PORT_RX_PACKETS},

@@ -325,6 +325,32 @@ void fake_reset(void)
     fake_status.kernel_pages_bytes = 1536 * 1024;
     fake_status.first_guest_ns = 123456789;
     strcpy(fake_status.kernel_version, "0.2-test");
+    strcpy(fake_status.iommu, "VT-d");
+    fake_status.devices = 3;
+    fake_status.device[0] = (struct device_status){.vendor = 0x8086, .device = 0x29c0, .class_code = 0x060000, .owner = 0xff};
+    fake_status.device[1] = (struct device_status){.requester = 0x0020,
+                                                   .group = 0x0020,
+                                                   .vendor = 0x8086,
+                                                   .device = 0x10d3,
+                                                   .class_code = 0x020000,
+                                                   .owner = 1,
+                                                   .state = DEVICE_OWNED,
+                                                   .flags = DEVICE_IOMMU | DEVICE_REMAPPED,
+                                                   .reset = RESET_FUNCTION,
+                                                   .faults = 3,
+                                                   .fault_address = 0xdead0000,
+                                                   .fault_ns = FAKE_S,
+                                                   .messages = 12,
+                                                   .resets = 2};
+    fake_status.device[2] = (struct device_status){.requester = 0x0280,
+                                                   .group = 0x0280,
+                                                   .vendor = 0x8086,
+                                                   .device = 0x10ca,
+                                                   .class_code = 0x020000,
+                                                   .owner = 2,
+                                                   .state = DEVICE_REFUSED,
+                                                   .flags = DEVICE_VIRTUAL,
+                                                   .reset = 200};
     for (n = 0; n < partition_count; n++) {
         strcpy(fake_status.domain[n].name, partitions[n].name);
         fake_status.domain[n].vcpus = (uint32_t)__builtin_popcount(partitions[n].cpus);

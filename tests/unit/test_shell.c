@@ -130,8 +130,9 @@ static void distances(void **state)
 static void every_listing_is_valid_json(void **state)
 {
     static const char *const listing[] = {
-        "domain list", "domain show linux1", "console list", "net",          "net ports", "net addresses", "disk",
-        "log",         "log events",         "metrics",      "session list", "version",   "uptime",        "help",
+        "domain list", "domain show linux1",  "console list", "net",          "net ports", "net addresses", "disk",
+        "log",         "log events",          "metrics",      "session list", "version",   "uptime",        "help",
+        "device list", "device show 00:04.0",
     };
 
     (void)state;
@@ -173,6 +174,32 @@ static void json_says_the_same_as_the_table(void **state)
     assert_string_equal(json_get(text, "domain.detail"), "0xdead0000");
     assert_string_equal(json_get(text, "events.1.kind"), "crash");
     assert_has(run("domain list"), "linux2  crashed  3     512 MiB  -            1        1  ");
+}
+
+static void devices_are_listed_with_owner_and_faults(void **state)
+{
+    const char *text;
+
+    (void)state;
+    text = run("device list");
+    assert_has(text, "00:00.0  8086:29c0  host bridge            -       unused   no");
+    assert_has(text, "00:04.0  8086:10d3  NIC                    linux1  owned    yes            12       2       3");
+    assert_has(text, "02:10.0  8086:10ca  NIC, virtual function  linux2  refused  no");
+    text = run("device list --json");
+    assert_int_equal(json_count(text, ""), 3);
+    assert_string_equal(json_get(text, "1.faults"), "3");
+    text = run("device show 00:04.0");
+    assert_has(text, "VT-d\n");
+    assert_has(text, "function-level reset\n");
+    assert_has(text, "0xdead0000\n");
+    assert_string_equal(json_get(run("device show 0000:02:10.0 --json"), "reset"), "unknown");
+    assert_string_equal(run("device show 00:05.0"),
+                        "no PCI function '00:05.0'; 'device list' shows those that there are, such as 00:03.0\n");
+    assert_has(run("metrics"), "bulkhead_device_faults_total{device=\"00:04.0\",domain=\"linux1\"} 3\n");
+    fake_status.devices = 0;
+    assert_string_equal(run("device list"), "the kernel found no PCI functions\n");
+    fake_status.devices = UINT32_MAX; /* as much as there is room for */
+    assert_int_equal(json_count(run("device list --json"), ""), BULKHEAD_DEVICES_MAX);
 }
 
 static void a_log_line_cannot_drive_the_terminal(void **state)
@@ -504,6 +531,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(distances, setup, teardown),
         cmocka_unit_test_setup_teardown(every_listing_is_valid_json, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_the_same_as_the_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(devices_are_listed_with_owner_and_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_line_cannot_drive_the_terminal, setup, teardown),
         cmocka_unit_test_setup_teardown(log_begins_with_a_whole_line_and_keeps_long_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(following_the_log, setup, teardown),
