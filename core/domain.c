@@ -16,6 +16,7 @@
 #include <core/log.h>
 #include <core/memory.h>
 #include <core/status.h>
+#include <devices/iommu/iommu.h>
 #include <lib/stop_cause.h>
 #include <string.h>
 
@@ -119,6 +120,18 @@ static void map_management(struct domain *domain)
             map_shared(domain, domains[i].memory, domains[i].memory_size, STAGE2_READ | STAGE2_WRITE);
 }
 
+/* What its devices reach: its own memory, and that of the domains that it serves. */
+static void map_for_devices(struct domain *domain)
+{
+    if (!iommu_serves(domain))
+        return;
+    iommu_map(domain, domain->memory_ipa, domain->memory, domain->memory_size, STAGE2_READ | STAGE2_WRITE);
+    for (uint32_t i = 0; i < partition_count; i++)
+        if (i != domain->index && domain_grants(&domains[i], domain))
+            iommu_map(domain, ipa(domains[i].memory.value), domains[i].memory, domains[i].memory_size,
+                      STAGE2_READ | STAGE2_WRITE);
+}
+
 static void map_channels(struct domain *domain)
 {
     struct hpa doorbell = channel_doorbell_page(domain);
@@ -154,6 +167,7 @@ void domain_init(void)
         map_channels(domain);
         if (is_management(domain))
             map_management(domain);
+        map_for_devices(domain);
         if (!loader_plan(domain))
             set_state(domain, DOMAIN_ABSENT);
     }
@@ -278,6 +292,7 @@ static void finish_stop(struct domain *domain)
 
     heartbeat_stop(domain);
     arch_domain_reset(domain);
+    iommu_stop(domain);
     for (uint32_t i = 0; i < domain->vcpu_count; i++)
         domain->vcpu[i]->power = VCPU_OFF;
     if (is_management(domain)) {
@@ -307,6 +322,7 @@ static void bring_up(struct domain *domain)
     struct vcpu *vcpu = domain->vcpu[0];
 
     loader_load(domain);
+    iommu_start(domain);
     arch_domain_start(domain);
     log_event((uint8_t)domain->index, EVENT_START, CAUSE_NONE, domain->status->starts);
     domain->status->starts++;

@@ -9,6 +9,7 @@
 #include <core/memory.h>
 #include <core/persistent.h>
 #include <core/status.h>
+#include <devices/iommu/iommu.h>
 #include <devices/serial/early.h>
 #include <version.h>
 
@@ -38,6 +39,7 @@ void kernel_main(struct hpa handover)
     log_line("Bulkhead %s, boot %lu", BULKHEAD_VERSION, persistent->boot);
     crash_report();
     status_init();
+    iommu_init();
     cpus_start();
     memory_place();
     loader_init();

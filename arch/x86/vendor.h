@@ -9,6 +9,7 @@
 #ifndef ARCH_X86_VENDOR_H
 #define ARCH_X86_VENDOR_H
 
+#include <arch/stage2.h>
 #include <core/vcpu.h>
 
 /* Segments by their number in instructions, and the two that only system instructions name. */
@@ -37,13 +38,6 @@ struct guest_state {
     uint64_t code_base; /* of CS */
     uint8_t cpl;
     bool code64, code32; /* CS.L in long mode; else CS.D */
-};
-
-/* How a nested page table's entry says it. */
-struct nested_format {
-    uint64_t table; /* an entry that points to a table */
-    uint64_t read, write, execute, no_execute, normal, device;
-    uint64_t large; /* a leaf of 2 MiB or 1 GiB */
 };
 
 enum event_type {

@@ -39,7 +39,7 @@ static struct vcpu vcpus[BULKHEAD_CPUS_MAX];
 static struct vcpu *running;
 static jmp_buf asleep, machine_is_reset;
 static uint64_t now;
-static bool back_end_holds, stops_while_loading;
+static bool back_end_holds, stops_while_loading, devices_reach[2];
 static struct {
     unsigned loads, resets, back_resets, requests[BULKHEAD_CPUS_MAX], events[8];
     enum stop_cause cause;
@@ -127,6 +127,23 @@ void arch_domain_start(struct domain *domain)
 {
     (void)domain;
 }
+bool iommu_serves(const struct domain *domain)
+{
+    (void)domain;
+    return false;
+}
+void iommu_map(struct domain *domain, struct ipa from, struct hpa to, uint64_t size, uint32_t rights)
+{
+    (void)domain, (void)from, (void)to, (void)size, (void)rights;
+}
+void iommu_start(struct domain *domain)
+{
+    devices_reach[domain->index] = true;
+}
+void iommu_stop(struct domain *domain)
+{
+    devices_reach[domain->index] = false;
+}
 bool loader_plan(struct domain *domain)
 {
     (void)domain;
@@ -134,6 +151,7 @@ bool loader_plan(struct domain *domain)
 }
 void loader_load(struct domain *domain)
 {
+    assert_false(devices_reach[domain->index]); /* nor is memory scrubbed under a device that reaches it */
     seen.loads++;
     if (stops_while_loading)
         domain_stop(domain, CAUSE_REQUEST, 0);
@@ -228,6 +246,7 @@ static int set_up(void **state)
     memset(vcpus, 0, sizeof(vcpus));
     memset(&page, 0, sizeof(page));
     memset(&seen, 0, sizeof(seen));
+    memset(devices_reach, 0, sizeof(devices_reach));
     back_end_holds = stops_while_loading = false;
     status_page = &page;
     for (uint32_t i = 0; i < 4; i++) {

@@ -47,6 +47,12 @@ struct hpa kernel_hpa(const void *address)
 {
     return hpa((uint64_t)((const uint8_t *)address - pool) + POOL_HPA);
 }
+static unsigned cleaned;
+void cache_clean(const void *address, uint64_t size)
+{
+    (void)address, (void)size;
+    cleaned++;
+}
 void check_failed(const char *file, int line, const char *text)
 {
     mock_assert(0, text, file, line);
@@ -86,7 +92,7 @@ static void expect_nothing(uint64_t address)
 
 static int setup(void **state)
 {
-    vendor = *state;
+    vendor = *state ? *state : &svm;
     free(pool);
     pool = calloc(POOL_PAGES, PAGE_SIZE);
     used = 0;
@@ -188,6 +194,42 @@ static void test_overlays_end(void **state)
     }
 }
 
+/* A device's tables: three levels, no page of 1 GiB (VT-d); and entries that say how deep they lead (AMD-Vi). */
+static void test_devices(void **state)
+{
+    static const struct nested_format vtd = {.table = 3, .read = 1, .write = 2, .large = 0x80};
+    static const struct nested_format amdvi = {.table = 1, .level = 1 << 9, .read = 1, .write = 2};
+    struct nested_tables tables = {.format = &vtd, .top_shift = 30, .largest_shift = 21, .clean = true};
+    uint64_t *second, *last;
+
+    (void)state;
+    tables.root = memory_pages(1);
+    tables.root_hpa = kernel_hpa(tables.root).value;
+    nested_map(&tables, 0x40000000, 0x80000000, 2 * MIB + PAGE_SIZE, STAGE2_READ | STAGE2_WRITE);
+    second = (uint64_t *)(pool + ((tables.root[1] & FRAME) - POOL_HPA));
+    assert_int_equal(tables.root[1] & ~FRAME, 3);
+    assert_int_equal(second[0], 0x80000083);
+    assert_int_equal(second[1] & ~FRAME, 3);
+    last = (uint64_t *)(pool + ((second[1] & FRAME) - POOL_HPA));
+    assert_int_equal(last[0], 0x80200003);
+    assert_int_equal(last[1], 0);
+    assert_int_equal(cleaned, 6); /* two tables, four entries */
+
+    tables = (struct nested_tables){.format = &amdvi, .top_shift = 39, .largest_shift = 30};
+    tables.root = memory_pages(1);
+    tables.root_hpa = kernel_hpa(tables.root).value;
+    nested_map(&tables, GIB, GIB, GIB + 2 * MIB, STAGE2_READ);
+    assert_int_equal(tables.root[0] & ~FRAME, 1 | 3 << 9);
+    second = (uint64_t *)(pool + ((tables.root[0] & FRAME) - POOL_HPA));
+    assert_int_equal(second[1], GIB | 1);
+    assert_int_equal(second[2] & ~FRAME, 1 | 2 << 9);
+    last = (uint64_t *)(pool + ((second[2] & FRAME) - POOL_HPA));
+    assert_int_equal(last[0], 2 * GIB | 1);
+    nested_map(&tables, 2 * GIB + 2 * MIB, 0, PAGE_SIZE, STAGE2_READ);
+    assert_int_equal(last[1] & ~FRAME, 1 | 1 << 9);
+    assert_int_equal(cleaned, 6);
+}
+
 int main(void)
 {
 #define BOTH(test)                                                                                                     \
@@ -197,6 +239,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         BOTH(test_blocks), BOTH(test_rights), BOTH(test_mistakes), BOTH(test_overlay), BOTH(test_overlays_end),
+        cmocka_unit_test_setup_teardown(test_devices, setup, NULL),
     };
 
     return cmocka_run_group_tests_name("nested paging", tests, NULL, NULL);

@@ -5,6 +5,26 @@
 
 #include <core/vcpu.h>
 
+/* How a nested page table's entry says it. */
+struct nested_format {
+    uint64_t table; /* an entry that points to a table */
+    uint64_t level; /* times the level of that table, 1 the last; 0: entries do not say it */
+    uint64_t read, write, execute, no_execute, normal, device;
+    uint64_t large; /* a leaf of 2 MiB or 1 GiB */
+};
+
+/* A tree of tables, of kernel memory: for CPUs or for devices. */
+struct nested_tables {
+    uint64_t *root;
+    uint64_t root_hpa;
+    const struct nested_format *format;
+    unsigned top_shift;     /* of the root's entries: 39, or 30 */
+    unsigned largest_shift; /* of leaves: 30, 21 or 12 */
+    bool clean;             /* who walks it does not look into caches */
+};
+/* Boot CPU: as stage2_map(). */
+void nested_map(const struct nested_tables *tables, uint64_t from, uint64_t to, uint64_t length, uint32_t rights);
+
 /*
  * Own CPU of the domain, one of its CPUs at a time: replaces a page of the domain's memory by a page of the kernel's;
  * `with` 0 gives the memory back. The caller's translations are forgotten, those of other vCPUs that run are not.
