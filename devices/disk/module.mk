@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-mgmt-y += devices/disk/virtio_blk.o
+mgmt-y += devices/disk/driver.o devices/disk/virtio_blk.o

@@ -4,18 +4,17 @@
  * free; the device reads and writes their segments directly.
  */
 #include <bulkhead/channel.h>
-#include <devices/disk/disk.h>
+#include <devices/disk/driver.h>
 #include <devices/virtio/blk.h>
 #include <devices/virtio/device.h>
 #include <mgmt/bulkhead_log.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DISKS_MAX 8u
 #define QUEUE_SIZE 256u
 #define SLOTS 64u
-#define SEGMENTS_MAX 126u   /* with header and status: 128 descriptors, 2 KiB a slot */
-#define COMPLETIONS_MAX 64u /* a turn of the loop */
+#define SEGMENTS_MAX DISK_SEGMENTS_MAX /* with header and status: 128 descriptors, 2 KiB a slot */
+#define COMPLETIONS_MAX 64u            /* a turn of the loop */
 #define STATUS_NOT_WRITTEN 0xffu
 
 struct slot {
@@ -29,83 +28,20 @@ struct slot {
 
 struct virtio_blk {
     struct disk disk;
-    char name[8];
     struct virtio_device *device;
     struct driver_queue queue;
     struct loop_source source;
     struct slot *slots, *free;
-    struct disk_request *first, *last; /* not yet given to the device */
+    struct disk_list waiting;
 };
-
-static struct virtio_blk *disks[DISKS_MAX];
-static uint32_t disk_count;
-
-struct disk *disk_get(uint32_t index)
-{
-    return index < disk_count ? &disks[index]->disk : NULL;
-}
 
 /* Everything happens in serve(), so that requests of one burst are one notification. */
 static void submit(struct disk *disk, struct disk_request *request)
 {
     struct virtio_blk *blk = (struct virtio_blk *)disk;
 
-    request->next = NULL;
-    if (blk->first)
-        blk->last->next = request;
-    else
-        blk->first = request;
-    blk->last = request;
+    disk_list_add(&blk->waiting, request);
     loop_signal(&blk->source);
-}
-
-static void complete(struct virtio_blk *blk, struct disk_request *request, enum disk_result result)
-{
-    struct disk *disk = &blk->disk;
-
-    if (result == DISK_OK) {
-        disk->reads += request->operation == DISK_READ;
-        disk->writes += request->operation == DISK_WRITE;
-        disk->flushes += request->operation == DISK_FLUSH;
-        disk->discards += request->operation == DISK_DISCARD;
-        disk->read_bytes += request->operation == DISK_READ ? request->sectors * 512 : 0;
-        disk->written_bytes += request->operation == DISK_WRITE ? request->sectors * 512 : 0;
-    } else {
-        disk->errors++;
-    }
-    request->done(request, result);
-}
-
-/* What the device will transfer. */
-static uint64_t segment_bytes(const struct disk_request *request)
-{
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < request->segments; i++)
-        bytes += request->segment[i].length;
-    return bytes;
-}
-
-/* What the device would refuse or misread is refused here. */
-static enum disk_result check(const struct disk *disk, const struct disk_request *request)
-{
-    bool data = request->operation == DISK_READ || request->operation == DISK_WRITE;
-    bool range = request->operation == DISK_DISCARD || request->operation == DISK_WRITE_ZEROES;
-    uint64_t most = request->operation == DISK_DISCARD ? disk->max_discard : disk->max_write_zeroes;
-
-    if (request->operation == DISK_FLUSH)
-        return disk->has_flush ? DISK_OK : DISK_UNSUPPORTED;
-    if (!data && !range)
-        return DISK_UNSUPPORTED;
-    if (request->sector > disk->sectors || request->sectors > disk->sectors - request->sector || !request->sectors)
-        return DISK_IO_ERROR;
-    if (disk->read_only && request->operation != DISK_READ)
-        return DISK_IO_ERROR;
-    if (range)
-        return request->sectors <= most ? DISK_OK : DISK_UNSUPPORTED;
-    if (!request->segments || request->segments > disk->segments_max)
-        return DISK_IO_ERROR;
-    return segment_bytes(request) == request->sectors * 512 ? DISK_OK : DISK_IO_ERROR;
 }
 
 static uint32_t command(const struct disk_request *request)
@@ -149,20 +85,21 @@ static bool start(struct virtio_blk *blk, struct slot *slot, struct disk_request
 
 static void start_waiting(struct virtio_blk *blk)
 {
-    while (blk->first && blk->free) {
-        struct disk_request *request = blk->first;
-        enum disk_result result = check(&blk->disk, request);
+    struct disk_request *request;
+
+    while (blk->free && (request = disk_list_take(&blk->waiting))) {
+        enum disk_result result = disk_check(&blk->disk, request);
 
         if (result == DISK_OK) {
             struct slot *slot = blk->free;
 
-            if (!start(blk, slot, request))
+            if (!start(blk, slot, request)) {
+                disk_list_again(&blk->waiting, request);
                 return;
+            }
             blk->free = slot->next;
-            blk->first = request->next;
         } else {
-            blk->first = request->next;
-            complete(blk, request, result);
+            disk_finish(&blk->disk, request, result);
         }
     }
 }
@@ -180,10 +117,10 @@ static bool complete_one(struct virtio_blk *blk)
     status = slot->status;
     slot->next = blk->free;
     blk->free = slot;
-    complete(blk, request,
-             status == VIRTIO_BLK_S_OK       ? DISK_OK
-             : status == VIRTIO_BLK_S_UNSUPP ? DISK_UNSUPPORTED
-                                             : DISK_IO_ERROR);
+    disk_finish(&blk->disk, request,
+                status == VIRTIO_BLK_S_OK       ? DISK_OK
+                : status == VIRTIO_BLK_S_UNSUPP ? DISK_UNSUPPORTED
+                                                : DISK_IO_ERROR);
     return true;
 }
 
@@ -195,13 +132,8 @@ static void give_up(struct virtio_blk *blk)
     virtio_device_fail(blk->device, "breaks its queue");
     blk->queue.broken = true;
     while ((slot = driver_queue_abandon(&blk->queue)))
-        complete(blk, slot->request, DISK_GONE);
-    while (blk->first) {
-        struct disk_request *request = blk->first;
-
-        blk->first = request->next;
-        complete(blk, request, DISK_GONE);
-    }
+        disk_finish(&blk->disk, slot->request, DISK_GONE);
+    disk_finish_all(&blk->disk, &blk->waiting, DISK_GONE);
 }
 
 static void serve(struct loop_source *source)
@@ -261,8 +193,6 @@ void virtio_blk_probe(struct virtio_device *device)
                             VIRTIO_F_EVENT_IDX;
     struct virtio_blk *blk;
 
-    if (disk_count == DISKS_MAX)
-        return;
     blk = calloc(1, sizeof *blk);
     if (!blk)
         panic("no memory for a disk");
@@ -278,12 +208,8 @@ void virtio_blk_probe(struct virtio_device *device)
         blk->free = &blk->slots[i];
     }
     read_config(blk);
-    memcpy(blk->name, "disk", 4);
-    blk->name[4] = (char)('0' + disk_count);
-    blk->disk.name = blk->name;
     blk->disk.submit = submit;
     blk->source = (struct loop_source){.run = serve, .owner = blk};
-    if (!virtio_device_ready(device, &blk->source))
-        return;
-    disks[disk_count++] = blk;
+    if (virtio_device_ready(device, &blk->source))
+        disk_add(&blk->disk);
 }

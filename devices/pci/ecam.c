@@ -24,6 +24,12 @@
 #define BAR_TYPE 0x6u
 #define BAR_ADDRESS (~15u)
 
+#define MSI_CONTROL 2u
+#define MSI_ENABLE 0x1u
+#define MSI_SEVERAL 0x70u
+#define MSI_64_BITS 0x80u
+#define MSI_ADDRESS 4u
+#define MSI_DATA 8u /* behind an address of 32 bits */
 #define MSIX_CONTROL 2u
 #define MSIX_ENABLE 0x8000u
 #define MSIX_MASK_ALL 0x4000u
@@ -140,25 +146,60 @@ void pci_enable_master(const struct pci_function *function)
     command_set(function, COMMAND_MASTER);
 }
 
-uint32_t pci_message(const struct pci_function *function)
+void pci_disable_master(const struct pci_function *function)
 {
-    uint32_t at = pci_capability(function, PCI_CAPABILITY_MSIX, 0), where;
-    struct tree_message message =
-        tree_message(tree_compatible(-1, "pci-host-ecam-generic"), "bulkhead,messages", messages_taken);
-    uintptr_t entry;
+    uint16_t command = mmio_read16(function->config + PCI_COMMAND);
 
-    if (!at || !message.interrupt)
-        return 0;
-    where = mmio_read32(function->config + at + MSIX_TABLE);
-    entry = pci_bar(function, where & MSIX_BAR, where & ~MSIX_BAR, MSIX_ENTRY_SIZE);
+    mmio_write16(function->config + PCI_COMMAND, command & (uint16_t)~COMMAND_MASTER);
+    mmio_read16(function->config + PCI_COMMAND); /* it has arrived */
+}
+
+static bool msix_enable(const struct pci_function *function, uint32_t at, const struct tree_message *message)
+{
+    uint32_t where = mmio_read32(function->config + at + MSIX_TABLE);
+    uintptr_t entry = pci_bar(function, where & MSIX_BAR, where & ~MSIX_BAR, MSIX_ENTRY_SIZE);
+
     if (!entry)
-        return 0;
-    messages_taken++;
+        return false;
     mmio_write16(function->config + at + MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL);
-    mmio_write32(entry, message.address);
+    mmio_write32(entry, message->address);
     mmio_write32(entry + 4, 0);
-    mmio_write32(entry + 8, message.data);
+    mmio_write32(entry + 8, message->data);
     mmio_write32(entry + 12, 0);
     mmio_write16(function->config + at + MSIX_CONTROL, MSIX_ENABLE);
+    return true;
+}
+
+static void msi_enable(const struct pci_function *function, uint32_t at, const struct tree_message *message)
+{
+    uintptr_t capability = function->config + at;
+    uint16_t control = mmio_read16(capability + MSI_CONTROL) & (uint16_t) ~(MSI_ENABLE | MSI_SEVERAL);
+    uint32_t data = MSI_DATA;
+
+    mmio_write16(capability + MSI_CONTROL, control);
+    mmio_write32(capability + MSI_ADDRESS, message->address);
+    if (control & MSI_64_BITS) {
+        mmio_write32(capability + MSI_ADDRESS + 4, 0);
+        data += 4;
+    }
+    mmio_write16(capability + data, (uint16_t)message->data);
+    mmio_write16(capability + MSI_CONTROL, control | MSI_ENABLE);
+}
+
+uint32_t pci_message(const struct pci_function *function)
+{
+    uint32_t msix = pci_capability(function, PCI_CAPABILITY_MSIX, 0), msi;
+    struct tree_message message =
+        tree_message(tree_compatible(-1, "pci-host-ecam-generic"), "bulkhead,messages", messages_taken);
+
+    if (!message.interrupt)
+        return 0;
+    if (!msix || !msix_enable(function, msix, &message)) {
+        msi = pci_capability(function, PCI_CAPABILITY_MSI, 0);
+        if (!msi)
+            return 0;
+        msi_enable(function, msi, &message);
+    }
+    messages_taken++;
     return message.interrupt;
 }

@@ -13,12 +13,14 @@
 enum pci_register {
     PCI_ID = 0x00, /* vendor, device << 16 */
     PCI_COMMAND = 0x04,
+    PCI_CLASS = 0x08, /* revision, class << 8 */
     PCI_HEADER_TYPE = 0x0e,
     PCI_BAR0 = 0x10,
     PCI_SECONDARY_BUS = 0x19,
     PCI_SUBSYSTEM = 0x2c, /* vendor, device << 16 */
     PCI_CAPABILITIES = 0x34,
 };
+#define PCI_CAPABILITY_MSI 0x05u
 #define PCI_CAPABILITY_VENDOR 0x09u
 #define PCI_CAPABILITY_MSIX 0x11u
 #define PCI_BARS 6u
@@ -39,7 +41,17 @@ uintptr_t pci_bar(const struct pci_function *function, uint32_t index, uint32_t 
 void pci_enable(const struct pci_function *function);
 /* It may read and write memory, and send messages: once it is known not to do what it was last told to. */
 void pci_enable_master(const struct pci_function *function);
-/* MSI-X on, entry 0 with the next message that the kernel has given; its interrupt for interrupt_register(), or 0. */
+/* It may not any more: for a device that cannot be brought to rest otherwise. */
+void pci_disable_master(const struct pci_function *function);
+/* MSI-X on, entry 0 with the next message that the kernel has given, or MSI where there is no MSI-X; its interrupt for
+ * interrupt_register(), or 0. An edge: the device sends it once for what becomes pending. */
 uint32_t pci_message(const struct pci_function *function);
+
+/* Drivers: each is asked for every function, in the order of the bus; true: the function is its own. */
+bool virtio_pci_probe(const struct pci_function *function);
+bool nvme_probe(const struct pci_function *function);
+bool ahci_probe(const struct pci_function *function);
+bool e1000e_probe(const struct pci_function *function);
+bool igb_probe(const struct pci_function *function);
 
 #endif

@@ -7,7 +7,6 @@
 #include <devices/pci/pci.h>
 #include <devices/virtio/transport.h>
 #include <mgmt/bulkhead_log.h>
-#include <mgmt/module.h>
 
 #define VENDOR_VIRTIO 0x1af4u
 #define DEVICE_TRANSITIONAL 0x1000u /* ... 0x103f: the subsystem says which kind */
@@ -150,20 +149,20 @@ static uintptr_t structure(const struct pci_function *function, uint32_t type, u
     return 0;
 }
 
-static void found(const struct pci_function *function)
+bool virtio_pci_probe(const struct pci_function *function)
 {
     uint32_t id = mmio_read32(function->config + PCI_ID), kind = id >> 16, length, at;
     struct virtio_device device = {.transport = &transport};
 
     if ((id & 0xffff) != VENDOR_VIRTIO || kind < DEVICE_TRANSITIONAL || kind > DEVICE_LAST)
-        return;
+        return false;
     device.id = kind < DEVICE_MODERN ? mmio_read32(function->config + PCI_SUBSYSTEM) >> 16 : kind - DEVICE_MODERN;
     device.registers = structure(function, CAP_TYPE_COMMON, COMMON_LENGTH, &length, &at);
     device.configuration = structure(function, CAP_TYPE_DEVICE, 0, &device.configuration_size, &at);
     device.notify = structure(function, CAP_TYPE_NOTIFY, 2, &device.notify_size, &at);
     if (!device.registers || !device.notify) {
         bulkhead_log("virtio device %s is a legacy one, or has no memory; not used", function->name);
-        return;
+        return true;
     }
     device.notify_step = mmio_read32(function->config + at + CAP_NOTIFY_STEP);
     if (!device.configuration)
@@ -171,15 +170,10 @@ static void found(const struct pci_function *function)
     pci_enable(function);
     if (!virtio_device_reset(&device)) { /* it may still have queues of this domain's former life */
         bulkhead_log("virtio device %s does not reset; not used", function->name);
-        return;
+        return true;
     }
     pci_enable_master(function);
     device.interrupt = pci_message(function);
     virtio_device_found(&device);
+    return true;
 }
-
-static void virtio_pci_start(void)
-{
-    pci_scan(found);
-}
-MODULE(MODULE_DEVICE, virtio_pci, virtio_pci_start);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PCI functions behind an ECAM window, and virtio devices among them: those that are in order, and those that are not. */
 #include <bulkhead/channel.h>
+#include <devices/pci/pci.h>
 #include <devices/virtio/device.h>
 #include <lib/tree.h>
 #include <mgmt/bulkhead_log.h>
@@ -133,8 +134,6 @@ void virtio_entropy_probe(struct virtio_device *device)
     probe(device);
 }
 
-extern const struct module module_virtio_pci;
-
 /* --- A machine with one device --- */
 
 static void put16(uint8_t *at, uint16_t value)
@@ -186,9 +185,14 @@ static uint8_t *add_device(uint32_t bus, uint32_t device, uint16_t id, uint16_t 
     return function;
 }
 
+static void found(const struct pci_function *function)
+{
+    virtio_pci_probe(function);
+}
+
 static void start(void)
 {
-    module_virtio_pci.start();
+    pci_scan(found);
 }
 
 static int set_up(void **state)
@@ -328,6 +332,34 @@ static void test_what_is_not_in_order(void **state)
     assert_false(function[4] & COMMAND_MASTER);
 }
 
+static void test_msi_where_there_is_no_msix(void **state)
+{
+    uint8_t *function = add_device(0, 2, 0x1041, 0), *msi = function + CAPABILITIES;
+
+    (void)state;
+    msi[0] = 5;
+    put16(msi + 2, 0x80 | 0x20 | 0x70); /* 64 bits; several messages were on */
+    start();
+    assert_int_equal(mmio_read16((uintptr_t)msi + 2), 0x80 | 0x1);
+    assert_int_equal(mmio_read32((uintptr_t)msi + 4), 0xfee01000);
+    assert_int_equal(mmio_read32((uintptr_t)msi + 8), 0);
+    assert_int_equal(mmio_read16((uintptr_t)msi + 12), probed[0]->interrupt - 24 + 0x40);
+
+    function = add_device(0, 2, 0x1041, 0);
+    msi[0] = 5;
+    put16(msi + 2, 0); /* 32 bits */
+    start();
+    assert_int_equal(mmio_read16((uintptr_t)msi + 2), 1);
+    assert_int_equal(mmio_read16((uintptr_t)msi + 8), probed[1]->interrupt - 24 + 0x40);
+    assert_int_equal(probed[1]->interrupt, probed[0]->interrupt + 1);
+
+    function = add_device(0, 2, 0x1041, 0);
+    msi[0] = 0x12; /* neither */
+    start();
+    assert_int_equal(probed[2]->interrupt, 0);
+    assert_true(function[4] & COMMAND_MASTER);
+}
+
 static void test_queues_and_interrupts_that_do_not_fit(void **state)
 {
     struct loop_source source = {0};
@@ -360,6 +392,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_transitional_and_strangers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_buses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_not_in_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_msi_where_there_is_no_msix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queues_and_interrupts_that_do_not_fit, set_up, tear_down),
     };
 
