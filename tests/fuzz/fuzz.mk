@@ -46,8 +46,10 @@ fuzz-image-sources := tests/fuzz/fuzz_image.c core/loader.c $(addprefix arch/x86
 	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_wip.c)
 fuzz-image-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
 
-fuzz-targets += acpi
-fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c
+fuzz-targets += acpi dmar
+fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c arch/x86/dmar.c
+fuzz-dmar-cflags := -Iarch/x86/include
+fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c arch/x86/dmar.c
 fuzz-acpi-cflags := -Iarch/x86/include
 
 FUZZ_CC ?= clang

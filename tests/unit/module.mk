@@ -100,6 +100,8 @@ unit-seed-sources := tests/unit/test_seed.c core/seed.c
 unit-seed-cflags := -Iarch/arm64/include
 
 # Of x86-64.
-unit-tests += acpi
-unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c
+unit-tests += acpi dmar
+unit-dmar-sources := tests/unit/test_dmar.c arch/x86/dmar.c
+unit-dmar-cflags := -Iarch/x86/include
+unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c arch/x86/dmar.c
 unit-acpi-cflags := -Iarch/x86/include
