@@ -7,6 +7,7 @@
 
 #include "exit.h"
 #include "vgic.h"
+#include <arch/its.h>
 #include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/deadline.h>
@@ -31,6 +32,7 @@ enum gic_register {
 };
 #define GICD_CTLR_ON (1u << 4 | 1u << 1 | 1u << 0) /* affinity routing, group 1, seen from either security state */
 #define GICD_CTLR_RWP (1u << 31)
+#define GICD_TYPER_LPIS (1u << 17)
 #define GICR_TYPER_VLPIS (1u << 1)
 #define GICR_TYPER_LAST (1u << 4)
 #define GICR_WAKER_SLEEP (1u << 1)
@@ -49,6 +51,11 @@ static uint8_t *redistributor[BULKHEAD_CPUS_MAX];
 static uint64_t kick_value[BULKHEAD_CPUS_MAX]; /* ICC_SGI1R_EL1 for each CPU */
 static uint32_t maintenance_intid, virtual_timer_intid, timer_intid;
 static uint8_t *gicr[GICR_REGIONS_MAX];
+static struct claim {
+    uint32_t intid;
+    void (*handler)(void);
+} claims[4];
+static uint32_t claim_count;
 
 static uint32_t read32(const uint8_t *base, uint64_t offset)
 {
@@ -116,6 +123,25 @@ void gic_configure(uint32_t intid, bool edge)
 void gic_route(uint32_t intid, uint32_t cpu)
 {
     write64(distributor, GICD_IROUTER + 8ull * intid, cpus[cpu].id & 0xff00ffffffull);
+}
+
+void gic_claim(uint32_t intid, void (*handler)(void))
+{
+    CHECK(claim_count < sizeof(claims) / sizeof(*claims) && intid >= 32);
+    claims[claim_count++] = (struct claim){intid, handler};
+    gic_configure(intid, true);
+    gic_route(intid, vcpu_current()->cpu);
+    gic_enable(0, intid, true);
+}
+
+bool gic_has_lpis(void)
+{
+    return read32(distributor, GICD_TYPER) & GICD_TYPER_LPIS;
+}
+
+uint8_t *gic_redistributor(uint32_t cpu)
+{
+    return redistributor[cpu];
 }
 
 /* --- Start --- */
@@ -243,6 +269,19 @@ static inline bool take_requests(struct vcpu *vcpu, bool parked)
     return requests & CPU_REQUEST_POWER;
 }
 
+/* A shared interrupt that belongs to no domain; one that nobody claims is switched off. */
+static void handle_own(uint32_t intid)
+{
+    for (uint32_t i = 0; i < claim_count; i++)
+        if (claims[i].intid == intid) {
+            claims[i].handler();
+            gic_deactivate(0, intid);
+            return;
+        }
+    gic_enable(vcpu_current()->cpu, intid, false);
+    gic_deactivate(vcpu_current()->cpu, intid);
+}
+
 /* `parked`: the CPU is not in its guest, and its list registers are not in use. */
 static inline bool handle(struct vcpu *vcpu, uint32_t intid, bool parked)
 {
@@ -263,8 +302,10 @@ static inline bool handle(struct vcpu *vcpu, uint32_t intid, bool parked)
     }
     count_exit(vcpu, intid == virtual_timer_intid ? EXIT_TIMER : EXIT_INTERRUPT);
     sysreg_write(icc_eoir1_el1, intid);
-    if (vcpu->domain != NULL)
-        vgic_physical(vcpu, intid, parked);
+    if (intid >= LPI_FIRST)
+        its_interrupt(intid);
+    else if (vcpu->domain == NULL || !vgic_physical(vcpu, intid, parked))
+        handle_own(intid);
     return false;
 }
 
@@ -273,7 +314,7 @@ bool gic_interrupt(struct vcpu *vcpu)
     uint32_t intid = (uint32_t)sysreg_read(icc_iar1_el1);
 
     dsb_sy(); /* what the sender wrote before is seen after */
-    return intid < INTID_NONE && handle(vcpu, intid, false);
+    return (intid < INTID_NONE || intid >= LPI_FIRST) && handle(vcpu, intid, false);
 }
 
 void interrupts_poll(void)
@@ -284,7 +325,7 @@ void interrupts_poll(void)
         uint32_t intid = (uint32_t)sysreg_read(icc_iar1_el1);
 
         dsb_sy();
-        if (intid >= INTID_NONE)
+        if (intid >= INTID_NONE && intid < LPI_FIRST)
             return;
         handle(vcpu, intid, true);
     }

@@ -181,6 +181,22 @@ int host_tree_find(const char *name, int previous)
     return previous < 0 ? index_of(fdt_path_offset(platform.tree, name)) : -1;
 }
 
+int host_tree_phandle(uint32_t phandle)
+{
+    for (unsigned i = 0; i < node_count; i++)
+        if (phandle == cells((int)i, "phandle", 0))
+            return (int)i;
+    return -1;
+}
+
+uint32_t host_tree_cell(int node, const char *name, unsigned index)
+{
+    int length;
+    const fdt32_t *value = property(node, name, &length);
+
+    return value && (int)(4 * (index + 1)) <= length ? fdt32_to_cpu(value[index]) : HOST_TREE_NONE;
+}
+
 bool host_tree_is_compatible(int node, const char *name)
 {
     return is_compatible(node, name);
@@ -341,6 +357,31 @@ static void read_chosen(void)
     reserve(range);
 }
 
+#define BUS_SIZE_LOG2 20
+#define PCI_RANGE_CELLS 7       /* of the host bridge's `ranges`: child 3, parent 2, size 2 */
+#define PCI_SPACE (3u << 24)    /* in the first cell, */
+#define PCI_SPACE_32 (2u << 24) /* memory below 4 GiB */
+
+/* The host bridge of segment 0, with all its addresses as CPUs have them. */
+static void read_pci(void)
+{
+    int node = next_compatible("pci-host-ecam-generic", -1), chosen = top_node("chosen"), length;
+    struct memory_range range;
+    const fdt32_t *ranges;
+
+    if (node < 0 || !host_tree_regs(node, &range, 1) || cells(node, "bus-range", 0) || range.size >> BUS_SIZE_LOG2 == 0)
+        return;
+    platform.pci.ecam = range.base;
+    platform.pci.bus_last = (uint8_t)(range.size >> BUS_SIZE_LOG2 < 256 ? (range.size >> BUS_SIZE_LOG2) - 1 : 255);
+    platform.pci.assigned = chosen >= 0 && cells(chosen, "linux,pci-probe-only", 0);
+    ranges = property(node, "ranges", &length);
+    for (int i = 0; ranges && (i + PCI_RANGE_CELLS) * 4 <= length; i += PCI_RANGE_CELLS)
+        if ((fdt32_to_cpu(ranges[i]) & PCI_SPACE) == PCI_SPACE_32 &&
+            read_cells(ranges + i + 1, 2) == read_cells(ranges + i + 3, 2))
+            platform.pci.window =
+                (struct memory_range){hpa(read_cells(ranges + i + 3, 2)), read_cells(ranges + i + 5, 2)};
+}
+
 void host_tree_read(struct hpa base)
 {
     struct memory_range range;
@@ -353,6 +394,7 @@ void host_tree_read(struct hpa base)
     read_cpus();
     read_gic();
     read_chosen();
+    read_pci();
     node = next_compatible("arm,pl031", -1);
     if (node >= 0 && host_tree_regs(node, &range, 1))
         platform.clock = range.base;

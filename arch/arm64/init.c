@@ -3,6 +3,8 @@
 #include <arch/boot.h>
 #include <arch/gic.h>
 #include <arch/host_tree.h>
+#include <arch/iommu.h>
+#include <arch/its.h>
 #include <arch/stage2.h>
 #include <arch/sysreg.h>
 #include <arch/timer.h>
@@ -17,6 +19,8 @@ static uint64_t highest_address(void)
     for (uint32_t i = 0; i < platform.ram_count; i++)
         if (platform.ram[i].base.value + platform.ram[i].size > highest)
             highest = platform.ram[i].base.value + platform.ram[i].size;
+    if (platform.pci.ecam.value + ((platform.pci.bus_last + 1ull) << 20) > highest && platform.pci.ecam.value)
+        highest = platform.pci.ecam.value + ((platform.pci.bus_last + 1ull) << 20);
     return highest - 1;
 }
 
@@ -52,10 +56,12 @@ void arch_init(struct hpa handover)
     host_tree_read(handover);
     timer_init();
     stage2_init(highest_address());
+    arch_iommu_block();
     cpus_init();
     cpu_setup();
     gic_init();
     gic_init_cpu();
+    its_init();
     gather_entropy();
 }
 

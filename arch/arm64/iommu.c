@@ -23,6 +23,7 @@ static uint32_t map_count, platform_streams;
 static struct {
     struct smmuv3 *unit;
     int node;
+    uint32_t intid; /* of the event queue; 0: none */
 } units[SMMUV3_UNITS_MAX];
 static uint32_t unit_count;
 
@@ -140,6 +141,13 @@ static void poll_faults(void)
         smmuv3_poll(units[i].unit, refused);
 }
 
+static void listen(bool on)
+{
+    for (uint32_t i = 0; i < unit_count; i++)
+        if (!smmuv3_listen(units[i].unit, on) && on && units[i].intid)
+            gic_set_pending(0, units[i].intid, true);
+}
+
 static const struct iommu_ops ops = {
     .name = "SMMUv3",
     .covers = covers,
@@ -148,6 +156,7 @@ static const struct iommu_ops ops = {
     .attach = attach,
     .invalidate = invalidate,
     .poll_faults = poll_faults,
+    .listen = listen,
 };
 
 static void read_pci_map(void)
@@ -164,7 +173,6 @@ static void read_pci_map(void)
 struct iommu arch_iommu_find(void)
 {
     bool works = false;
-    uint32_t intid;
 
     for (uint32_t i = 0; i < unit_count; i++) {
         const char *trouble = smmuv3_trouble(units[i].unit);
@@ -174,10 +182,8 @@ struct iommu arch_iommu_find(void)
             continue;
         }
         works = true;
-        if (host_tree_interrupts(units[i].node, &intid, 1)) { /* the event queue's is the first */
-            gic_claim(intid, iommu_fault_interrupt);
-            smmuv3_enable_interrupt(units[i].unit);
-        }
+        if (host_tree_interrupts(units[i].node, &units[i].intid, 1)) /* the event queue's is the first */
+            gic_claim(units[i].intid, iommu_fault_interrupt);
     }
     read_pci_map();
     return (struct iommu){.ops = works ? &ops : NULL, .address_bits = stage2_bits()};

@@ -131,6 +131,22 @@ void *kernel_map_device(struct hpa base, uint64_t size)
     return map_small(base, size, DEVICE);
 }
 
+static void invalidate(uint64_t address)
+{
+    asm volatile("dsb ishst\n\ttlbi vae2is, %0\n\tdsb ish\n\tisb" ::"r"(address >> 12) : "memory");
+}
+
+void kernel_move_device(void *page, struct hpa base)
+{
+    uint64_t *entry = &level3_devices[0].entry[((uint64_t)page - DEVICE_VA) / PAGE_SIZE];
+
+    *entry = 0; /* break before make */
+    invalidate((uint64_t)page);
+    *entry = base.value | DEVICE | DESCRIPTOR_PAGE;
+    dsb_ishst();
+    isb();
+}
+
 void *kernel_map_memory(struct hpa base, uint64_t size)
 {
     return map_small(base, size, DATA);
@@ -149,11 +165,6 @@ void *kernel_map_blocks(struct hpa base, uint64_t size)
     dsb_ishst();
     isb();
     return (void *)(BLOCK_VA + start * BLOCK_SIZE + (base.value - first));
-}
-
-static void invalidate(uint64_t address)
-{
-    asm volatile("dsb ishst\n\ttlbi vae2is, %0\n\tdsb ish\n\tisb" ::"r"(address >> 12) : "memory");
 }
 
 void kernel_unmap_blocks(const void *address, uint64_t size)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Stage 2: one tree of tables a domain, 4 KiB granule, rooted at level 1 (concatenated tables), built once at boot. */
+/* Stage 2: one tree of tables a domain, 4 KiB granule, rooted at level 1 (concatenated tables), built once at boot. An
+ * SMMU's trees are built alike. */
 #include <arch/stage2.h>
 #include <arch/sysreg.h>
 #include <core/arch.h>
@@ -50,11 +51,19 @@ uint64_t stage2_vtcr(void)
     return VTCR_RES1 | (parange > 5 ? 5 : parange) << 16 | VTCR_WALKS | VTCR_START_LEVEL_1 | (64 - size->bits);
 }
 
+unsigned stage2_bits(void)
+{
+    return size->bits;
+}
+
+uint64_t *stage2_new_root(void)
+{
+    return memory_pages_aligned(size->bits > 39 ? 1ull << (size->bits - 39) : 1);
+}
+
 void stage2_create(struct domain *domain)
 {
-    uint64_t pages = size->bits > 39 ? 1ull << (size->bits - 39) : 1;
-
-    domain->arch.stage2 = memory_pages_aligned(pages);
+    domain->arch.stage2 = stage2_new_root();
     domain->arch.vttbr = kernel_hpa(domain->arch.stage2).value | (uint64_t)(domain->index + 1) << 48;
 }
 
@@ -80,19 +89,19 @@ static uint64_t *table_below(uint64_t *entry, uint64_t *root)
     return (uint64_t *)((*entry & ADDRESS_MASK) + difference);
 }
 
-void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t length, uint32_t rights)
+void stage2_map_in(uint64_t *root, struct ipa ipa, struct hpa hpa, uint64_t length, uint32_t rights)
 {
     uint64_t from = ipa.value, to = hpa.value, end = from + length;
 
     CHECK(((from | to | length) & (PAGE_SIZE - 1)) == 0 && end >= from && end >> size->bits == 0);
     while (from < end) {
-        uint64_t *entry = &domain->arch.stage2[from >> 30];
+        uint64_t *entry = &root[from >> 30];
         unsigned shift = 30;
 
         while (shift > 12 &&
                (((from | to) & ((1ull << shift) - 1)) || end - from < 1ull << shift || (*entry & VALID))) {
             shift -= 9;
-            entry = &table_below(entry, domain->arch.stage2)[field(from, shift, 9)];
+            entry = &table_below(entry, root)[field(from, shift, 9)];
         }
         CHECK(!(*entry & VALID));
         *entry = to | attributes(rights) | (shift == 12 ? TABLE_OR_PAGE : 0);
@@ -100,6 +109,11 @@ void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t 
         to += 1ull << shift;
     }
     dsb_ishst();
+}
+
+void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t length, uint32_t rights)
+{
+    stage2_map_in(domain->arch.stage2, ipa, hpa, length, rights);
 }
 
 bool stage2_is_mapped(struct domain *domain, struct ipa ipa)

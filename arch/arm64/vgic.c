@@ -3,6 +3,7 @@
 #include "vgic.h"
 
 #include <arch/gic.h>
+#include <arch/its.h>
 #include <core/interrupt.h>
 #include <core/log.h>
 #include <core/platform.h>
@@ -402,23 +403,21 @@ void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid)
         interrupt_raise_private(vcpu->domain->vcpu[__builtin_ctz(targets)], intid);
 }
 
-void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked)
+bool vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked)
 {
-    struct vgic_word *word = word_of(vcpu, intid / 32);
+    struct vgic_word *word;
     uint32_t bit = 1u << intid % 32;
 
-    if (!(word->linked & bit)) {
-        gic_enable(vcpu->cpu, intid, false);
-        gic_deactivate(vcpu->cpu, intid);
-        return;
-    }
+    if (intid >= VGIC_INTIDS || !((word = word_of(vcpu, intid / 32))->linked & bit))
+        return false;
     if (intid < 32 && !parked && deliver_at_once(vcpu, intid, LR_LINKED | (uint64_t)intid << LR_PHYSICAL_SHIFT))
-        return;
+        return true;
     bits_set(&word->pending, bit);
     if (parked)
         post(vcpu, intid / 32, bit);
     else
         vgic_update(vcpu, intid);
+    return true;
 }
 
 static void drain_inbox(struct vcpu *vcpu)
@@ -461,6 +460,12 @@ void interrupt_pass_through(struct domain *domain, uint32_t physical)
     gic_route(physical, domain->vcpu[0]->cpu);
 }
 
+void vgic_add_messages(struct domain *domain)
+{
+    domain->arch.vgic.messages = true;
+    domain->arch.vgic.words = VGIC_WORDS;
+}
+
 void vgic_route(struct vcpu *vcpu, uint32_t intid, uint8_t route)
 {
     struct vgic_word *word = word_of(vcpu, intid / 32);
@@ -468,6 +473,8 @@ void vgic_route(struct vcpu *vcpu, uint32_t intid, uint8_t route)
     if (route != VGIC_NOBODY && (word->linked & 1u << intid % 32))
         gic_route(intid, vcpu->domain->vcpu[route]->cpu);
     __atomic_store_n(&vcpu->domain->arch.vgic.route[intid - 32], route, __ATOMIC_RELEASE);
+    if (route != VGIC_NOBODY && vgic_is_message(vcpu->domain, intid))
+        its_route(vcpu->domain, intid - 32, vcpu->domain->vcpu[route]->cpu);
     vgic_notify(vcpu, intid);
 }
 

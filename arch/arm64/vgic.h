@@ -5,6 +5,7 @@
 
 #include <arch/vgic_lr.h>
 #include <core/mmio.h>
+#include <bulkhead/guest_map.h>
 #include <core/vcpu.h>
 
 /* --- vgic.c --- */
@@ -18,8 +19,9 @@ void vgic_maintain(struct vcpu *vcpu, uint32_t ended);
 void vgic_notify(struct vcpu *vcpu, uint32_t intid);
 /* Own CPU, not running: what others wait for has happened, since no list register is in use. */
 void vgic_settle(struct vcpu *vcpu);
-/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. */
-void vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked);
+/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. False: it is
+ * none of the domain's. */
+bool vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked);
 /* Own CPU of `vcpu`: SGI `intid` (0..15) to the vCPUs of `targets` (a mask; bits that are no vCPU are ignored). */
 void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid);
 /* Own CPU, not running: private state to reset; list registers are forgotten. */
@@ -27,6 +29,12 @@ void vgic_reset_private(struct vcpu *vcpu);
 
 /* Boot CPU: the state before the first start. */
 void vgic_init_state(struct domain *domain);
+/* Boot CPU: the domain has message interrupts as well: lines GUEST_LINE_MESSAGES and up. */
+void vgic_add_messages(struct domain *domain);
+static inline bool vgic_is_message(const struct domain *domain, uint32_t intid)
+{
+    return domain->arch.vgic.messages && intid - 32 - GUEST_LINE_MESSAGES < GUEST_MESSAGES;
+}
 /* GICD_CTLR's group enable, and a shared interrupt's route (a vCPU or VGIC_NOBODY), as the guest of `vcpu` sets them.
  */
 void vgic_enable(struct vcpu *vcpu, bool on);

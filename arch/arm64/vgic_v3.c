@@ -14,7 +14,10 @@ enum distributor_register {
     GICD_CTLR = 0x0000,
     GICD_TYPER = 0x0004,
     GICD_IIDR = 0x0008,
+    GICD_SETSPI_NSR = GUEST_GICD_SETSPI,
+    GICD_CLRSPI_NSR = 0x0048,
     GICD_BANKS = 0x0080,
+    GICD_ICPENDR = 0x0280,
     GICD_BANKS_END = 0x0d00,
     GICD_IROUTER = 0x6000,
     GICD_IROUTER_END = 0x8000,
@@ -23,6 +26,7 @@ enum distributor_register {
 #define GICD_CTLR_GROUP1 (1u << 1)
 #define GICD_CTLR_ALWAYS (1u << 4 | 1u << 6) /* affinity routing; one security state */
 #define GICD_CTLR_RWP (1u << 31)
+#define GICD_TYPER_MBIS (1u << 16)
 #define GICD_TYPER_ALWAYS (9u << 19 | 1u << 25) /* 10 bits of INTID; no 1-of-N */
 #define PIDR2_GICV3 0x3bu
 
@@ -78,7 +82,9 @@ static void route_write(struct vcpu *vcpu, uint64_t offset, uint32_t value)
 /* What is read most comes apart, so that nothing is saved for what is not called. */
 static inline uint32_t typer(const struct vcpu *vcpu)
 {
-    return GICD_TYPER_ALWAYS | (vcpu->domain->arch.vgic.words - 1);
+    const struct vgic_domain *vgic = &vcpu->domain->arch.vgic;
+
+    return GICD_TYPER_ALWAYS | (vgic->messages ? GICD_TYPER_MBIS : 0) | (vgic->words - 1);
 }
 
 static uint32_t distributor_read(struct vcpu *vcpu, uint64_t offset)
@@ -104,10 +110,23 @@ static uint32_t distributor_read(struct vcpu *vcpu, uint64_t offset)
     return 0;
 }
 
+/* A message by software: one that stands for no device's interrupt is ignored, as the architecture says of INTIDs. */
+static void message_write(struct vcpu *vcpu, uint32_t intid, bool pending)
+{
+    if (!vgic_is_message(vcpu->domain, intid))
+        return;
+    if (pending)
+        interrupt_raise(vcpu->domain, intid - 32);
+    else
+        vgic_bank_write(vcpu, GICD_ICPENDR + intid / 32 * 4, 1u << intid % 32, UINT32_MAX);
+}
+
 static void distributor_write(struct vcpu *vcpu, uint64_t offset, uint32_t value, uint32_t mask)
 {
     if (offset == GICD_CTLR)
         vgic_enable(vcpu, value & GICD_CTLR_GROUP1);
+    else if (offset == GICD_SETSPI_NSR || offset == GICD_CLRSPI_NSR)
+        message_write(vcpu, value & 0x3ff, offset == GICD_SETSPI_NSR);
     else if (offset >= GICD_IROUTER && offset < GICD_IROUTER_END)
         route_write(vcpu, offset, value);
     else if (offset >= GICD_BANKS && offset < GICD_BANKS_END && !vgic_bank_is_private((uint32_t)offset))
@@ -178,6 +197,9 @@ static void access_odd(struct vcpu *vcpu, struct mmio_access *access, bool pair,
             write(vcpu, word, access->value >> 32 ? UINT32_MAX : (uint32_t)access->value, UINT32_MAX);
         else
             access->value = read(vcpu, word) | (uint64_t)read(vcpu, word + 4) << 32;
+    } else if (access->width == 2 && access->write && write == distributor_write &&
+               (offset == GICD_SETSPI_NSR || offset == GICD_CLRSPI_NSR)) {
+        write(vcpu, offset, (uint32_t)access->value & 0xffff, UINT32_MAX);
     } else if (access->width == 1 && is_priority(offset)) {
         if (access->write)
             write(vcpu, word, (uint32_t)(access->value & 0xff) << shift, 0xffu << shift);

@@ -38,6 +38,7 @@ struct machine_record {
     uint32_t physical_enabled[16];
     uint32_t physical_pended, physical_deactivated; /* how often */
     uint32_t eoi_exits;                             /* ends of interrupts that the guest's CPU could not do alone */
+    uint32_t message_line, message_cpu;             /* the last that was routed to a CPU, and that */
     int overlays;                                   /* pages that lie over guests' memory */
 };
 extern struct machine_record machine;

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 kernel-y += devices/iommu/iommu.o
+kernel-arm64 += devices/iommu/smmuv3.o

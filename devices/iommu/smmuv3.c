@@ -89,7 +89,7 @@ enum command {
 static struct smmuv3 {
     uint8_t *registers;
     const char *trouble;
-    struct spinlock lock; /* of commands and streams */
+    struct spinlock lock, event_lock; /* the first of commands and streams */
     uint64_t (*commands)[2];
     uint32_t command_log2, command_next;
     const volatile uint64_t (*events)[4];
@@ -176,6 +176,7 @@ static void forget_stream(struct smmuv3 *unit, uint32_t stream)
 
 static const char *missing(const struct smmuv3 *unit)
 {
+    static const uint8_t address_bits[8] = {32, 36, 40, 42, 44, 48, 52, 56};
     uint32_t idr0 = read32(unit, IDR0), idr5 = read32(unit, IDR5);
 
     if (!(idr0 & IDR0_S2P))
@@ -184,6 +185,8 @@ static const char *missing(const struct smmuv3 *unit)
         return "does not know the kernel's tables";
     if (!(idr0 & IDR0_COHACC))
         return "does not look into caches";
+    if (address_bits[idr5 & 7] < stage2_bits())
+        return "does not know addresses of this length";
     if (read32(unit, IDR1) & IDR1_PRESET)
         return "has its tables or queues at fixed places";
     return NULL;
@@ -224,8 +227,6 @@ static void make_queues(struct smmuv3 *unit)
 struct smmuv3 *smmuv3_take(unsigned index, struct hpa registers)
 {
     struct smmuv3 *unit = &units[index];
-    uint32_t oas;
-
     unit->registers = kernel_map_device(registers, REGISTERS_SIZE);
     if (!block(unit))
         unit->trouble = "does not answer";
@@ -233,11 +234,12 @@ struct smmuv3 *smmuv3_take(unsigned index, struct hpa registers)
         unit->trouble = missing(unit);
     if (unit->trouble)
         return unit;
-    oas = read32(unit, IDR5) & 7;
-    unit->output_size = least(oas, 5);
+    unit->output_size = least(read32(unit, IDR5) & 7, 5);
     write32(unit, CR1, CR1_CACHED);
     write32(unit, CR2, CR2_RECINVSID | CR2_PTM);
     write32(unit, IRQ_CTRL, 0);
+    if (read32(unit, IDR0) & IDR0_MSI)
+        write64(unit, EVENTQ_IRQ_CFG0, 0); /* the wire, not a message */
     make_streams(unit);
     make_queues(unit);
     dsb_sy();
@@ -258,12 +260,15 @@ const char *smmuv3_trouble(const struct smmuv3 *unit)
     return unit->trouble;
 }
 
-void smmuv3_enable_interrupt(struct smmuv3 *unit)
+bool smmuv3_listen(struct smmuv3 *unit, bool on)
 {
-    if (read32(unit, IDR0) & IDR0_MSI)
-        write64(unit, EVENTQ_IRQ_CFG0, 0); /* the wire, not a message */
-    write32(unit, IRQ_CTRL, IRQ_CTRL_EVENTQ);
-    settles(unit, IRQ_CTRLACK, IRQ_CTRL_EVENTQ, IRQ_CTRL_EVENTQ);
+    uint32_t wanted = on ? IRQ_CTRL_EVENTQ : 0, mask = (2u << unit->event_log2) - 1;
+
+    if (unit->trouble)
+        return true;
+    write32(unit, IRQ_CTRL, wanted);
+    settles(unit, IRQ_CTRLACK, IRQ_CTRL_EVENTQ, wanted);
+    return (read32(unit, EVENTQ_PROD) & mask) == unit->event_next;
 }
 
 /* --- Streams --- */
@@ -333,6 +338,7 @@ void smmuv3_poll(struct smmuv3 *unit,
 
     if (unit->trouble)
         return;
+    spinlock_acquire(&unit->event_lock);
     produced = read32(unit, EVENTQ_PROD);
     dsb_sy(); /* the records are read after */
     for (uint32_t i = 0; i < 1u << unit->event_log2 && unit->event_next != (produced & mask); i++) {
@@ -344,4 +350,5 @@ void smmuv3_poll(struct smmuv3 *unit,
     }
     /* What did not fit is not known; that it did not is acknowledged. */
     write32(unit, EVENTQ_CONS, unit->event_next | (produced & OVERFLOW));
+    spinlock_release(&unit->event_lock);
 }

@@ -21,10 +21,10 @@ bool smmuv3_prepare(struct smmuv3 *unit, uint32_t stream);
 void smmuv3_attach(struct smmuv3 *unit, uint32_t stream, const struct iommu_space *space);
 /* Any CPU. Translations of the space are forgotten, and accesses by them have ended. */
 void smmuv3_invalidate(struct smmuv3 *unit, const struct iommu_space *space);
-/* One CPU at a time: takes what is recorded, at most a queue's length. `address` is 0 where none is recorded. */
+/* Any CPU: takes what is recorded, at most a queue's length. `address` is 0 where none is recorded. */
 void smmuv3_poll(struct smmuv3 *unit,
                  void (*refused)(const struct smmuv3 *unit, uint32_t stream, uint64_t address, bool write));
-/* Boot CPU, the interrupt is expected from here on (IHI 0070, 3.18: edge). */
-void smmuv3_enable_interrupt(struct smmuv3 *unit);
+/* Any CPU: whether what is recorded interrupts (an edge). False: something is recorded already, and will not. */
+bool smmuv3_listen(struct smmuv3 *unit, bool on);
 
 #endif

@@ -279,12 +279,12 @@ static void a_passed_through_edge_is_not_lost(void **state)
     assert_int_equal(machine.physical_pended, 1);
 }
 
-static void what_is_not_passed_through_is_shut_off(void **state)
+static void what_is_not_passed_through_is_nobodys(void **state)
 {
     (void)state;
-    vgic_physical(GUEST->vcpu[0], 80, false);
+    assert_false(vgic_physical(GUEST->vcpu[0], 80, false));
+    assert_false(vgic_physical(GUEST->vcpu[0], 1019, false));
     assert_int_equal(machine_take(), NOTHING);
-    assert_int_equal(machine.physical_deactivated, 1);
 }
 
 static void untaken_is_noticed(void **state)
@@ -343,6 +343,38 @@ static void identification(void **state)
 }
 
 /* Every offset, width and a few values: no answer is undefined, no index leaves its table, and delivery still works. */
+static void messages_are_edges_that_software_may_send(void **state)
+{
+    const uint32_t first = 32 + GUEST_LINE_MESSAGES, last = first + GUEST_MESSAGES - 1;
+
+    (void)state;
+    assert_false(machine_read(GICD(4), 4) & 1u << 16);
+    machine_write(GICD(0x40), 4, first);
+    vgic_add_messages(GUEST);
+    assert_true(machine_read(GICD(4), 4) & 1u << 16);
+    for (uint32_t intid = first; intid <= last; intid += last - first) {
+        machine_write(GICD(0x100 + intid / 32 * 4), 4, 1u << intid % 32);
+        edge_line(intid);
+        machine_write(GICD(0x40), intid == first ? 2 : 4, intid);
+        assert_int_equal(machine_take(), intid);
+        machine_end(intid);
+        assert_int_equal(machine_take(), NOTHING);
+    }
+    machine_write(GICD(0x180 + first / 32 * 4), 4, 1u << first % 32);
+    machine_write(GICD(0x40), 4, first); /* pending while it is disabled, and taken back */
+    machine_write(GICD(0x48), 4, first);
+    machine_write(GICD(0x100 + first / 32 * 4), 4, 1u << first % 32);
+    assert_int_equal(machine_take(), NOTHING);
+    machine_write(GICD(0x40), 4, 40); /* no message */
+    machine_write(GICD(0x40), 1, first);
+    machine_write(GICD(0x40), 8, first);
+    machine_write(GICD(0x50), 4, first);
+    assert_int_equal(machine_take(), NOTHING);
+    machine_write(GICD(0x6000 + 8 * last), 8, 2);
+    assert_int_equal(machine.message_line, last - 32);
+    assert_int_equal(machine.message_cpu, GUEST->vcpu[2]->cpu);
+}
+
 static void decode_is_total(void **state)
 {
     static const uint64_t values[] = {0, 1, UINT64_MAX, 0x5555555555555555ull};
@@ -437,10 +469,11 @@ int main(void)
         cmocka_unit_test_setup(pending_and_active_by_software, setup),
         cmocka_unit_test_setup(the_timer_is_linked, setup),
         cmocka_unit_test_setup(a_passed_through_edge_is_not_lost, setup),
-        cmocka_unit_test_setup(what_is_not_passed_through_is_shut_off, setup),
+        cmocka_unit_test_setup(what_is_not_passed_through_is_nobodys, setup),
         cmocka_unit_test_setup(untaken_is_noticed, setup),
         cmocka_unit_test_setup(reset_leaves_nothing, setup),
         cmocka_unit_test_setup(identification, setup),
+        cmocka_unit_test_setup(messages_are_edges_that_software_may_send, setup),
         cmocka_unit_test_setup(decode_is_total, setup),
         cmocka_unit_test_setup(random_orders, setup),
     };

@@ -4,6 +4,7 @@
 
 #include "../../arm64/vgic.h"
 #include <arch/gic.h>
+#include <arch/its.h>
 #include <arch/timer.h>
 #include <core/deadline.h>
 #include <core/log.h>
@@ -148,4 +149,11 @@ uint64_t timer_guest_count(const struct domain *domain)
 uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
 {
     return count + domain->arch.counter_offset;
+}
+
+void its_route(struct domain *domain, uint32_t line, uint32_t cpu)
+{
+    (void)domain;
+    machine.message_line = line;
+    machine.message_cpu = cpu;
 }

@@ -16,6 +16,10 @@ void host_tree_close(void);
 int host_tree_find(const char *name, int previous);
 bool host_tree_is_compatible(int node, const char *name);
 const char *host_tree_name(int node);
+int host_tree_phandle(uint32_t phandle); /* the node that has it; negative: none */
+/* Number `index` of a property of cells; HOST_TREE_NONE behind its end. */
+#define HOST_TREE_NONE UINT32_MAX
+uint32_t host_tree_cell(int node, const char *name, unsigned index);
 const void *host_tree_property(int node, const char *name, int *length); /* as libfdt's fdt_getprop() */
 /* The node's `reg`, as physical addresses; the INTIDs of its `interrupts`. At most `limit`; how many there are. */
 unsigned host_tree_regs(int node, struct memory_range *ranges, unsigned limit);

@@ -27,7 +27,8 @@ struct vgic_word {
     uint32_t level;   /* the line is high */
     uint32_t edge;    /* edge-triggered; else the level counts */
     uint32_t linked;  /* passed through: the list register is linked to the physical interrupt */
-    /* Orders to the vCPU that holds the interrupt, which takes them up in vgic_update(); `orders` has a bit if any has: */
+    /* Orders to the vCPU that holds the interrupt, which takes them up in vgic_update(); `orders` has a bit if any has:
+     */
     uint32_t orders;
     uint32_t forget;     /* not pending any more */
     uint32_t activate;   /* active, without having been taken */
@@ -43,16 +44,18 @@ struct vgic_vcpu {
     uint32_t inbox[VGIC_WORDS];
     uint32_t asleep; /* GICR_WAKER */
     /* Own CPU: */
-    uint32_t waiting_words; /* bit w: waiting[w] is not zero */
+    uint32_t waiting_words;       /* bit w: waiting[w] is not zero */
     uint32_t waiting[VGIC_WORDS]; /* deliverable, but all list registers are taken */
-    uint32_t untaken; /* bit i: list register i was pending when interrupt_untaken() last looked, and is still unchanged */
+    uint32_t
+        untaken; /* bit i: list register i was pending when interrupt_untaken() last looked, and is still unchanged */
     uint16_t lr_intid[VGIC_LRS_MAX];
     uint8_t lr_of[VGIC_INTIDS]; /* where the interrupt was last put; valid if lr_intid[] agrees and it is not empty */
 };
 
 struct vgic_domain {
-    uint32_t words;                       /* banks of 32 interrupts that the guest sees, the private one included */
-    uint32_t enabled;                     /* GICD_CTLR.EnableGrp1 */
+    uint32_t words;     /* banks of 32 interrupts that the guest sees, the private one included */
+    uint32_t enabled;   /* GICD_CTLR.EnableGrp1 */
+    bool messages;      /* GICD_SETSPI_NSR and _CLRSPI_NSR are there */
     uint32_t unsettled; /* bit v: vCPU v has yet to see a change that a guest may wait for: GICD_CTLR.RWP */
     struct vgic_word shared[VGIC_WORDS - 1];
     uint8_t priority[VGIC_INTIDS - 32];
