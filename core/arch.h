@@ -38,6 +38,8 @@ bool kernel_is_text(uint64_t address);
 /* Boot CPU, during boot: map registers, or memory, for good. Any alignment; 4 MiB in all. */
 void *kernel_map_device(struct hpa base, uint64_t size);
 void *kernel_map_memory(struct hpa base, uint64_t size);
+/* Boot CPU, during boot: the page `page`, which kernel_map_device() returned, shows `base` from here on. */
+void kernel_move_device(void *page, struct hpa base);
 /* Boot CPU, during boot: map much memory read-only. */
 void *kernel_map_blocks(struct hpa base, uint64_t size);
 void kernel_unmap_blocks(const void *address, uint64_t size);

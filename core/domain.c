@@ -16,6 +16,7 @@
 #include <core/log.h>
 #include <core/memory.h>
 #include <core/status.h>
+#include <core/vpci.h>
 #include <devices/iommu/iommu.h>
 #include <lib/stop_cause.h>
 #include <string.h>
@@ -98,6 +99,10 @@ static bool build(struct domain *domain)
     stage2_create(domain);
     stage2_map(domain, domain->memory_ipa, domain->memory, domain->memory_size,
                STAGE2_READ | STAGE2_WRITE | STAGE2_EXECUTE);
+    if (!vpci_init(domain)) {
+        domain->memory_size = 0; /* nobody serves it */
+        return false;
+    }
     adopt_cpus(domain);
     arch_domain_init(domain);
     return true;
@@ -291,6 +296,7 @@ static void finish_stop(struct domain *domain)
     bool again;
 
     heartbeat_stop(domain);
+    vpci_reset(domain);
     arch_domain_reset(domain);
     iommu_stop(domain);
     for (uint32_t i = 0; i < domain->vcpu_count; i++)
@@ -322,6 +328,7 @@ static void bring_up(struct domain *domain)
     struct vcpu *vcpu = domain->vcpu[0];
 
     loader_load(domain);
+    vpci_start(domain);
     iommu_start(domain);
     arch_domain_start(domain);
     log_event((uint8_t)domain->index, EVENT_START, CAUSE_NONE, domain->status->starts);

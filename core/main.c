@@ -9,6 +9,7 @@
 #include <core/memory.h>
 #include <core/persistent.h>
 #include <core/status.h>
+#include <core/vpci.h>
 #include <devices/iommu/iommu.h>
 #include <devices/serial/early.h>
 #include <version.h>
@@ -39,6 +40,7 @@ void kernel_main(struct hpa handover)
     log_line("Bulkhead %s, boot %lu", BULKHEAD_VERSION, persistent->boot);
     crash_report();
     status_init();
+    pci_init();
     iommu_init();
     cpus_start();
     memory_place();
@@ -46,6 +48,7 @@ void kernel_main(struct hpa handover)
     cpus_await();
     log_line("%u CPUs, %lu MiB of RAM", cpus_present(), ram_bytes() / MIB);
     console_init();
+    vpci_claim();
     domain_init();
     arch_close();
     memory_seal();

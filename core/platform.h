@@ -14,6 +14,13 @@ struct memory_range {
     uint64_t size;
 };
 
+struct platform_pci {
+    struct hpa ecam;            /* configuration space of segment 0, bus 0; 0: the machine has no PCI */
+    uint8_t bus_last;           /* it ends with */
+    bool assigned;              /* firmware has numbered buses and placed BARs, else the kernel does */
+    struct memory_range window; /* below 4 GiB, for BARs; bus addresses are host physical ones */
+};
+
 struct platform {
     struct memory_range ram[PLATFORM_RANGES_MAX];
     uint32_t ram_count;
@@ -27,6 +34,7 @@ struct platform {
     struct hpa uart;                /* PL011 of stdout; value 0: none */
     struct hpa clock;               /* PL031; value 0: none */
     uint32_t cpu_count;             /* entries of cpus[] that exist */
+    struct platform_pci pci;
     struct arch_platform arch;
 };
 extern struct platform platform;

@@ -4,7 +4,10 @@
  * AML is run: of the DSDT only the sleep type of S5 is looked for. Firmware's tables are input like any other: every
  * length is checked against the table's own, and that against a limit.
  */
+#include <arch/acpi.h>
 #include <arch/boot.h>
+#include <arch/dmar.h>
+#include <arch/ivrs.h>
 #include <core/arch.h>
 #include <core/memory.h>
 #include <string.h>
@@ -45,13 +48,7 @@ enum { MADT_APIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_X2APIC = 9 };
 #define SPACE_MEMORY 0
 #define SPACE_PORT 1
 
-/* A table whose checksum holds. Fields beyond its end read as 0. */
-struct table {
-    const uint8_t *data;
-    uint32_t size;
-};
-
-static uint64_t get(struct table table, uint32_t offset, uint32_t width)
+uint64_t acpi_get(struct acpi_table table, uint32_t offset, uint32_t width)
 {
     uint64_t value = 0;
 
@@ -60,7 +57,7 @@ static uint64_t get(struct table table, uint32_t offset, uint32_t width)
     return value;
 }
 
-static bool sums_to_zero(struct table table)
+static bool sums_to_zero(struct acpi_table table)
 {
     uint8_t sum = 0;
 
@@ -75,14 +72,14 @@ static bool is_table(struct hpa base, const char *signature)
 }
 
 /* Size 0: it is not sound. */
-static struct table map_table(struct hpa base)
+static struct acpi_table map_table(struct hpa base)
 {
-    struct table table = {kernel_map_memory(base, HEADER_BYTES), HEADER_BYTES};
-    uint32_t size = (uint32_t)get(table, 4, 4);
+    struct acpi_table table = {kernel_map_memory(base, HEADER_BYTES), HEADER_BYTES};
+    uint32_t size = (uint32_t)acpi_get(table, 4, 4);
 
     if (size < HEADER_BYTES || size > TABLE_BYTES_MAX)
-        return (struct table){NULL, 0};
-    table = (struct table){kernel_map_memory(base, size), size};
+        return (struct acpi_table){NULL, 0};
+    table = (struct acpi_table){kernel_map_memory(base, size), size};
     if (!sums_to_zero(table))
         table.size = 0;
     return table;
@@ -95,7 +92,7 @@ static bool find_in(struct hpa base, uint32_t size)
     const uint8_t *area = kernel_map_memory(base, size);
 
     for (uint32_t at = 0; at + RSDP_BYTES <= size; at += 16) {
-        if (memcmp(area + at, "RSD PTR ", 8) || !sums_to_zero((struct table){area + at, RSDP_BYTES}))
+        if (memcmp(area + at, "RSD PTR ", 8) || !sums_to_zero((struct acpi_table){area + at, RSDP_BYTES}))
             continue;
         platform.arch.rsdp = hpa(base.value + at);
         return true;
@@ -122,36 +119,37 @@ static void add_cpu(uint32_t id, uint32_t flags)
         platform.arch.apic_id[platform.cpu_count++] = id;
 }
 
-static void read_override(struct table madt, uint32_t at)
+static void read_override(struct acpi_table madt, uint32_t at)
 {
-    uint32_t source = (uint32_t)get(madt, at + 3, 1), flags = (uint32_t)get(madt, at + 8, 2);
+    uint32_t source = (uint32_t)acpi_get(madt, at + 3, 1), flags = (uint32_t)acpi_get(madt, at + 8, 2);
 
     if (source >= ISA_LINES)
         return;
-    platform.arch.isa[source].line = (uint32_t)get(madt, at + 4, 4);
+    platform.arch.isa[source].line = (uint32_t)acpi_get(madt, at + 4, 4);
     platform.arch.isa[source].low = (flags & 3) == 3;
     platform.arch.isa[source].level = (flags >> 2 & 3) == 3;
 }
 
-static void read_madt(struct table madt)
+static void read_madt(struct acpi_table madt)
 {
     uint32_t length;
 
     for (uint32_t at = MADT_ENTRIES; at + 2 <= madt.size; at += length) {
-        length = (uint32_t)get(madt, at + 1, 1);
+        length = (uint32_t)acpi_get(madt, at + 1, 1);
         if (length < 2 || length > madt.size - at)
             return;
-        switch (get(madt, at, 1)) {
+        switch (acpi_get(madt, at, 1)) {
         case MADT_APIC:
-            add_cpu((uint32_t)get(madt, at + 3, 1), (uint32_t)get(madt, at + 4, 4));
+            add_cpu((uint32_t)acpi_get(madt, at + 3, 1), (uint32_t)acpi_get(madt, at + 4, 4));
             break;
         case MADT_X2APIC:
-            add_cpu((uint32_t)get(madt, at + 4, 4), (uint32_t)get(madt, at + 8, 4));
+            add_cpu((uint32_t)acpi_get(madt, at + 4, 4), (uint32_t)acpi_get(madt, at + 8, 4));
             break;
         case MADT_IOAPIC:
             if (platform.arch.ioapic_count < IOAPICS_MAX) {
-                platform.arch.ioapic[platform.arch.ioapic_count].base = hpa(get(madt, at + 4, 4));
-                platform.arch.ioapic[platform.arch.ioapic_count++].first = (uint32_t)get(madt, at + 8, 4);
+                platform.arch.ioapic[platform.arch.ioapic_count].id = (uint8_t)acpi_get(madt, at + 2, 1);
+                platform.arch.ioapic[platform.arch.ioapic_count].base = hpa(acpi_get(madt, at + 4, 4));
+                platform.arch.ioapic[platform.arch.ioapic_count++].first = (uint32_t)acpi_get(madt, at + 8, 4);
             }
             break;
         case MADT_OVERRIDE:
@@ -162,16 +160,16 @@ static void read_madt(struct table madt)
 }
 
 /* An element of S5's package: ZeroOp, OneOp or a byte. Its size; 0: something else. */
-static uint32_t read_element(struct table dsdt, uint32_t at, uint8_t *value)
+static uint32_t read_element(struct acpi_table dsdt, uint32_t at, uint8_t *value)
 {
-    uint64_t opcode = get(dsdt, at, 1);
+    uint64_t opcode = acpi_get(dsdt, at, 1);
 
-    *value = (uint8_t)(opcode == 0x0a ? get(dsdt, at + 1, 1) : opcode);
+    *value = (uint8_t)(opcode == 0x0a ? acpi_get(dsdt, at + 1, 1) : opcode);
     return at >= dsdt.size ? 0 : opcode == 0x0a ? 2 : opcode <= 1;
 }
 
 /* Name (_S5_, Package {a, b, ...}) is NameOp, name, PackageOp, length (1 to 4 bytes), number of elements, elements. */
-static void read_sleep_type(struct table dsdt)
+static void read_sleep_type(struct acpi_table dsdt)
 {
     uint32_t at = HEADER_BYTES, size;
 
@@ -180,7 +178,7 @@ static void read_sleep_type(struct table dsdt)
     if (at + 8 > dsdt.size)
         return;
     at += 5;
-    at += 1 + (uint32_t)(get(dsdt, at, 1) >> 6) + 1;
+    at += 1 + (uint32_t)(acpi_get(dsdt, at, 1) >> 6) + 1;
     size = read_element(dsdt, at, &platform.arch.sleep_type[0]);
     platform.arch.can_sleep =
         size && read_element(dsdt, at + size, &platform.arch.sleep_type[1]) && platform.arch.sleep_port[0];
@@ -188,12 +186,12 @@ static void read_sleep_type(struct table dsdt)
 
 static void read_dsdt(struct hpa base)
 {
-    struct table dsdt = {.size = HEADER_BYTES};
+    struct acpi_table dsdt = {.size = HEADER_BYTES};
 
     if (!is_table(base, "DSDT"))
         return;
     dsdt.data = kernel_map_memory(base, HEADER_BYTES);
-    dsdt.size = (uint32_t)get(dsdt, 4, 4);
+    dsdt.size = (uint32_t)acpi_get(dsdt, 4, 4);
     if (dsdt.size < HEADER_BYTES || dsdt.size > DSDT_BYTES_MAX)
         return;
     dsdt.data = kernel_map_blocks(base, dsdt.size);
@@ -201,51 +199,55 @@ static void read_dsdt(struct hpa base)
     kernel_unmap_blocks(dsdt.data, dsdt.size);
 }
 
-static void read_fadt(struct table fadt)
+static void read_fadt(struct acpi_table fadt)
 {
-    uint32_t flags = (uint32_t)get(fadt, FADT_FLAGS, 4);
-    uint64_t dsdt = get(fadt, FADT_X_DSDT, 8), space = get(fadt, FADT_RESET_REGISTER, 1);
+    uint32_t flags = (uint32_t)acpi_get(fadt, FADT_FLAGS, 4);
+    uint64_t dsdt = acpi_get(fadt, FADT_X_DSDT, 8), space = acpi_get(fadt, FADT_RESET_REGISTER, 1);
 
-    platform.arch.pm_timer_port = (uint16_t)get(fadt, FADT_PM_TIMER, 4);
+    platform.arch.pm_timer_port = (uint16_t)acpi_get(fadt, FADT_PM_TIMER, 4);
     platform.arch.pm_timer_32 = flags & FLAG_TIMER_32;
-    platform.arch.sleep_port[0] = (uint16_t)get(fadt, FADT_PM1A_CONTROL, 4);
-    platform.arch.sleep_port[1] = (uint16_t)get(fadt, FADT_PM1B_CONTROL, 4);
-    if (get(fadt, FADT_BOOT_ARCHITECTURE, 2) & BOOT_NO_CLOCK)
+    platform.arch.sleep_port[0] = (uint16_t)acpi_get(fadt, FADT_PM1A_CONTROL, 4);
+    platform.arch.sleep_port[1] = (uint16_t)acpi_get(fadt, FADT_PM1B_CONTROL, 4);
+    if (acpi_get(fadt, FADT_BOOT_ARCHITECTURE, 2) & BOOT_NO_CLOCK)
         platform.arch.clock_port = 0;
     if ((flags & FLAG_RESET) && (space == SPACE_MEMORY || space == SPACE_PORT)) {
-        platform.arch.reset_register.address = get(fadt, FADT_RESET_REGISTER + 4, 8);
+        platform.arch.reset_register.address = acpi_get(fadt, FADT_RESET_REGISTER + 4, 8);
         platform.arch.reset_register.port = space == SPACE_PORT;
-        platform.arch.reset_value = (uint8_t)get(fadt, FADT_RESET_VALUE, 1);
+        platform.arch.reset_value = (uint8_t)acpi_get(fadt, FADT_RESET_VALUE, 1);
     }
-    read_dsdt(hpa(dsdt ? dsdt : get(fadt, FADT_DSDT, 4)));
+    read_dsdt(hpa(dsdt ? dsdt : acpi_get(fadt, FADT_DSDT, 4)));
 }
 
 /* Segment 0's. */
-static void read_mcfg(struct table mcfg)
+static void read_mcfg(struct acpi_table mcfg)
 {
     for (uint32_t at = 44; at + 16 <= mcfg.size; at += 16) {
-        uint8_t first = (uint8_t)get(mcfg, at + 10, 1), last = (uint8_t)get(mcfg, at + 11, 1);
+        uint8_t first = (uint8_t)acpi_get(mcfg, at + 10, 1), last = (uint8_t)acpi_get(mcfg, at + 11, 1);
 
-        if (get(mcfg, at + 8, 2) || first > last)
+        if (acpi_get(mcfg, at + 8, 2) || first)
             continue;
-        platform.arch.ecam = hpa(get(mcfg, at, 8));
-        platform.arch.bus_first = first;
-        platform.arch.bus_last = last;
+        platform.pci.ecam = hpa(acpi_get(mcfg, at, 8));
+        platform.pci.bus_last = last;
+        platform.pci.assigned = true;
     }
 }
 
-static void read_hpet(struct table hpet)
+static void read_hpet(struct acpi_table hpet)
 {
-    if (get(hpet, 40, 1) == SPACE_MEMORY)
-        platform.arch.hpet = hpa(get(hpet, 44, 8));
+    if (acpi_get(hpet, 40, 1) == SPACE_MEMORY)
+        platform.arch.hpet = hpa(acpi_get(hpet, 44, 8));
 }
 
 static struct reader {
     char signature[5];
-    void (*read)(struct table table);
+    void (*read)(struct acpi_table table);
     bool done; /* one of each, so that what is mapped stays bounded */
-} readers[] = {
-    {"APIC", read_madt, false}, {"FACP", read_fadt, false}, {"MCFG", read_mcfg, false}, {"HPET", read_hpet, false}};
+} readers[] = {{"APIC", read_madt, false},
+               {"FACP", read_fadt, false},
+               {"MCFG", read_mcfg, false},
+               {"HPET", read_hpet, false},
+               {"DMAR", dmar_read, false},
+               {"IVRS", ivrs_read, false}};
 
 static void read_table(struct hpa base)
 {
@@ -263,7 +265,7 @@ static void read_table(struct hpa base)
 
 const char *acpi_read(void)
 {
-    struct table rsdp, root;
+    struct acpi_table rsdp, root;
     uint32_t width = 4;
     struct hpa base;
 
@@ -273,16 +275,16 @@ const char *acpi_read(void)
         readers[i].done = false;
     if (!find_root())
         return "its firmware has no ACPI tables";
-    rsdp = (struct table){kernel_map_memory(platform.arch.rsdp, HEADER_BYTES), HEADER_BYTES};
-    base = hpa(get(rsdp, RSDP_RSDT, 4));
-    if (get(rsdp, RSDP_REVISION, 1) >= 2 && get(rsdp, RSDP_XSDT, 8)) {
-        base = hpa(get(rsdp, RSDP_XSDT, 8));
+    rsdp = (struct acpi_table){kernel_map_memory(platform.arch.rsdp, HEADER_BYTES), HEADER_BYTES};
+    base = hpa(acpi_get(rsdp, RSDP_RSDT, 4));
+    if (acpi_get(rsdp, RSDP_REVISION, 1) >= 2 && acpi_get(rsdp, RSDP_XSDT, 8)) {
+        base = hpa(acpi_get(rsdp, RSDP_XSDT, 8));
         width = 8;
     }
     if (!is_table(base, width == 8 ? "XSDT" : "RSDT"))
         return "its ACPI tables are damaged";
     root = map_table(base);
     for (uint32_t i = 0; i < TABLES_MAX && HEADER_BYTES + (i + 1) * width <= root.size; i++)
-        read_table(hpa(get(root, HEADER_BYTES + i * width, width)));
+        read_table(hpa(acpi_get(root, HEADER_BYTES + i * width, width)));
     return platform.arch.ioapic_count ? NULL : "its ACPI tables name no IOAPIC";
 }

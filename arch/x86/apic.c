@@ -4,10 +4,12 @@
 
 #include <arch/boot.h>
 #include <arch/cpu.h>
+#include <arch/message.h>
 #include <arch/passthrough.h>
 #include <arch/timer.h>
 #include <core/arch.h>
 #include <core/deadline.h>
+#include <devices/iommu/iommu.h>
 
 /* ICR (SDM 3A, 11.12.9) */
 #define ICR_INIT (5u << 8)
@@ -143,7 +145,10 @@ void interrupt_handle(uint32_t vector)
     } else if (vector == VECTOR_DEADLINE) {
         end();
         lent_timer_look();
-    } else if (vector >= VECTOR_LINES && vector < VECTOR_MESSAGES + MESSAGES_MAX) {
+    } else if (vector - VECTOR_MESSAGES < MESSAGES_MAX) {
+        end();
+        message_interrupt(vector - VECTOR_MESSAGES);
+    } else if (vector - VECTOR_LINES < ISA_LINES) {
         passthrough_interrupt(vector);
         end();
     } else if (vector != VECTOR_SPURIOUS) {

@@ -31,7 +31,6 @@ void arch_domain_reset(struct domain *domain)
 {
     uint32_t flags = domain->config->flags;
 
-    passthrough_reset(domain);
     hyperv_reset(domain);
     interrupt_reset(domain);
     if (flags & PARTITION_UART)

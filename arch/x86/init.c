@@ -13,6 +13,7 @@
 
 #define COM1 0x3f8
 #define CMOS_CLOCK 0x70
+#define FIXED_REGISTERS 0xfec00000ull /* IOAPICs, HPET, IOMMUs, local APICs */
 #define CPUID_X2APIC (1u << 21)
 #define CPUID_RDRAND (1u << 30)
 
@@ -81,6 +82,20 @@ static void gather_entropy(void)
     }
 }
 
+/* Between RAM and the chipset's own registers. */
+static void find_pci_window(void)
+{
+    uint64_t base = 0;
+
+    for (uint32_t i = 0; i < platform.ram_count; i++) {
+        uint64_t end = platform.ram[i].base.value + platform.ram[i].size;
+
+        if (end <= FIXED_REGISTERS && end > base)
+            base = end;
+    }
+    platform.pci.window = (struct memory_range){hpa(base), FIXED_REGISTERS - base};
+}
+
 void arch_init(struct hpa handover)
 {
     const char *flaw;
@@ -97,6 +112,7 @@ void arch_init(struct hpa handover)
     flaw = acpi_read();
     if (flaw)
         boot_refuse(flaw);
+    find_pci_window();
     cpus_init();
     timer_init();
     timer_init_cpu();

@@ -132,6 +132,18 @@ void *kernel_map_device(struct hpa base, uint64_t size)
     return map_small(base, size, DEVICE);
 }
 
+static void invalidate(uint64_t address)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+}
+
+/* The other CPUs have not seen it. */
+void kernel_move_device(void *page, struct hpa base)
+{
+    level1_devices[0].entry[((uint64_t)page - DEVICE_VA) / PAGE_SIZE] = base.value | DEVICE;
+    invalidate((uint64_t)page);
+}
+
 void *kernel_map_memory(struct hpa base, uint64_t size)
 {
     return map_small(base, size, DATA);
@@ -149,11 +161,6 @@ void *kernel_map_blocks(struct hpa base, uint64_t size)
     }
     __asm__ volatile("" ::: "memory");
     return (void *)(BLOCK_VA + start * BLOCK_SIZE + (base.value - first));
-}
-
-static void invalidate(uint64_t address)
-{
-    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
 }
 
 /* During boot: the other CPUs have not seen the mapping. */

@@ -84,8 +84,8 @@ static void finds_what_a_pc_has(void **state)
     assert_int_equal(platform.arch.ioapic[0].base.value, 0xfec00000);
     assert_int_equal(platform.arch.isa[0].line, 2); /* an override */
     assert_int_equal(platform.arch.isa[4].line, 4);
-    assert_int_equal(platform.arch.ecam.value, 0xb0000000);
-    assert_int_equal(platform.arch.bus_last, 255);
+    assert_int_equal(platform.pci.ecam.value, 0xb0000000);
+    assert_int_equal(platform.pci.bus_last, 255);
     assert_int_equal(platform.arch.hpet.value, 0xfed00000);
     assert_int_equal(platform.arch.pm_timer_port, 0x608);
     assert_true(platform.arch.pm_timer_32);

@@ -8,12 +8,13 @@
 
 /* Vectors of physical interrupts */
 #define VECTOR_LINES 0x30    /* +n: ISA interrupt n, of a domain that has a device passed through */
-#define VECTOR_MESSAGES 0x40 /* +i: message i of the management domain's PCI devices */
-#define MESSAGES_MAX 16
+#define VECTOR_MESSAGES 0x40 /* +i: message i of the PCI functions of the CPU's domain */
+#define MESSAGES_MAX 64
 #define VECTOR_TIMER 0xf0
 #define VECTOR_KICK 0xf1
 #define VECTOR_STRAY 0xfd /* stands for all others */
 #define VECTOR_DEADLINE 0xf2 /* lent_timer.c */
+#define VECTOR_IOMMU 0xf3    /* to CPU 0: faults are recorded */
 #define VECTOR_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 

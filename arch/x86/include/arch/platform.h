@@ -21,14 +21,14 @@ struct arch_platform {
     struct {
         struct hpa base;
         uint32_t first; /* global system interrupt of its first pin */
+        uint8_t id;
+        uint16_t requester; /* by which an IOMMU that remaps interrupts knows it */
     } ioapic[IOAPICS_MAX];
     uint32_t ioapic_count;
     struct {
         uint32_t line; /* global system interrupt of an ISA interrupt */
         bool level, low;
     } isa[ISA_LINES];
-    struct hpa ecam; /* PCI segment 0's configuration space; 0: none */
-    uint8_t bus_first, bus_last;
     struct hpa hpet;
     uint16_t pm_timer_port; /* 0: none */
     bool pm_timer_32;       /* else it has 24 bits */

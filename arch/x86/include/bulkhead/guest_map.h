@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's machine on x86-64: RAM from 0 on, in one piece, below GUEST_MEMORY_END; no PCI; what has no address here is
- * not there. Lines are inputs of the virtual IOAPIC. The management domain has ipa == hpa instead, and the lines
+ * A guest's machine on x86-64: RAM from 0 on, in one piece, below GUEST_MEMORY_END; what has no address here is not
+ * there. Lines are inputs of the virtual IOAPIC. The management domain has ipa == hpa instead, and the lines
  * 24 to 39 for messages of its physical devices. The ACPI tables or the device tree say so to each.
  */
 #ifndef BULKHEAD_GUEST_MAP_H
@@ -11,6 +11,9 @@
 
 #define GUEST_MEMORY_BASE 0ull
 #define GUEST_MEMORY_END 0xf0000000ull
+#define GUEST_PCI_ECAM 0xf0000000ull /* bus 0 */
+#define GUEST_PCI_WINDOW 0xf1000000ull
+#define GUEST_PCI_WINDOW_SIZE 0xd000000ull
 #define GUEST_WATCHDOG_BASE 0xfea00000ull /* a page, described by the WDAT */
 #define GUEST_VIRTIO_BASE 0xfeb00000ull
 #define GUEST_VIRTIO_SLOTS 16

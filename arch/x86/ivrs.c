@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Input of the firmware's: every length is checked against what is left of the table, and counts against their limit.
+ */
+#include <arch/ivrs.h>
+
+#define IVRS_INFORMATION 36u
+#define IVRS_BLOCKS 48u
+#define BLOCK_HEADER 24u /* IVHD of type 10h */
+#define BLOCK_HEADER_LONG 40u
+#define MEMORY_BYTES 32u
+#define FUNCTIONS 0x10000u
+
+enum block {
+    BLOCK_UNIT = 0x10,
+    BLOCK_UNIT_LONG = 0x11,
+    BLOCK_UNIT_NAMES = 0x40,
+    MEMORY_ALL = 0x20,
+    MEMORY_ONE,
+    MEMORY_RANGE
+};
+
+/* Device entries: the upper two bits say how long one is. */
+enum entry {
+    ENTRY_ALL = 1,
+    ENTRY_ONE,
+    ENTRY_START,
+    ENTRY_END,
+    ENTRY_ALIAS = 66,
+    ENTRY_ALIAS_START,
+    ENTRY_ONE_LONG = 70,
+    ENTRY_START_LONG,
+    ENTRY_SPECIAL,
+    ENTRY_NAMED = 240,
+};
+#define ENTRY_NAMED_BYTES 22u
+#define SPECIAL_IOAPIC 1
+
+struct ivrs ivrs;
+
+struct range {
+    uint16_t first, alias;
+    bool open;
+};
+
+static void add_range(struct range range, uint16_t last)
+{
+    if (last < range.first || ivrs.range_count == IVRS_RANGES_MAX) {
+        ivrs.damaged = true;
+        return;
+    }
+    ivrs.range[ivrs.range_count].first = range.first;
+    ivrs.range[ivrs.range_count].last = last;
+    ivrs.range[ivrs.range_count++].alias = range.alias;
+}
+
+static void add_special(struct acpi_table table, uint32_t at)
+{
+    if (acpi_get(table, at + 7, 1) != SPECIAL_IOAPIC)
+        return;
+    if (ivrs.ioapic_count == IVRS_IOAPICS_MAX)
+        ivrs.damaged = true;
+    else
+        ivrs.ioapic[ivrs.ioapic_count++] = (uint16_t)acpi_get(table, at + 5, 2);
+}
+
+static void read_entry(struct acpi_table table, uint32_t at, struct range *range)
+{
+    uint16_t requester = (uint16_t)acpi_get(table, at + 1, 2);
+    uint8_t kind = (uint8_t)acpi_get(table, at, 1);
+    struct range next = {.first = requester};
+
+    if (kind == ENTRY_ALIAS || kind == ENTRY_ALIAS_START)
+        next.alias = (uint16_t)acpi_get(table, at + 5, 2);
+    switch (kind) {
+    case ENTRY_ALL:
+        next.first = 0;
+        add_range(next, FUNCTIONS - 1);
+        break;
+    case ENTRY_ONE:
+    case ENTRY_ONE_LONG:
+    case ENTRY_ALIAS:
+        add_range(next, requester);
+        break;
+    case ENTRY_START:
+    case ENTRY_START_LONG:
+    case ENTRY_ALIAS_START:
+        *range = next;
+        range->open = true;
+        break;
+    case ENTRY_END:
+        if (range->open)
+            add_range(*range, requester);
+        range->open = false;
+        break;
+    case ENTRY_SPECIAL:
+        add_special(table, at);
+        break;
+    }
+}
+
+static uint32_t entry_size(struct acpi_table table, uint32_t at)
+{
+    uint8_t kind = (uint8_t)acpi_get(table, at, 1);
+
+    return kind == ENTRY_NAMED ? ENTRY_NAMED_BYTES + (uint32_t)acpi_get(table, at + 21, 1) : 4u << (kind >> 6);
+}
+
+/* A unit has a block of each type that firmware knows; they say the same, newer ones more. */
+static void read_unit(struct acpi_table block, uint32_t header)
+{
+    struct hpa base = hpa(acpi_get(block, 8, 8));
+    struct range range = {0};
+    uint32_t size;
+
+    if (base.value == 0 || base.value & (PAGE_SIZE - 1) || acpi_get(block, 16, 2) != 0) { /* segment 0 only */
+        ivrs.damaged = true;
+        return;
+    }
+    for (uint32_t i = 0; i < ivrs.unit_count; i++)
+        if (ivrs.unit[i].base.value == base.value)
+            return;
+    if (ivrs.unit_count == IVRS_UNITS_MAX) {
+        ivrs.damaged = true;
+        return;
+    }
+    ivrs.unit[ivrs.unit_count].base = base;
+    ivrs.unit[ivrs.unit_count].flags = (uint8_t)acpi_get(block, 1, 1);
+    ivrs.unit[ivrs.unit_count++].requester = (uint16_t)acpi_get(block, 4, 2);
+    for (uint32_t at = header; at < block.size; at += size) {
+        size = entry_size(block, at);
+        if (size > block.size - at) {
+            ivrs.damaged = true;
+            return;
+        }
+        read_entry(block, at, &range);
+    }
+}
+
+/* Exclusion ranges are mapped 1:1 like unity ranges: nothing may pass untranslated. */
+static void read_memory(struct acpi_table block, uint8_t kind)
+{
+    uint16_t first = kind == MEMORY_ALL ? 0 : (uint16_t)acpi_get(block, 4, 2);
+    uint16_t last = kind == MEMORY_ALL ? FUNCTIONS - 1 : kind == MEMORY_ONE ? first : (uint16_t)acpi_get(block, 6, 2);
+    uint64_t base = acpi_get(block, 16, 8), size = acpi_get(block, 24, 8);
+
+    if (block.size < MEMORY_BYTES || size == 0 || base + size < base || last < first ||
+        ivrs.memory_count == IVRS_MEMORY_MAX) {
+        ivrs.damaged = true;
+        return;
+    }
+    ivrs.memory[ivrs.memory_count].first = first;
+    ivrs.memory[ivrs.memory_count].last = last;
+    ivrs.memory[ivrs.memory_count].base = hpa(base);
+    ivrs.memory[ivrs.memory_count++].size = size;
+}
+
+static void read_block(struct acpi_table block, uint8_t kind, uint8_t unit_kind)
+{
+    if (kind >= MEMORY_ALL && kind <= MEMORY_RANGE && unit_kind == BLOCK_UNIT)
+        read_memory(block, kind); /* in the last pass, once */
+    else if (kind == unit_kind)
+        read_unit(block, kind == BLOCK_UNIT ? BLOCK_HEADER : BLOCK_HEADER_LONG);
+}
+
+void ivrs_read(struct acpi_table table)
+{
+    static const uint8_t unit_kinds[] = {BLOCK_UNIT_NAMES, BLOCK_UNIT_LONG, BLOCK_UNIT};
+    uint32_t size;
+
+    ivrs = (struct ivrs){.physical_bits = acpi_get(table, IVRS_INFORMATION, 4) >> 8 & 0x7f};
+    for (unsigned i = 0; i < sizeof(unit_kinds); i++)
+        for (uint32_t at = IVRS_BLOCKS; at + 4 <= table.size; at += size) {
+            size = (uint32_t)acpi_get(table, at + 2, 2);
+            if (size < 4 || size > table.size - at) {
+                ivrs.damaged = true;
+                break;
+            }
+            read_block((struct acpi_table){table.data + at, size}, (uint8_t)acpi_get(table, at, 1), unit_kinds[i]);
+        }
+}

@@ -1,0 +1,752 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <core/pci.h>
+
+#include <core/arch.h>
+#include <core/deadline.h>
+#include <core/log.h>
+#include <core/memory.h>
+#include <core/status.h>
+
+#define ID_NONE 0xffffu
+#define HEADER_MULTIFUNCTION 0x80u
+#define HEADER_TYPE 0x7fu
+#define HEADER_BRIDGE 1u
+#define CLASS_BRIDGE 0x06u
+#define CLASS_IOMMU 0x0806u
+#define BUS_DEPTH_MAX 8u
+#define EXTENDED_END 0x1000u
+#define EXTENDED_MAX 96u
+#define BAR_SIZE_MAX (1ull << 40)
+#define WINDOW_UNIT MIB
+#define WINDOW_EMPTY 0x0000fff0u
+#define IO_WINDOW 0x1cu
+#define IO_WINDOW_EMPTY 0x00f0u
+#define STEPS_MAX (8 * BULKHEAD_DEVICES_MAX)
+
+#define BRIDGE_RESET 0x40u
+#define MSI_ENABLE 1u
+#define MSIX_ENABLE 0x8000u
+
+#define PM_STATE 3u
+#define PM_NO_SOFT_RESET 8u
+#define AF_CAPABILITIES 3u
+#define AF_HAS_FLR 3u /* and "transactions pending" */
+#define AF_CONTROL 4u
+
+#define EXTENDED_ACS 0x0du
+#define ACS_CONTROL 6u
+#define ACS_ISOLATES 0x1du /* source validation, P2P request and completion redirect, upstream forwarding */
+#define ACS_ENDPOINT 0x0cu /* P2P request and completion redirect */
+#define EXTENDED_SRIOV 0x10u
+#define SRIOV_CONTROL 0x08u
+#define SRIOV_ENABLE 0x09u /* and their memory */
+#define SRIOV_TOTAL 0x0eu
+#define SRIOV_COUNT 0x10u
+#define SRIOV_OFFSET 0x14u
+#define SRIOV_STRIDE 0x16u
+#define SRIOV_DEVICE 0x1au
+#define SRIOV_PAGE_SIZE 0x20u
+#define SRIOV_BAR0 0x24u
+
+#define VIRTIO_BAR 4u
+#define VIRTIO_OFFSET 8u
+#define VIRTIO_STATUS 0x14u /* in the common configuration */
+
+#define MS 1000000ull
+#define PENDING_NS (100 * MS)
+
+struct pci_function *pci_functions;
+uint32_t pci_function_count;
+static void *probe; /* a page that shows one function's configuration space after the other */
+
+uint32_t pci_read(const struct pci_function *function, uint32_t offset, uint32_t width)
+{
+    volatile uint8_t *at = function->config + offset;
+
+    return width == 1 ? *at : width == 2 ? *(volatile uint16_t *)at : *(volatile uint32_t *)at;
+}
+
+void pci_write(const struct pci_function *function, uint32_t offset, uint32_t width, uint32_t value)
+{
+    volatile uint8_t *at = function->config + offset;
+
+    if (width == 1)
+        *at = (uint8_t)value;
+    else if (width == 2)
+        *(volatile uint16_t *)at = (uint16_t)value;
+    else
+        *(volatile uint32_t *)at = value;
+}
+
+struct pci_name pci_name(uint16_t requester)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    return (struct pci_name){{digits[requester >> 12], digits[requester >> 8 & 15], ':', digits[requester >> 7 & 1],
+                              digits[requester >> 3 & 15], '.', digits[requester & 7], '\0'}};
+}
+
+static void wait_ns(uint64_t ns)
+{
+    uint64_t end = time_ns() + ns;
+
+    while (time_ns() < end)
+        cpu_relax();
+}
+
+/* --- Finding --- */
+
+static struct pci_function look_at(uint32_t requester)
+{
+    kernel_move_device(probe, hpa(platform.pci.ecam.value + requester * PAGE_SIZE));
+    return (struct pci_function){.config = probe};
+}
+
+static bool is_there(const struct pci_function *function)
+{
+    return (pci_read(function, PCI_ID, 4) & ID_NONE) != ID_NONE;
+}
+
+static bool is_bridge(const struct pci_function *function)
+{
+    return (pci_read(function, PCI_HEADER, 1) & HEADER_TYPE) == HEADER_BRIDGE;
+}
+
+/* The bus's first function from `devfn` on; 256: there is none. */
+static uint32_t next_on(uint32_t bus, uint32_t devfn)
+{
+    for (; devfn < 256; devfn++) {
+        struct pci_function first = look_at(bus << 8 | (devfn & ~7u)), function;
+
+        if (!is_there(&first) || (devfn & 7 && !(pci_read(&first, PCI_HEADER, 1) & HEADER_MULTIFUNCTION))) {
+            devfn |= 7;
+            continue;
+        }
+        function = look_at(bus << 8 | devfn);
+        if (is_there(&function))
+            break;
+    }
+    return devfn;
+}
+
+/* Gives numbers to the buses below; the highest one. */
+static uint32_t number_buses(uint32_t bus, uint32_t depth)
+{
+    uint32_t highest = bus;
+
+    for (uint32_t devfn = 0; (devfn = next_on(bus, devfn)) < 256; devfn++) {
+        struct pci_function function = look_at(bus << 8 | devfn);
+
+        if (!is_bridge(&function))
+            continue;
+        if (highest == platform.pci.bus_last || depth == BUS_DEPTH_MAX) {
+            pci_write(&function, PCI_BUSES, 4, 0);
+            continue;
+        }
+        pci_write(&function, PCI_BUSES, 4, bus | (highest + 1) << 8 | platform.pci.bus_last << 16);
+        uint32_t last = number_buses(highest + 1, depth + 1);
+        function = look_at(bus << 8 | devfn);
+        pci_write(&function, PCI_BUSES, 4, bus | (highest + 1) << 8 | last << 16);
+        highest = last;
+    }
+    return highest;
+}
+
+/* The first capability of that kind of which `length` bytes are within configuration space; 0: none. */
+static uint8_t find_capability(const struct pci_function *function, enum pci_capability kind, uint32_t length)
+{
+    uint32_t at = PCI_CAPABILITIES;
+
+    if (!(pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES))
+        return 0;
+    for (uint32_t i = 0; i < CAPABILITIES_MAX; i++) {
+        at = pci_read(function, at, 1) & 0xfc;
+        if (at < 0x40 || at + length > CAPABILITIES_END)
+            return 0;
+        if (pci_read(function, at, 1) == kind)
+            return (uint8_t)at;
+        at++;
+    }
+    return 0;
+}
+
+static uint16_t find_extended(const struct pci_function *function, uint32_t kind, uint32_t length)
+{
+    uint32_t at = CAPABILITIES_END;
+
+    for (uint32_t i = 0; function->pcie && i < EXTENDED_MAX && at >= CAPABILITIES_END && at + length <= EXTENDED_END;
+         i++) {
+        uint32_t header = pci_read(function, at, 4);
+
+        if ((header & 0xffff) == kind)
+            return (uint16_t)at;
+        at = header >> 20 & 0xffc;
+    }
+    return 0;
+}
+
+/* What a BAR decodes, by writing ones to it; it ends as it was. */
+static struct pci_bar read_bar(const struct pci_function *function, uint32_t at)
+{
+    uint32_t low = pci_read(function, at, 4), high = low & BAR_64_BITS ? pci_read(function, at + 4, 4) : 0;
+    struct pci_bar bar = {.base = (low & ~BAR_FLAGS) | (uint64_t)high << 32, .flags = low & BAR_FLAGS};
+    uint64_t mask = ~0ull << 32;
+
+    if (low & BAR_IO)
+        return (struct pci_bar){.flags = BAR_IO};
+    pci_write(function, at, 4, ~0u);
+    mask |= pci_read(function, at, 4) & ~BAR_FLAGS;
+    pci_write(function, at, 4, low);
+    if (low & BAR_64_BITS) {
+        pci_write(function, at + 4, 4, ~0u);
+        mask = (uint32_t)mask | (uint64_t)pci_read(function, at + 4, 4) << 32;
+        pci_write(function, at + 4, 4, high);
+    } else if (!(uint32_t)mask) {
+        return (struct pci_bar){0};
+    }
+    bar.size = -mask;
+    if (bar.size & (bar.size - 1) || bar.size > BAR_SIZE_MAX)
+        bar.size = 0;
+    return bar;
+}
+
+static void read_bars(const struct pci_function *function, uint32_t at, struct pci_bar bars[PCI_BARS])
+{
+    uint32_t command = pci_read(function, PCI_COMMAND, 2);
+
+    pci_write(function, PCI_COMMAND, 2, command & ~COMMAND_MEMORY);
+    for (uint32_t i = 0; i < PCI_BARS; i++) {
+        bool wide = (pci_read(function, at + 4 * i, 4) & (BAR_64_BITS | BAR_IO)) == BAR_64_BITS;
+
+        if (!wide || i < PCI_BARS - 1)
+            bars[i] = read_bar(function, at + 4 * i);
+        i += wide;
+    }
+    pci_write(function, PCI_COMMAND, 2, command);
+}
+
+static void silence(const struct pci_function *function)
+{
+    pci_write(function, PCI_COMMAND, 2, (pci_read(function, PCI_COMMAND, 2) & COMMAND_MEMORY) | COMMAND_NO_INTX);
+    if (function->msi)
+        pci_write(function, function->msi + 2, 2, pci_read(function, function->msi + 2, 2) & ~MSI_ENABLE);
+    if (function->msix)
+        pci_write(function, function->msix + 2, 2, pci_read(function, function->msix + 2, 2) & ~MSIX_ENABLE);
+}
+
+static void find_capabilities(struct pci_function *function)
+{
+    function->pm = find_capability(function, CAPABILITY_PM, 8);
+    function->msi = find_capability(function, CAPABILITY_MSI, 24);
+    function->msix = find_capability(function, CAPABILITY_MSIX, 12);
+    function->pcie = find_capability(function, CAPABILITY_PCIE, 20);
+    function->af = find_capability(function, CAPABILITY_AF, 6);
+    function->acs = find_extended(function, EXTENDED_ACS, 8);
+    function->sriov = find_extended(function, EXTENDED_SRIOV, 0x40);
+}
+
+/* At its place by requester. */
+static struct pci_function *add(uint32_t requester)
+{
+    uint32_t place = pci_function_count;
+    struct pci_function *function;
+
+    if (place == BULKHEAD_DEVICES_MAX) {
+        log_line("PCI: functions from %s on are left out", pci_name((uint16_t)requester).text);
+        return NULL;
+    }
+    for (; place > 0 && pci_functions[place - 1].requester > requester; place--)
+        pci_functions[place] = pci_functions[place - 1];
+    pci_function_count++;
+    function = &pci_functions[place];
+    *function = (struct pci_function){
+        .config = kernel_map_device(hpa(platform.pci.ecam.value + requester * PAGE_SIZE), PAGE_SIZE),
+        .requester = (uint16_t)requester,
+        .physical = (uint16_t)requester,
+        .group = (uint16_t)requester,
+    };
+    function->bridge = is_bridge(function);
+    function->id = pci_read(function, PCI_ID, 4);
+    function->class_revision = pci_read(function, PCI_CLASS, 4);
+    function->subsystem = function->bridge ? 0 : pci_read(function, PCI_SUBSYSTEM, 4);
+    function->fixture = function->bridge || function->class_revision >> 24 == CLASS_BRIDGE ||
+                        function->class_revision >> 16 == CLASS_IOMMU;
+    find_capabilities(function);
+    return function;
+}
+
+/* In the order of requesters: buses below bridges have higher numbers. */
+static void find_functions(void)
+{
+    uint32_t buses[8] = {1};
+
+    for (uint32_t bus = 0; bus <= platform.pci.bus_last; bus++)
+        for (uint32_t devfn = 0; buses[bus / 32] >> bus % 32 & 1 && (devfn = next_on(bus, devfn)) < 256; devfn++) {
+            struct pci_function *function = add(bus << 8 | devfn);
+            uint32_t below;
+
+            if (!function)
+                return;
+            if (!function->fixture) {
+                silence(function);
+                read_bars(function, PCI_BAR0, function->bar);
+            }
+            if (!function->bridge)
+                continue;
+            pci_write(function, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
+            below = pci_read(function, PCI_BUSES, 4) >> 8 & 0xff;
+            if (below > bus)
+                buses[below / 32] |= 1u << below % 32;
+        }
+}
+
+struct pci_function *pci_find(uint16_t requester)
+{
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        if (pci_functions[i].requester == requester)
+            return &pci_functions[i];
+    return NULL;
+}
+
+static struct pci_function *find_physical(const struct pci_selector *selector)
+{
+    uint32_t instance = 0;
+
+    if (!selector->by_id)
+        return pci_find(selector->address);
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        if (pci_functions[i].id == (selector->vendor | (uint32_t)selector->device << 16) &&
+            !pci_functions[i].is_virtual && instance++ == selector->instance)
+            return &pci_functions[i];
+    return NULL;
+}
+
+struct pci_function *pci_select(const struct pci_selector *selector, bool is_virtual, uint16_t vf)
+{
+    struct pci_function *function = find_physical(selector);
+    uint32_t number = 0;
+
+    if (!function || !is_virtual)
+        return function;
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        if (pci_functions[i].is_virtual && pci_functions[i].physical == function->requester && number++ == vf)
+            return &pci_functions[i];
+    return NULL;
+}
+
+/* The bridge to a bus; NULL: it is the root's. */
+static struct pci_function *bridge_to(uint32_t bus)
+{
+    for (uint32_t i = 0; bus && i < pci_function_count; i++)
+        if (pci_functions[i].bridge && (pci_read(&pci_functions[i], PCI_BUSES, 4) >> 8 & 0xff) == bus &&
+            pci_functions[i].requester >> 8 < (int)bus)
+            return &pci_functions[i];
+    return NULL;
+}
+
+/* --- Placing --- */
+
+static uint64_t align_up(uint64_t value, uint64_t alignment)
+{
+    return (value + alignment - 1) & ~(alignment - 1);
+}
+
+static void write_bar(const struct pci_function *function, uint32_t at, const struct pci_bar *bar)
+{
+    if (!bar->size)
+        return;
+    pci_write(function, at, 4, (uint32_t)bar->base | bar->flags);
+    if (bar->flags & BAR_64_BITS)
+        pci_write(function, at + 4, 4, (uint32_t)(bar->base >> 32));
+}
+
+/* Upwards from `next` on; where the next may begin. One without room is left out. */
+static uint64_t place_bar(const struct pci_function *function, struct pci_bar *bar, uint32_t count, uint64_t next)
+{
+    uint64_t base = align_up(next, bar->size), end = platform.pci.window.base.value + platform.pci.window.size;
+
+    if (!bar->size)
+        return next;
+    if (base < next || base > end || bar->size > (end - base) / count) {
+        log_line("PCI: no room for a BAR of %lu KiB of %s", bar->size >> 10, pci_name(function->requester).text);
+        bar->size = 0;
+        return next;
+    }
+    bar->base = base;
+    return base + count * bar->size;
+}
+
+static uint64_t place_bus(uint32_t bus, uint64_t next)
+{
+    for (uint32_t i = 0; i < pci_function_count; i++) {
+        struct pci_function *function = &pci_functions[i];
+        uint64_t start = align_up(next, WINDOW_UNIT);
+        uint32_t below = function->bridge ? pci_read(function, PCI_BUSES, 4) >> 8 & 0xff : 0;
+
+        if (function->requester >> 8 != (int)bus)
+            continue;
+        for (uint32_t j = 0; j < PCI_BARS; j++) {
+            next = place_bar(function, &function->bar[j], 1, next);
+            write_bar(function, PCI_BAR0 + 4 * j, &function->bar[j]);
+        }
+        if (!function->bridge)
+            continue;
+        if (below > bus)
+            next = align_up(place_bus(below, start), WINDOW_UNIT);
+        pci_write(function, PCI_WINDOW, 4,
+                  below > bus && next > start ? (uint32_t)(start >> 16 | ((next - WINDOW_UNIT) & 0xfff00000u))
+                                              : WINDOW_EMPTY);
+        pci_write(function, PCI_WINDOW_PREFETCHABLE, 4, WINDOW_EMPTY);
+        pci_write(function, IO_WINDOW, 2, IO_WINDOW_EMPTY);
+    }
+    return next;
+}
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+    return a_size && b_size && a < b + b_size && b < a + a_size;
+}
+
+/* Where something that is no BAR's begins that the range runs into; or a BAR of another function; or `base` + `size`.
+ */
+static uint64_t find_obstacle(uint64_t base, uint64_t size, const struct pci_function *own)
+{
+    struct memory_range range = {hpa(base), size};
+
+    for (uint32_t i = 0; i < platform.ram_count; i++)
+        if (memory_overlaps(platform.ram[i], range))
+            return platform.ram[i].base.value;
+    for (uint32_t i = 0; i < platform.reserved_count; i++)
+        if (memory_overlaps(platform.reserved[i], range))
+            return platform.reserved[i].base.value;
+    if (overlap(base, size, platform.pci.ecam.value, (platform.pci.bus_last + 1ull) * MIB))
+        return platform.pci.ecam.value;
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        for (uint32_t j = 0; &pci_functions[i] != own && j < PCI_BARS; j++)
+            if (overlap(base, size, pci_functions[i].bar[j].base, pci_functions[i].bar[j].size))
+                return pci_functions[i].bar[j].base;
+    return base + size;
+}
+
+/* A bridge's memory window, or its prefetchable one. Size 0: it is empty. */
+static struct memory_range bridge_window(const struct pci_function *bridge, bool prefetchable)
+{
+    uint32_t value = pci_read(bridge, prefetchable ? PCI_WINDOW_PREFETCHABLE : PCI_WINDOW, 4);
+    uint64_t base = (uint64_t)(value & 0xfff0) << 16, end = (value & 0xfff00000u) + WINDOW_UNIT;
+
+    if (prefetchable && value & 1) {
+        base |= (uint64_t)pci_read(bridge, 0x28, 4) << 32;
+        end += (uint64_t)pci_read(bridge, 0x2c, 4) << 32;
+    }
+    return (struct memory_range){hpa(base), end > base ? end - base : 0};
+}
+
+/* Room for `size` bytes between what firmware has placed, from the top down; 0: none. Bridges' windows are obstacles on
+ * the root bus. */
+static uint64_t find_room(struct memory_range in, uint64_t size, uint64_t alignment, bool root)
+{
+    uint64_t end = in.base.value + in.size;
+
+    for (uint32_t step = 0; step < STEPS_MAX && end >= size && ((end - size) & -alignment) >= in.base.value; step++) {
+        uint64_t base = (end - size) & -alignment, obstacle = find_obstacle(base, size, NULL);
+
+        for (uint32_t i = 0; root && obstacle == base + size && i < 2 * pci_function_count; i++) {
+            const struct pci_function *bridge = &pci_functions[i / 2];
+            struct memory_range window = bridge_window(bridge, i % 2);
+
+            if (bridge->bridge && overlap(base, size, window.base.value, window.size))
+                obstacle = window.base.value;
+        }
+        if (obstacle == base + size)
+            return base;
+        end = obstacle;
+    }
+    return 0;
+}
+
+/* A BAR is where no RAM and nothing of anybody else is, and where its bridge forwards. */
+static void check_bars(struct pci_function *function)
+{
+    struct memory_range window = platform.pci.window;
+
+    for (uint32_t i = 0; i < PCI_BARS; i++) {
+        struct pci_bar *bar = &function->bar[i];
+        bool outside = bar->base >> 32 == 0 && (bar->base < window.base.value || bar->size > window.size ||
+                                                bar->base - window.base.value > window.size - bar->size);
+
+        if (!bar->size)
+            continue;
+        if (!bar->base || bar->base & (bar->size - 1) || outside ||
+            find_obstacle(bar->base, bar->size, function) != bar->base + bar->size) {
+            if (bar->base)
+                log_line("PCI: BAR %u of %s at %lx is not where a device may be; left out", i,
+                         pci_name(function->requester).text, bar->base);
+            bar->size = 0;
+        }
+    }
+}
+
+/* Where a virtio device is reset. */
+static volatile uint8_t *find_virtio(const struct pci_function *function)
+{
+    uint32_t at = function->is_virtual ? 0 : PCI_CAPABILITIES;
+
+    for (uint32_t i = 0; at && (uint16_t)function->id == VENDOR_VIRTIO && i < CAPABILITIES_MAX; i++) {
+        uint32_t bar, offset;
+
+        at = pci_read(function, at, 1) & 0xfc;
+        if (at < 0x40 || at + 16 > CAPABILITIES_END)
+            return NULL;
+        bar = pci_read(function, at + VIRTIO_BAR, 1);
+        offset = pci_read(function, at + VIRTIO_OFFSET, 4);
+        if (pci_read(function, at, 1) == CAPABILITY_VENDOR &&
+            pci_read(function, at + VIRTIO_TYPE, 1) == VIRTIO_COMMON && bar < PCI_BARS &&
+            offset < function->bar[bar].size && VIRTIO_STATUS < function->bar[bar].size - offset)
+            return kernel_map_device(hpa(function->bar[bar].base + offset + VIRTIO_STATUS), 1);
+        at++;
+    }
+    return NULL;
+}
+
+/* --- Virtual functions: chapter 9 --- */
+
+static bool place_virtual(struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count)
+{
+    struct pci_function *bridge = bridge_to(function->requester >> 8);
+    struct memory_range windows[2] = {platform.pci.window, {hpa(0), 0}};
+
+    if (!bar->size || bar->base) /* firmware did */
+        return true;
+    if (bridge) {
+        windows[0] = bridge_window(bridge, false);
+        windows[1] = bridge_window(bridge, true);
+    }
+    for (uint32_t i = 0; i < 2 && !bar->base; i++)
+        if (i == 0 || bar->flags & BAR_64_BITS || !((windows[1].base.value + windows[1].size) >> 32))
+            bar->base = find_room(windows[i], count * bar->size, bar->size, !bridge);
+    write_bar(function, function->sriov + at, bar);
+    return bar->base;
+}
+
+static void enable_virtual(const struct sriov_config *config)
+{
+    struct pci_function *function = pci_select(&config->function, false, 0);
+    struct pci_bar bars[PCI_BARS] = {0};
+    uint32_t at, first, stride, device;
+    uint16_t physical;
+
+    if (!function || !function->sriov) {
+        log_line("PCI: %s %s", config->function.text, function ? "has no virtual functions" : "is not there");
+        return;
+    }
+    at = function->sriov;
+    physical = function->requester;
+    if (config->vfs > pci_read(function, at + SRIOV_TOTAL, 2)) {
+        log_line("PCI: %s has %u virtual functions, not %u", config->function.text,
+                 pci_read(function, at + SRIOV_TOTAL, 2), config->vfs);
+        return;
+    }
+    pci_write(function, at + SRIOV_CONTROL, 2, 0);
+    pci_write(function, at + SRIOV_PAGE_SIZE, 4, 1);
+    pci_write(function, at + SRIOV_COUNT, 2, config->vfs);
+    first = pci_read(function, at + SRIOV_OFFSET, 2);
+    stride = pci_read(function, at + SRIOV_STRIDE, 2);
+    device = pci_read(function, at + SRIOV_DEVICE, 2);
+    read_bars(function, at + SRIOV_BAR0, bars);
+    for (uint32_t i = 0; i < PCI_BARS; i++)
+        if (!place_virtual(function, &bars[i], SRIOV_BAR0 + 4 * i, config->vfs)) {
+            log_line("PCI: no room for the virtual functions of %s", config->function.text);
+            return;
+        }
+    pci_write(function, at + SRIOV_CONTROL, 2, SRIOV_ENABLE);
+    wait_ns(PCI_FLR_NS);
+    for (uint32_t i = 0; i < config->vfs; i++) {
+        uint32_t requester = physical + first + i * stride, vendor = pci_find(physical)->id & 0xffff;
+
+        if (requester >> 8 > platform.pci.bus_last || requester <= physical || pci_find((uint16_t)requester) ||
+            !(function = add(requester)))
+            return;
+        function->is_virtual = true;
+        function->physical = physical;
+        function->id = vendor | device << 16;
+        silence(function);
+        for (uint32_t j = 0; j < PCI_BARS; j++) {
+            function->bar[j] = bars[j];
+            function->bar[j].base += i * bars[j].size;
+        }
+        check_bars(function);
+    }
+}
+
+/* --- Isolation: 6.12 --- */
+
+static bool isolates(const struct pci_function *function, uint32_t needed)
+{
+    uint32_t able;
+
+    if (!function->acs)
+        return false;
+    able = pci_read(function, function->acs + 4, 2) & ACS_ISOLATES;
+    pci_write(function, function->acs + ACS_CONTROL, 2, able);
+    return (pci_read(function, function->acs + ACS_CONTROL, 2) & needed) == needed;
+}
+
+/* Behind a bridge that does not keep them apart all are one group, with it; so are functions of a device. */
+static void group(struct pci_function *function)
+{
+    uint32_t bus = function->requester >> 8;
+    struct pci_function *bridge, *first = pci_find(function->requester & ~7);
+
+    if (!function->is_virtual && first && !isolates(function, ACS_ENDPOINT))
+        function->group = first->requester;
+    for (uint32_t i = 0; i < BUS_DEPTH_MAX && (bridge = bridge_to(bus)); i++) {
+        if (!isolates(bridge, ACS_ISOLATES))
+            function->group = bridge->requester;
+        bus = bridge->requester >> 8;
+    }
+}
+
+/* --- Reset: 6.6 --- */
+
+static bool has_virtual(const struct pci_function *function)
+{
+    return function->sriov && pci_read(function, function->sriov + SRIOV_CONTROL, 2) & 1;
+}
+
+static bool is_alone(const struct pci_function *function)
+{
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        if (pci_functions[i].requester >> 8 == function->requester >> 8 && &pci_functions[i] != function)
+            return false;
+    return bridge_to(function->requester >> 8);
+}
+
+enum device_reset pci_reset_kind(const struct pci_function *function)
+{
+    if (has_virtual(function)) /* it would take those with it, which are others' */
+        return RESET_NONE;
+    if (function->pcie && pci_read(function, function->pcie + PCIE_DEVICE_CAPABILITIES, 4) & PCIE_FLR_CAPABLE)
+        return RESET_FUNCTION;
+    if (function->af && (pci_read(function, function->af + AF_CAPABILITIES, 1) & AF_HAS_FLR) == AF_HAS_FLR)
+        return RESET_ADVANCED;
+    if (is_alone(function))
+        return RESET_BUS;
+    if (function->pm && !(pci_read(function, function->pm + 4, 2) & PM_NO_SOFT_RESET))
+        return RESET_POWER;
+    return function->virtio ? RESET_STATUS : RESET_NONE;
+}
+
+static void reset_bus(const struct pci_function *bridge)
+{
+    uint32_t control = pci_read(bridge, PCI_BRIDGE_CONTROL, 2);
+
+    pci_write(bridge, PCI_BRIDGE_CONTROL, 2, control | BRIDGE_RESET);
+    wait_ns(2 * MS);
+    pci_write(bridge, PCI_BRIDGE_CONTROL, 2, control & ~BRIDGE_RESET);
+}
+
+static void reset_power(const struct pci_function *function)
+{
+    uint32_t control = pci_read(function, function->pm + 4, 2) & ~PM_STATE;
+
+    pci_write(function, function->pm + 4, 2, control | PM_STATE);
+    wait_ns(10 * MS);
+    pci_write(function, function->pm + 4, 2, control);
+}
+
+static void reset_virtio(const struct pci_function *function)
+{
+    uint64_t end = time_ns() + PENDING_NS;
+
+    pci_write(function, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_NO_INTX);
+    *function->virtio = 0;
+    while (*function->virtio && time_ns() < end)
+        cpu_relax();
+}
+
+void pci_flr(const struct pci_function *function)
+{
+    uint32_t at = function->pcie + PCIE_DEVICE_CONTROL;
+
+    silence(function);
+    pci_write(function, at, 2, pci_read(function, at, 2) | PCIE_FLR);
+}
+
+bool pci_restore(struct pci_function *function)
+{
+    /* A virtual function's own register says nothing. */
+    if (pci_read(function, function->is_virtual ? PCI_CLASS : PCI_ID, 4) !=
+        (function->is_virtual ? function->class_revision : function->id))
+        return false;
+    for (uint32_t i = 0; !function->is_virtual && i < PCI_BARS; i++)
+        write_bar(function, PCI_BAR0 + 4 * i, &function->bar[i]);
+    silence(function);
+    pci_write(function, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_NO_INTX);
+    return true;
+}
+
+bool pci_reset(struct pci_function *function)
+{
+    enum device_reset kind = pci_reset_kind(function);
+    uint64_t end = time_ns() + PENDING_NS;
+
+    silence(function);
+    while (function->pcie && pci_read(function, function->pcie + PCIE_DEVICE_STATUS, 2) & PCIE_PENDING &&
+           time_ns() < end)
+        cpu_relax();
+    if (kind == RESET_FUNCTION)
+        pci_flr(function);
+    else if (kind == RESET_ADVANCED)
+        pci_write(function, function->af + AF_CONTROL, 1, 1);
+    else if (kind == RESET_BUS)
+        reset_bus(bridge_to(function->requester >> 8));
+    else if (kind == RESET_POWER)
+        reset_power(function);
+    else if (kind == RESET_STATUS)
+        reset_virtio(function);
+    if (kind != RESET_NONE && kind != RESET_STATUS)
+        wait_ns(PCI_FLR_NS);
+    function->status->resets++;
+    return pci_restore(function);
+}
+
+/* --- Boot --- */
+
+static void describe(struct pci_function *function, struct device_status *status)
+{
+    function->status = status;
+    *status = (struct device_status){
+        .requester = function->requester,
+        .group = function->group,
+        .vendor = (uint16_t)function->id,
+        .device = (uint16_t)(function->id >> 16),
+        .class_code = function->class_revision >> 8,
+        .owner = 0xff,
+        .flags = function->is_virtual ? DEVICE_VIRTUAL : 0,
+        .reset = (uint8_t)pci_reset_kind(function),
+    };
+}
+
+void pci_init(void)
+{
+    if (!platform.pci.ecam.value)
+        return;
+    pci_functions = memory_pages((BULKHEAD_DEVICES_MAX * sizeof(*pci_functions) + PAGE_SIZE - 1) / PAGE_SIZE);
+    probe = kernel_map_device(platform.pci.ecam, PAGE_SIZE);
+    if (!platform.pci.assigned)
+        number_buses(0, 0);
+    find_functions();
+    if (!platform.pci.assigned)
+        place_bus(0, platform.pci.window.base.value);
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        check_bars(&pci_functions[i]);
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        pci_functions[i].virtio = find_virtio(&pci_functions[i]);
+    for (uint32_t i = 0; i < sriov_count; i++)
+        enable_virtual(&sriov[i]);
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        group(&pci_functions[i]);
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        describe(&pci_functions[i], &status_page->device[i]);
+    status_page->devices = pci_function_count;
+}
