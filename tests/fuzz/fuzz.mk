@@ -49,8 +49,11 @@ fuzz-image-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
 fuzz-targets += acpi dmar
 fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c arch/x86/dmar.c
 fuzz-dmar-cflags := -Iarch/x86/include
-fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c arch/x86/dmar.c
+fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
 fuzz-acpi-cflags := -Iarch/x86/include
+fuzz-targets += ivrs
+fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
+fuzz-ivrs-cflags := -Iarch/x86/include
 
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
