@@ -54,20 +54,33 @@ void ioapic_init(void)
     }
 }
 
+/* An IOAPIC sends what its entry says as a message: address bits 19 to 4 stand in its bits 63 to 48, bit 2 in 11. */
+static bool route(uint32_t unit, uint32_t pin, uint32_t cpu, uint32_t vector, uint32_t flags)
+{
+    uint32_t entry = IOMMU_LINES + platform.arch.ioapic[unit].first + pin;
+    struct message message = {(uint64_t)cpus[cpu].id << 12, vector};
+
+    if (iommu_remaps() ? !iommu_remap(entry, platform.arch.ioapic[unit].requester, cpu, (uint8_t)vector, &message)
+                       : cpus[cpu].id >= IOAPIC_BROADCAST)
+        return false;
+    ioapic_write(unit, IOAPIC_ENTRY(pin) + 1, (uint32_t)(message.address >> 4) << 16);
+    ioapic_write(unit, IOAPIC_ENTRY(pin),
+                 (message.data ? message.data & 0x7ff : vector) | (uint32_t)(message.address & 4) << 9 | flags);
+    return true;
+}
+
 bool ioapic_route_isa(uint32_t irq, uint32_t cpu)
 {
     uint32_t line = platform.arch.isa[irq].line;
     uint32_t flags =
         (platform.arch.isa[irq].low ? ENTRY_LOW_ACTIVE : 0) | (platform.arch.isa[irq].level ? ENTRY_LEVEL : 0);
 
-    for (uint32_t unit = 0; unit < platform.arch.ioapic_count && cpus[cpu].id < IOAPIC_BROADCAST; unit++) {
+    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
         uint32_t pin = line - platform.arch.ioapic[unit].first;
 
         if (line < platform.arch.ioapic[unit].first || pin >= pins[unit])
             continue;
-        ioapic_write(unit, IOAPIC_ENTRY(pin) + 1, (uint32_t)cpus[cpu].id << 24);
-        ioapic_write(unit, IOAPIC_ENTRY(pin), (VECTOR_LINES + irq) | flags);
-        return true;
+        return route(unit, pin, cpu, VECTOR_LINES + irq, flags);
     }
     return false;
 }
@@ -145,6 +158,9 @@ void interrupt_handle(uint32_t vector)
     } else if (vector == VECTOR_DEADLINE) {
         end();
         lent_timer_look();
+    } else if (vector == VECTOR_IOMMU) {
+        end();
+        iommu_fault_interrupt();
     } else if (vector - VECTOR_MESSAGES < MESSAGES_MAX) {
         end();
         message_interrupt(vector - VECTOR_MESSAGES);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The machine's IOMMUs. */
-#include <devices/iommu/iommu.h>
+/* The machine's IOMMUs: Intel's or AMD's. */
+#include <devices/iommu/vtd.h>
 
 struct iommu arch_iommu_find(void)
 {
-    return (struct iommu){NULL, 0, 0};
+    return vtd_find();
 }

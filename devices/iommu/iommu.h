@@ -44,6 +44,7 @@ void iommu_stop(struct domain *domain);
  * `vector` on `cpu`; vector 0: it is nobody's. False: there is no remapping, or it does not reach that CPU.
  */
 #define IOMMU_MESSAGES_MAX 512
+#define IOMMU_LINES 448 /* from here on: a machine's interrupt lines, by their global number */
 bool iommu_remap(uint32_t entry, uint32_t requester, uint32_t cpu, uint8_t vector, struct message *message);
 
 /* --- For the drivers --- */
