@@ -7,6 +7,7 @@
 #include <core/log.h>
 #include <core/seed.h>
 #include <core/status.h>
+#include <core/vpci.h>
 #include <libfdt.h>
 #include <string.h>
 
@@ -61,6 +62,8 @@ static void put_chosen(void *tree, struct domain *domain, const struct guest_ima
     }
     if (domain->config->uart_console != 0xff)
         fdt_property_u32(tree, "bulkhead,console", domain->config->uart_console);
+    if (vpci_host(domain).functions)
+        fdt_property_u32(tree, "linux,pci-probe-only", 1);
     if (seed_available()) { /* tree_renew() writes them */
         fdt_property(tree, "rng-seed", seed, sizeof(seed));
         fdt_property(tree, "kaslr-seed", seed, sizeof(uint64_t));

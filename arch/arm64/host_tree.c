@@ -207,6 +207,15 @@ const void *host_tree_property(int node, const char *name, int *length)
     return property(node, name, length);
 }
 
+const void *host_tree_property_at(int node, unsigned index, const char **name, int *length)
+{
+    int offset = fdt_first_property_offset(platform.tree, nodes[node].offset);
+
+    while (offset >= 0 && index-- > 0)
+        offset = fdt_next_property_offset(platform.tree, offset);
+    return offset < 0 ? NULL : fdt_getprop_by_offset(platform.tree, offset, name, length);
+}
+
 const char *host_tree_name(int node)
 {
     return fdt_get_name(platform.tree, nodes[node].offset, NULL);

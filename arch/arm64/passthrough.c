@@ -2,22 +2,31 @@
 #include <arch/passthrough.h>
 
 #include <arch/host_tree.h>
+#include <arch/iommu.h>
 #include <arch/stage2.h>
 #include <core/arch.h>
 #include <core/channel.h>
 #include <core/interrupt.h>
 #include <core/log.h>
+#include <devices/iommu/iommu.h>
 
 #define REGS_MAX 8   /* a device's register windows, */
 #define LINES_MAX 16 /* and interrupts */
 #define DEVICES_MAX 64
 #define VIRTIO_RESET_READS_MAX 100000
 
-/* A virtio transport's registers are mapped: it reads and writes memory by itself until it is reset. */
+/* PL011 (Arm DDI 0183, 3.2) */
+#define UART_CR 0x30
+#define UART_IMSC 0x38
+#define UART_ICR 0x44
+#define UART_DMACR 0x48
+
+/* A device that the kernel can quieten has its registers mapped. */
 static struct device {
     struct domain *domain;
-    int node;                 /* in the host's tree */
-    volatile uint8_t *virtio; /* NULL: another device */
+    int node;                                     /* in the host's tree */
+    void (*quieten)(volatile uint8_t *registers); /* NULL: nothing is known of it */
+    volatile uint8_t *registers;
 } devices[DEVICES_MAX];
 static uint32_t device_count;
 
@@ -38,8 +47,8 @@ static void map_registers(struct domain *domain, struct memory_range range)
             stage2_map(domain, ipa(page), hpa(page), PAGE_SIZE, STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);
 }
 
-/* Transports stand close together: those in the page of the last one share its mapping. */
-static volatile uint8_t *map_virtio(struct hpa base)
+/* Small devices stand close together: those in the page of the last one share its mapping. */
+static volatile uint8_t *map_page(struct hpa base)
 {
     static uint64_t page;
     static uint8_t *mapped;
@@ -56,7 +65,45 @@ static uint32_t read32(volatile uint8_t *registers, uint32_t offset)
     return *(volatile uint32_t *)(registers + offset);
 }
 
-/* A virtio transport without a device behind it is as if it were not there. */
+static void write32(volatile uint8_t *registers, uint32_t offset, uint32_t value)
+{
+    *(volatile uint32_t *)(registers + offset) = value;
+}
+
+/* A virtio transport reads and writes memory by itself until it is reset. */
+static void quieten_virtio(volatile uint8_t *registers)
+{
+    write32(registers, VIRTIO_MMIO_STATUS, 0);
+    for (uint32_t reads = 0; read32(registers, VIRTIO_MMIO_STATUS) && reads < VIRTIO_RESET_READS_MAX; reads++)
+        cpu_relax();
+}
+
+static void quieten_pl011(volatile uint8_t *registers)
+{
+    write32(registers, UART_CR, 0);
+    write32(registers, UART_IMSC, 0);
+    write32(registers, UART_DMACR, 0);
+    write32(registers, UART_ICR, 0x7ff);
+}
+
+/* All streams that the tree gives the device are the domain's. What reaches memory by itself and has none is nothing
+ * for a guest, whose addresses it does not know. */
+static bool confine(struct domain *domain, int node)
+{
+    bool is_guest = !(domain->config->flags & PARTITION_MANAGEMENT);
+    uint32_t requester;
+
+    if (host_tree_cell(node, "iommus", 0) == HOST_TREE_NONE)
+        return !is_guest || !host_tree_is_compatible(node, "virtio,mmio");
+    for (unsigned i = 0; host_tree_cell(node, "iommus", 2 * i) != HOST_TREE_NONE; i++) {
+        requester = arch_iommu_requester(node, i);
+        if ((requester == IOMMU_NONE || !iommu_assign(domain, requester)) && is_guest)
+            return false;
+    }
+    return true;
+}
+
+/* A virtio transport without a device behind it is as if it were not there. The PCI host is core/vpci.c's. */
 static void add(struct domain *domain, int node)
 {
     struct device *device = &devices[device_count];
@@ -65,11 +112,22 @@ static void add(struct domain *domain, int node)
     unsigned count = host_tree_regs(node, ranges, REGS_MAX);
 
     CHECK(device_count < DEVICES_MAX);
+    if (!count || host_tree_is_compatible(node, "pci-host-ecam-generic"))
+        return;
     *device = (struct device){.domain = domain, .node = node};
-    if (count && host_tree_is_compatible(node, "virtio,mmio")) {
-        device->virtio = map_virtio(ranges[0].base);
-        if (!read32(device->virtio, VIRTIO_MMIO_DEVICE_ID))
+    if (host_tree_is_compatible(node, "virtio,mmio")) {
+        device->registers = map_page(ranges[0].base);
+        if (!read32(device->registers, VIRTIO_MMIO_DEVICE_ID))
             return;
+        device->quieten = quieten_virtio;
+    } else if (host_tree_is_compatible(node, "arm,pl011") && !(domain->config->flags & PARTITION_MANAGEMENT)) {
+        device->registers = map_page(ranges[0].base);
+        device->quieten = quieten_pl011;
+    }
+    if (!confine(domain, node)) {
+        log_line("%s: '%s' reaches memory by itself, and no IOMMU confines it: not passed through",
+                 domain->config->name, host_tree_name(node));
+        return;
     }
     for (unsigned i = 0; i < count; i++)
         map_registers(domain, ranges[i]);
@@ -95,12 +153,9 @@ void passthrough_init(struct domain *domain)
 void passthrough_reset(struct domain *domain)
 {
     for (uint32_t i = 0; i < device_count; i++) {
-        struct device *device = &devices[i];
+        const struct device *device = &devices[i];
 
-        if (device->domain != domain || !device->virtio)
-            continue;
-        *(volatile uint32_t *)(device->virtio + VIRTIO_MMIO_STATUS) = 0;
-        for (uint32_t reads = 0; read32(device->virtio, VIRTIO_MMIO_STATUS) && reads < VIRTIO_RESET_READS_MAX; reads++)
-            cpu_relax();
+        if (device->domain == domain && device->quieten)
+            device->quieten(device->registers);
     }
 }

@@ -21,6 +21,7 @@ int host_tree_phandle(uint32_t phandle); /* the node that has it; negative: none
 #define HOST_TREE_NONE UINT32_MAX
 uint32_t host_tree_cell(int node, const char *name, unsigned index);
 const void *host_tree_property(int node, const char *name, int *length); /* as libfdt's fdt_getprop() */
+const void *host_tree_property_at(int node, unsigned index, const char **name, int *length); /* NULL: it has no more */
 /* The node's `reg`, as physical addresses; the INTIDs of its `interrupts`. At most `limit`; how many there are. */
 unsigned host_tree_regs(int node, struct memory_range *ranges, unsigned limit);
 unsigned host_tree_interrupts(int node, uint32_t *intids, unsigned limit);
