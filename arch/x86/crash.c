@@ -61,7 +61,7 @@ void idt_init(void)
         set_gate(i, &system_stubs[(VECTOR_STRAY - 0xf0) * STUB_SIZE]);
     for (unsigned i = 0; i < EXCEPTIONS; i++)
         set_gate(i, &exception_stubs[i * STUB_SIZE]);
-    for (unsigned i = 0; i < 32; i++)
+    for (unsigned i = 0; i < ISA_LINES + MESSAGES_MAX; i++)
         set_gate(VECTOR_LINES + i, &line_stubs[i * STUB_SIZE]);
     for (unsigned i = 0; i < 16; i++)
         set_gate(0xf0 + i, &system_stubs[i * STUB_SIZE]);

@@ -22,7 +22,7 @@ static struct slot {
     uint16_t requester;
     uint8_t index;
     bool reserved;
-    uint8_t vcpu, vector; /* of the guest; vector 0: it is not bound */
+    uint16_t target; /* atomic: vCPU << 8 | its vector; 0: not bound */
     struct device_status *status;
 } slots[BULKHEAD_PARTITIONS_MAX][MESSAGES_MAX];
 
@@ -62,9 +62,9 @@ static void unbind(struct domain *domain, struct slot *slot)
 {
     struct message message;
 
-    if (slot->vector)
+    if (slot->target)
         iommu_remap(entry_of(domain, slot), slot->requester, 0, 0, &message);
-    __atomic_store_n(&slot->vector, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->target, 0, __ATOMIC_RELEASE);
 }
 
 void message_unbind(struct domain *domain, uint32_t requester, uint32_t index)
@@ -80,8 +80,7 @@ bool message_bind(struct domain *domain, uint32_t requester, uint32_t index, str
 {
     struct slot *slot = find(domain, requester, index);
     uint32_t targets = vlapic_targets(domain, guest.address >> 12 & 0xff, guest.address & ADDRESS_LOGICAL);
-    uint8_t vector;
-    uint32_t cpu;
+    uint32_t cpu, vcpu, vector;
 
     if (!slot)
         return false;
@@ -90,12 +89,12 @@ bool message_bind(struct domain *domain, uint32_t requester, uint32_t index, str
         unbind(domain, slot);
         return false;
     }
-    slot->vcpu = (uint8_t)__builtin_ctz(targets);
-    __atomic_store_n(&slot->vector, (uint8_t)guest.data, __ATOMIC_RELEASE);
-    cpu = domain->vcpu[slot->vcpu]->cpu;
-    vector = (uint8_t)(VECTOR_MESSAGES + (slot - slots[domain->index]));
-    if (iommu_remap(entry_of(domain, slot), requester, cpu, vector, physical))
-        return true;
+    vcpu = (uint32_t)__builtin_ctz(targets);
+    cpu = domain->vcpu[vcpu]->cpu;
+    vector = VECTOR_MESSAGES + (uint32_t)(slot - slots[domain->index]);
+    __atomic_store_n(&slot->target, (uint16_t)(vcpu << 8 | (guest.data & 0xff)), __ATOMIC_RELEASE);
+    if (iommu_remaps())
+        return iommu_remap(entry_of(domain, slot), requester, cpu, (uint8_t)vector, physical);
     *physical = (struct message){GUEST_APIC_BASE | cpus[cpu].id << 12, vector};
     return cpus[cpu].id < APIC_ID_BROADCAST;
 }
@@ -111,14 +110,14 @@ void message_interrupt(uint32_t number)
 {
     struct domain *domain = vcpu_current()->domain;
     struct slot *slot;
-    uint8_t vector;
+    uint16_t target;
 
     if (!domain)
         return;
     slot = &slots[domain->index][number];
-    vector = __atomic_load_n(&slot->vector, __ATOMIC_ACQUIRE);
-    if (!vector)
+    target = __atomic_load_n(&slot->target, __ATOMIC_ACQUIRE);
+    if (!target)
         return;
-    vlapic_send(domain->vcpu[slot->vcpu], vector, false);
+    vlapic_send(domain->vcpu[target >> 8], (uint8_t)target, false);
     __atomic_fetch_add(&slot->status->messages, 1, __ATOMIC_RELAXED);
 }

@@ -45,10 +45,10 @@ exception:
         call    exception_handle /* does not return */
 
         .balign 16
-        .globl  line_stubs      /* 0x30 to 0x4f */
+        .globl  line_stubs      /* 0x30 to 0x77: VECTOR_LINES and VECTOR_MESSAGES */
 line_stubs:
         .set    n, 0x30
-        .rept   32
+        .rept   72
         .balign 16
         push    $n
         jmp     interrupt

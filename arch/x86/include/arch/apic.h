@@ -9,7 +9,7 @@
 /* Vectors of physical interrupts */
 #define VECTOR_LINES 0x30    /* +n: ISA interrupt n, of a domain that has a device passed through */
 #define VECTOR_MESSAGES 0x40 /* +i: message i of the PCI functions of the CPU's domain */
-#define MESSAGES_MAX 64
+#define MESSAGES_MAX 56
 #define VECTOR_TIMER 0xf0
 #define VECTOR_KICK 0xf1
 #define VECTOR_STRAY 0xfd /* stands for all others */
