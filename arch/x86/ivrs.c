@@ -57,10 +57,12 @@ static void add_special(struct acpi_table table, uint32_t at)
 {
     if (acpi_get(table, at + 7, 1) != SPECIAL_IOAPIC)
         return;
-    if (ivrs.ioapic_count == IVRS_IOAPICS_MAX)
+    if (ivrs.ioapic_count == IVRS_IOAPICS_MAX) {
         ivrs.damaged = true;
-    else
-        ivrs.ioapic[ivrs.ioapic_count++] = (uint16_t)acpi_get(table, at + 5, 2);
+        return;
+    }
+    ivrs.ioapic[ivrs.ioapic_count].id = (uint8_t)acpi_get(table, at + 4, 1);
+    ivrs.ioapic[ivrs.ioapic_count++].requester = (uint16_t)acpi_get(table, at + 5, 2);
 }
 
 static void read_entry(struct acpi_table table, uint32_t at, struct range *range)

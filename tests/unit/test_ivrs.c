@@ -137,7 +137,8 @@ static void a_unit_its_devices_and_memory(void **state)
     expect_range(3, 0x0300, 0x0307, 0x00a5);
     expect_range(4, 0x0018, 0x0018, 0);
     assert_int_equal(ivrs.ioapic_count, 1);
-    assert_int_equal(ivrs.ioapic[0], 0x00a0);
+    assert_int_equal(ivrs.ioapic[0].id, 1);
+    assert_int_equal(ivrs.ioapic[0].requester, 0x00a0);
     assert_int_equal(ivrs.memory_count, 3);
     assert_int_equal(ivrs.memory[1].first, 0x0100);
     assert_int_equal(ivrs.memory[1].last, 0x0107);

@@ -22,8 +22,11 @@ struct ivrs {
         uint16_t first, last;
         uint16_t alias; /* what their requests say instead; 0: their own */
     } range[IVRS_RANGES_MAX];
-    uint16_t ioapic[IVRS_IOAPICS_MAX]; /* requesters of IOAPICs */
-    struct {                           /* memory that firmware claims for requesters */
+    struct {
+        uint8_t id; /* as the MADT has it */
+        uint16_t requester;
+    } ioapic[IVRS_IOAPICS_MAX];
+    struct { /* memory that firmware claims for requesters */
         uint16_t first, last;
         struct hpa base;
         uint64_t size;
