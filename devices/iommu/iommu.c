@@ -8,6 +8,12 @@
 #include <core/memory.h>
 #include <core/status.h>
 
+#ifdef CONFIG_PASSTHROUGH_WITHOUT_INTERRUPT_REMAPPING
+#define FORGERY_ALLOWED true
+#else
+#define FORGERY_ALLOWED false
+#endif
+
 #define DEVICES_MAX 64
 #define LOG_NS 1000000000ull /* between two lines of the log about a device's faults */
 #define DEAF_NS 10000000ull  /* between two interrupts of faults */
@@ -132,7 +138,10 @@ void iommu_init(void)
         return;
     }
     format_print(status_page->iommu, sizeof(status_page->iommu), "%s", iommu.ops->name);
-    log_line("%s: devices are confined%s", iommu.ops->name, iommu.ops->remap ? ", and so are their interrupts" : "");
+    log_line("%s: devices are confined, their interrupts %s", iommu.ops->name,
+             iommu.messages_forgeable ? "are NOT" : "too");
+    if (iommu.messages_forgeable && FORGERY_ALLOWED)
+        log_line("UNSAFE, as configured: guests' devices can interrupt CPUs of others");
     init_regions();
     if (iommu.ops->listen)
         iommu.ops->listen(true);
@@ -148,6 +157,11 @@ bool iommu_assign(struct domain *domain, uint32_t requester)
     }
     if (!(domain->config->flags & PARTITION_MANAGEMENT) && resting_space(requester)) {
         log_line("%s: firmware claims memory for %s, so it cannot be a guest's", name, name_of(requester).text);
+        return false;
+    }
+    if (!(domain->config->flags & PARTITION_MANAGEMENT) && iommu.messages_forgeable && !FORGERY_ALLOWED) {
+        log_line("%s: without interrupt remapping %s could forge interrupts, so it cannot be a guest's", name,
+                 name_of(requester).text);
         return false;
     }
     if (device_count == DEVICES_MAX || !create(&spaces[domain->index])) {

@@ -20,7 +20,7 @@
 /* Boot CPU, before domains are built: takes the units and blocks everything. Says what it found, or that there is none.
  */
 void iommu_init(void);
-/* There is one; it checks whose interrupt a message is as well (x86-64; on arm64 the ITS does). */
+/* There is one; it checks as well whose interrupt a message is, and says how to send it (x86-64; on arm64 the ITS does). */
 bool iommu_present(void);
 bool iommu_remaps(void);
 
@@ -76,6 +76,7 @@ struct iommu {
     const struct iommu_ops *ops; /* NULL: the machine has none */
     unsigned address_bits;       /* of a device's addresses, and of memory that they can be translated to */
     uint32_t spaces_max;         /* ids that the units know; 0: IOMMU_SPACES_MAX or more */
+    bool messages_forgeable;     /* nobody checks who sends a message: a guest's device can interrupt others' CPUs */
 };
 /* The architecture's, boot CPU: finds the units and turns translation on, everything blocked. On the way it calls
  * iommu_reserve() for memory that firmware claims for devices (RMRR, IVMD, RMR). */

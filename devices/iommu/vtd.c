@@ -443,7 +443,7 @@ static void reserve_regions(void)
 
 struct iommu vtd_find(void)
 {
-    struct iommu none = {NULL, 0, 0};
+    struct iommu none = {.ops = NULL};
     unsigned bits;
 
     if (dmar.units == 0 || dmar.unsound) {
@@ -476,5 +476,5 @@ struct iommu vtd_find(void)
             return none;
         }
     reserve_regions();
-    return (struct iommu){&ops, bits, CAP_DOMAINS(cap_all) - 1};
+    return (struct iommu){&ops, bits, CAP_DOMAINS(cap_all) - 1, !ops.remap};
 }
