@@ -28,6 +28,9 @@ unit-nested_paging-cflags := $(machine-x86-cflags)
 unit-tests += channel
 unit-channel-sources := tests/unit/test_channel.c core/channel.c $(machine)
 unit-channel-cflags := $(machine-cflags)
+unit-tests += iommu
+unit-iommu-sources := tests/unit/test_iommu.c devices/iommu/iommu.c
+unit-iommu-cflags := $(machine-cflags)
 
 # The shell on a fake appliance. shell_on_host runs it on this terminal.
 shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/stop_cause.c tests/unit/fake_appliance.c \
