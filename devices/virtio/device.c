@@ -69,7 +69,8 @@ uint64_t virtio_device_offers(struct virtio_device *device)
 
 bool virtio_device_begin(struct virtio_device *device, uint64_t wanted)
 {
-    device->features = virtio_device_offers(device) & (wanted | VIRTIO_F_VERSION_1);
+    /* Behind an IOMMU it reaches our memory under our own addresses, so that changes nothing. */
+    device->features = virtio_device_offers(device) & (wanted | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM);
     if (device->failed)
         return false;
     device->transport->accept(device, device->features);
