@@ -150,6 +150,12 @@ void gic_enable(uint32_t id)
     write32(GUEST_GICD_BASE + 0x100 + id / 32 * 4, 1u << id % 32);
 }
 
+void message_enable(void)
+{
+    write32(GUEST_GICD_BASE + 0xc00 + MESSAGE_INTERRUPT / 16 * 4, 0xaaaaaaaa); /* edges */
+    gic_enable(MESSAGE_INTERRUPT);
+}
+
 void gic_send_sgi(uint32_t id, uint64_t targets)
 {
     __asm__ volatile("dsb ishst\n\tmsr icc_sgi1r_el1, %0\n\tisb" ::"r"(targets | (uint64_t)id << 24) : "memory");

@@ -36,6 +36,9 @@ extern volatile uint64_t serror_count;
 
 /* Interrupts: GICv3. */
 #define TIMER_INTERRUPT 27
+/* Messages of PCI functions: what a device writes to be MESSAGE_INTERRUPT (+ 1, ...), an edge, on this CPU. */
+#define MESSAGE_INTERRUPT 448u
+#define MESSAGE_ADDRESS 0x08000040ull /* GICD_SETSPI_NSR */
 void gic_start(void);
 void gic_enable(uint32_t id);
 void gic_send_sgi(uint32_t id, uint64_t targets /* ICC_SGI1R_EL1 without the ID */);
@@ -67,6 +70,7 @@ struct call_result call_smc(uint64_t function, uint64_t x1, uint64_t x2, uint64_
 #define PSCI_SYSTEM_OFF 0x84000008u
 #define PSCI_SYSTEM_RESET 0x84000009u
 #define PSCI_FEATURES 0x8400000au
+void message_enable(void);
 int64_t cpu_state(uint32_t index); /* AFFINITY_INFO: 0 on, 1 off, 2 pending */
 
 static inline uint32_t read32(uint64_t address)

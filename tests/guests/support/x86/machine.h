@@ -30,6 +30,12 @@ struct fault {
 #define LINE_INTERRUPT(line) (0x40u + (line))
 #define TIMER_INTERRUPT 0x60u
 #define IPI_INTERRUPT 0x70u /* ... 0x7f: for cpu_send() */
+/* Messages of PCI functions: what a device writes to be MESSAGE_INTERRUPT on this CPU, the first. */
+#define MESSAGE_INTERRUPT 0x68u
+#define MESSAGE_ADDRESS 0xfee00000ull
+static inline void message_enable(void)
+{
+}
 void cpu_send(uint64_t icr /* the interrupt command register: destination << 32 | ... | vector */);
 
 static inline void interrupts_on(void)
