@@ -22,7 +22,8 @@ $(O)/guest-linux/Image: $(O)/guest-linux/.kernel
 	$(Q)touch -h $@
 
 # Programs for tests and measurements inside a Linux guest: one C file each, static.
-linux-tools := $(patsubst tests/guests/linux/%.c,$(O)/guest-linux/bin/%,$(sort $(wildcard tests/guests/linux/*.c)))
+linux-tools := $(addprefix $(O)/guest-linux/bin/,disktest nettest)
+linux-tools-pci := $(O)/guest-linux/bin/edutest
 $(O)/guest-linux/bin/%: tests/guests/linux/%.c $(O)/flags/debian
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
@@ -30,8 +31,12 @@ $(O)/guest-linux/bin/%: tests/guests/linux/%.c $(O)/flags/debian
 
 linux-content := $(addprefix tests/guests/linux/,init udhcpc.sh)
 linux-modules := $(addprefix tests/guests/linux/,modules modules.$(ARCH))
-$(O)/guest-linux/initrd.cpio: $(O)/guest-linux/.kernel $(O)/guest-linux/.busybox $(linux-tools) $(linux-content) $(linux-modules) \
-		$(wildcard tools/guest_linux/*.py)
+# initrd-pci.cpio is for partitions with PCI functions of their own.
+$(O)/guest-linux/initrd-pci.cpio: linux-modules += tests/guests/linux/modules.pci
+$(O)/guest-linux/initrd-pci.cpio: linux-tools += $(linux-tools-pci)
+$(O)/guest-linux/initrd-pci.cpio: tests/guests/linux/modules.pci $(linux-tools-pci)
+$(O)/guest-linux/initrd.cpio $(O)/guest-linux/initrd-pci.cpio: $(O)/guest-linux/.kernel $(O)/guest-linux/.busybox $(linux-tools) \
+		$(linux-content) $(linux-modules) $(wildcard tools/guest_linux/*.py)
 	$(call say,CPIO,$(call shown,$@))
 	$(Q)$(PYTHON) tools/guest_linux/initramfs.py --kernel $(O)/guest-linux/kernel --busybox $(O)/guest-linux/busybox \
 		--content tests/guests/linux $(addprefix --modules ,$(linux-modules)) $(addprefix --tool ,$(linux-tools)) --output $@

@@ -4,7 +4,8 @@
 import os
 
 # Files that the build makes, below O; `debian` and `busybox` come from tools/build/linux.mk.
-BUILT = {"management": "bundle/mgmt.elf", "debian": "guest-linux/Image", "busybox": "guest-linux/initrd.cpio"}
+BUILT = {"management": "bundle/mgmt.elf", "debian": "guest-linux/Image", "busybox": "guest-linux/initrd.cpio",
+         "busybox-pci": "guest-linux/initrd-pci.cpio"}
 
 
 def image_path(image, root, output):

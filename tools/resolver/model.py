@@ -192,6 +192,9 @@ class Reader:
             kernel.kind = c.first(f"{p}_KERNEL_AUTO", f"{p}_KERNEL_IMAGE", f"{p}_KERNEL_ELF",
                                   f"{p}_KERNEL_MULTIBOOT", f"{p}_KERNEL_RAW")
         source = c.first(f"{p}_INITRD_NONE", f"{p}_INITRD_BUSYBOX", f"{p}_INITRD_FILE")
+        pci = [self.pci_function(p, i) for i in range(DEVICES_OF_A_KIND) if c.on(f"{p}_PCI{i}")]
+        if source == "busybox" and pci:
+            source = "busybox-pci"
         initrd = None if source == "none" else Image(source, c.text(f"{p}_INITRD_PATH"), "initrd")
         return Partition(
             index, c.text(f"{p}_NAME"), self.parsed(f"{p}_CPUS", parse.cpu_list, None) if c.text(f"{p}_CPUS") else [],
@@ -203,7 +206,7 @@ class Reader:
             c.number(f"{p}_BACKOFF_MAX_MS"), c.on(f"{p}_CRITICAL"), c.text(f"{p}_DEVICES").split(),
             [self.nic(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_NIC{i}")],
             [self.disk(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_DISK{i}")],
-            [self.pci_function(p, i) for i in range(DEVICES_OF_A_KIND) if c.on(f"{p}_PCI{i}")])
+            pci)
 
     def appliance(self, board):
         c = self.config
