@@ -179,48 +179,61 @@ static bool deliver_checksummed(struct maker *maker, bool (*deliver)(void *owner
     return deliver(owner, &maker->frame);
 }
 
-/* Where the headers of a packet to be segmented begin. ip == 0: it is not what its offload header says. */
-struct layout {
-    uint32_t ip, tcp, payload;
-    bool ipv6;
-};
-
-static struct layout find_layout(const struct maker *maker)
+struct offload_layout offload_layout(const struct virtio_net_header *offload, const uint8_t *header, uint32_t length)
 {
-    const struct layout none = {};
-    const struct virtio_net_header *offload = &maker->packet->offload;
-    const uint8_t *header = maker->header;
-    struct layout layout = {.ip = ETHERNET_HEADER, .tcp = offload->csum_start};
-    uint32_t type = get16(&header[layout.ip - 2]);
+    const struct offload_layout none = {};
+    struct offload_layout layout = {.ip = ETHERNET_HEADER, .tcp = offload->csum_start};
+    uint32_t type;
 
-    if (maker->headers < ETHERNET_HEADER + IPV4_HEADER + TCP_HEADER)
+    if (length < ETHERNET_HEADER + IPV4_HEADER + TCP_HEADER)
         return none;
+    type = get16(&header[layout.ip - 2]);
     if (type == TYPE_TAG) {
         layout.ip += TAG;
         type = get16(&header[layout.ip - 2]);
     }
     layout.ipv6 = (offload->gso_type & ~VIRTIO_NET_GSO_ECN) == VIRTIO_NET_GSO_TCPV6;
-    if (offload->csum_offset != TCP_CHECKSUM || layout.tcp + TCP_HEADER > maker->headers)
+    if (offload->csum_offset != TCP_CHECKSUM || layout.tcp + TCP_HEADER > length)
         return none;
     if (layout.ipv6) {
         /* With extension headers TCP's is not where this expects it; nobody segments those. */
         if (type != TYPE_IPV6 || layout.tcp != layout.ip + IPV6_HEADER || header[layout.ip + 6] != PROTOCOL_TCP)
             return none;
     } else {
-        uint32_t length = (header[layout.ip] & 15u) * 4;
+        uint32_t ip_header = (header[layout.ip] & 15u) * 4;
 
-        if (type != TYPE_IPV4 || header[layout.ip] >> 4 != 4 || length < IPV4_HEADER ||
-            layout.tcp != layout.ip + length || header[layout.ip + 9] != PROTOCOL_TCP)
+        if (type != TYPE_IPV4 || header[layout.ip] >> 4 != 4 || ip_header < IPV4_HEADER ||
+            layout.tcp != layout.ip + ip_header || header[layout.ip + 9] != PROTOCOL_TCP)
             return none;
     }
     layout.payload = layout.tcp + (header[layout.tcp + TCP_OFFSET] >> 4) * 4u;
-    if (layout.payload < layout.tcp + TCP_HEADER || layout.payload > maker->headers)
+    if (layout.payload < layout.tcp + TCP_HEADER || layout.payload > length)
         return none;
     return layout;
 }
 
+void offload_hand_over(uint8_t *header, const struct offload_layout *layout)
+{
+    const uint8_t protocol[2] = {0, PROTOCOL_TCP};
+    struct checksum pseudo = {};
+    uint8_t *ip = &header[layout->ip];
+    uint16_t sum;
+
+    if (layout->ipv6) {
+        put16(&ip[4], 0);
+        checksum_add(&pseudo, &ip[8], 32);
+    } else {
+        put16(&ip[2], 0);
+        put16(&ip[10], 0);
+        checksum_add(&pseudo, &ip[12], 8);
+    }
+    checksum_add(&pseudo, protocol, sizeof(protocol));
+    sum = (uint16_t)~checksum_finish(&pseudo);
+    memcpy(&header[layout->tcp + TCP_CHECKSUM], &sum, sizeof(sum));
+}
+
 /* Sets lengths, identification and IPv4's checksum; returns the sum of TCP's pseudo header. */
-static struct checksum set_ip_header(uint8_t *ip, const struct layout *layout, uint32_t tcp_length, uint16_t id)
+static struct checksum set_ip_header(uint8_t *ip, const struct offload_layout *layout, uint32_t tcp_length, uint16_t id)
 {
     struct checksum pseudo = {};
     uint8_t rest[4] = {0, PROTOCOL_TCP};
@@ -247,7 +260,7 @@ static bool deliver_segmented(struct maker *maker, bool (*deliver)(void *owner, 
                               void *owner)
 {
     const struct packet *packet = maker->packet;
-    struct layout layout = find_layout(maker);
+    struct offload_layout layout = offload_layout(&packet->offload, maker->header, maker->headers);
     uint8_t *ip = &maker->header[layout.ip], *tcp = &maker->header[layout.tcp];
     uint32_t size = packet->offload.gso_size, offset = layout.payload, left, sequence;
     uint8_t flags;

@@ -18,6 +18,19 @@
  */
 bool offload_check(struct virtio_net_header *header, uint32_t length, uint32_t accepted);
 
+/* Where the headers of a packet to be segmented begin. ip == 0: it is not what its offload header says. */
+struct offload_layout {
+    uint32_t ip, tcp, payload;
+    bool ipv6;
+};
+/* `header`: a private copy of the packet's first `length` bytes, at least all of its headers. */
+struct offload_layout offload_layout(const struct virtio_net_header *offload, const uint8_t *header, uint32_t length);
+/*
+ * Makes the copied headers what NICs that segment want them to be, which put into each frame what differs: no lengths, no
+ * IPv4 checksum, and in TCP's the pseudo header's sum without a length.
+ */
+void offload_hand_over(uint8_t *header, const struct offload_layout *layout);
+
 /* Whether a receiver that takes `can` (mask of enum vswitch_offload) takes this packet as it is. */
 bool offload_fits(const struct virtio_net_header *header, uint32_t can);
 

@@ -47,6 +47,15 @@ static void receive_end(void *user)
     vswitch_flush();
 }
 
+/* A link that is down forgets who was behind it. */
+static void link_changed(void *user)
+{
+    const struct uplink *uplink = user;
+
+    bulkhead_log("%s: link %s", uplink->nic->name, uplink->nic->link_up ? "up" : "down");
+    vswitch_port_link(uplink->port, uplink->nic->link_up);
+}
+
 static void join(uint32_t switch_id)
 {
     const struct switch_config *config = &switches[switch_id];
@@ -67,8 +76,9 @@ static void join(uint32_t switch_id)
     nic->user = uplink;
     nic->receive_end = receive_end;
     nic->receive = receive;
-    vswitch_port_link(uplink->port, true);
-    bulkhead_log("switch %s: uplink %s", config->name, nic->name);
+    nic->link_changed = link_changed;
+    vswitch_port_link(uplink->port, nic->link_up);
+    bulkhead_log("switch %s: uplink %s%s", config->name, nic->name, nic->link_up ? "" : ", link down");
 }
 
 static void tick(struct loop_timer *timer)

@@ -35,6 +35,7 @@ struct disk {
     uint32_t max_write_zeroes;                                /* sectors a WRITE_ZEROES; 0 without has_write_zeroes */
     bool read_only, has_flush, has_discard, has_write_zeroes; /* no has_flush: a WRITE is stable once done */
     uint64_t reads, writes, flushes, discards, errors, read_bytes, written_bytes; /* counters */
+    uint64_t resets; /* of its controller, because that did not answer or broke its rules */
     /* Takes the request, queueing it without limit but its own memory (a linked list). */
     void (*submit)(struct disk *disk, struct disk_request *request);
 };

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-mgmt-y += devices/nic/virtio_net.o
+mgmt-y += devices/nic/nic.o devices/nic/virtio_net.o

@@ -18,7 +18,6 @@
 #define NET_F_HOST_TSO6 (1ull << 12)
 #define NET_F_MRG_RXBUF (1ull << 15)
 
-#define NICS_MAX 8u
 #define QUEUE_RX 0u
 #define QUEUE_TX 1u
 #define QUEUE_SIZE 256u
@@ -33,7 +32,6 @@ struct buffer {
 
 struct virtio_net {
     struct nic nic;
-    char name[8];
     struct virtio_device *device;
     struct loop_source source;
     struct driver_queue rx, tx;
@@ -43,14 +41,6 @@ struct virtio_net {
     uint16_t tx_free, tx_free_count;
     bool rx_added;
 };
-
-static struct virtio_net *nics[NICS_MAX];
-static uint32_t nic_count;
-
-struct nic *nic_get(uint32_t index)
-{
-    return index < nic_count ? &nics[index]->nic : NULL;
-}
 
 static void fail(struct virtio_net *net, const char *why)
 {
@@ -240,8 +230,6 @@ void virtio_net_probe(struct virtio_device *device)
                       VIRTIO_F_EVENT_IDX;
     struct virtio_net *net;
 
-    if (nic_count == NICS_MAX)
-        return;
     if (virtio_device_offers(device) & NET_F_MRG_RXBUF) /* otherwise each buffer would have to take 64 KiB */
         wanted |= NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6;
     net = allocate(sizeof *net);
@@ -255,8 +243,7 @@ void virtio_net_probe(struct virtio_device *device)
     for (uint16_t i = 0; i < net->tx.size; i++)
         net->tx_next[i] = (uint16_t)(i + 1);
     read_mac(net);
-    net->name[0] = 'n', net->name[1] = 'i', net->name[2] = 'c', net->name[3] = (char)('0' + nic_count);
-    net->nic.name = net->name;
+    net->nic.link_up = true;
     net->nic.has_checksum = device->features & NET_F_CSUM;
     net->nic.has_tso4 = net->nic.has_checksum && device->features & NET_F_HOST_TSO4;
     net->nic.has_tso6 = net->nic.has_checksum && device->features & NET_F_HOST_TSO6;
@@ -264,10 +251,9 @@ void virtio_net_probe(struct virtio_device *device)
     net->nic.kick = kick;
     net->source = (struct loop_source){.run = serve, .owner = net};
     driver_queue_interrupt_disable(&net->tx);
-    if (!virtio_device_ready(device, &net->source))
+    if (!virtio_device_ready(device, &net->source) || !nic_add(&net->nic))
         return;
     for (uint32_t i = 0; i < net->rx.size; i++)
         rx_give(net, &net->rx_buffers[i]);
-    nics[nic_count++] = net;
     loop_signal(&net->source);
 }

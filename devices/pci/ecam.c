@@ -37,50 +37,32 @@
 #define MSIX_BAR 7u
 #define MSIX_ENTRY_SIZE 16u
 
-static uintptr_t window, window_end;
 static uint32_t messages_taken;
 
-static uint32_t scan_bus(uint32_t bus, void (*found)(const struct pci_function *function));
-
-static uint32_t scan_function(uint32_t bus, uint32_t device, uint32_t index, bool *more,
-                              void (*found)(const struct pci_function *function))
+static void scan_device(uintptr_t window, uintptr_t device, void (*found)(const struct pci_function *function))
 {
-    struct pci_function function = {window + bus * BUS_SIZE + device * DEVICE_SIZE + index * FUNCTION_SIZE, ""};
-    uint8_t type;
+    uint32_t number = (uint32_t)((device - window) / FUNCTION_SIZE), functions = 1;
 
-    if ((mmio_read32(function.config + PCI_ID) & 0xffff) == ID_NONE)
-        return bus;
-    type = mmio_read8(function.config + PCI_HEADER_TYPE);
-    *more = *more || type & HEADER_MULTIFUNCTION;
-    if ((type & ~HEADER_MULTIFUNCTION) == HEADER_BRIDGE) {
-        uint8_t below = mmio_read8(function.config + PCI_SECONDARY_BUS);
+    for (uint32_t i = 0; i < functions; i++) {
+        struct pci_function function = {.config = device + i * FUNCTION_SIZE, .requester = (uint16_t)(number + i)};
+        uint8_t type;
 
-        return below > bus ? scan_bus(below, found) : bus; /* numbers only grow: this ends */
-    }
-    snprintf(function.name, sizeof function.name, "%02x:%02x.%x", (uint8_t)bus, device & 31, index & 7);
-    found(&function);
-    return bus;
-}
-
-/* The highest bus that was seen. */
-static uint32_t scan_bus(uint32_t bus, void (*found)(const struct pci_function *function))
-{
-    uint32_t highest = bus;
-
-    if (window + (bus + 1) * (uint64_t)BUS_SIZE > window_end || bus >= BUSES_MAX)
-        return bus;
-    for (uint32_t device = 0; device < 32; device++) {
-        bool more = false;
-
-        for (uint32_t index = 0; index == 0 || (more && index < 8); index++) {
-            uint32_t seen = scan_function(bus, device, index, &more, found);
-
-            highest = seen > highest ? seen : highest;
+        if ((mmio_read32(function.config + PCI_ID) & 0xffff) == ID_NONE) {
+            functions = 8; /* of a device whose first function is another domain's, or of none */
+            continue;
         }
+        type = mmio_read8(function.config + PCI_HEADER_TYPE);
+        if (type & HEADER_MULTIFUNCTION)
+            functions = 8;
+        if ((type & ~HEADER_MULTIFUNCTION) == HEADER_BRIDGE)
+            continue;
+        snprintf(function.name, sizeof function.name, "%02x:%02x.%x", (uint8_t)(function.requester >> 8),
+                 function.requester >> 3 & 31, function.requester & 7);
+        found(&function);
     }
-    return highest;
 }
 
+/* All the buses of the window, whether or not this domain sees the bridges to them. */
 void pci_scan(void (*found)(const struct pci_function *function))
 {
     struct tree_range range = tree_reg(tree_compatible(-1, "pci-host-ecam-generic"), 0);
@@ -90,9 +72,8 @@ void pci_scan(void (*found)(const struct pci_function *function))
     if (range.size > BUSES_MAX * (uint64_t)BUS_SIZE)
         range.size = BUSES_MAX * (uint64_t)BUS_SIZE;
     memory_map(range.base, range.size, MEMORY_DEVICE);
-    window = range.base;
-    window_end = range.base + range.size;
-    scan_bus(0, found);
+    for (uint64_t at = range.base; at < range.base + range.size; at += DEVICE_SIZE)
+        scan_device(range.base, at, found);
 }
 
 uint32_t pci_capability(const struct pci_function *function, uint32_t kind, uint32_t after)

@@ -16,7 +16,6 @@ enum pci_register {
     PCI_CLASS = 0x08, /* revision, class << 8 */
     PCI_HEADER_TYPE = 0x0e,
     PCI_BAR0 = 0x10,
-    PCI_SECONDARY_BUS = 0x19,
     PCI_SUBSYSTEM = 0x2c, /* vendor, device << 16 */
     PCI_CAPABILITIES = 0x34,
 };
@@ -27,6 +26,7 @@ enum pci_register {
 
 struct pci_function {
     uintptr_t config;
+    uint16_t requester; /* bus << 8 | device << 3 | function */
     char name[8]; /* bus:device.function */
 };
 

@@ -125,9 +125,11 @@ class Shell:
 
 
 class Appliance:
-    """Starts QEMU with the products of a build directory; a context manager. Every run's lines are kept in `folder`."""
+    """Starts QEMU with the products of a build directory; a context manager. Every run's lines are kept in `folder`.
+    `hardware`: the machine's NIC and disk (machines.py)."""
 
-    def __init__(self, out, cpu=None, smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False):
+    def __init__(self, out, cpu=None, smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False,
+                 hardware=("virtio", "virtio")):
         self.out = Path(out)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-"))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -141,8 +143,8 @@ class Appliance:
             "-chardev", f"socket,id=serial0,path={self.folder}/serial,server=on,wait=on", "-serial", "chardev:serial0",
             "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
             *machine.extra,
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.device("net", "netdev=n0"),
-            "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.device("blk", "drive=d0"),
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),
+            "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.disk(hardware[1], "d0"),
             *machine.device("rng"),
         ]
         if loader in ("kernel", "once"):

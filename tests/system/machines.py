@@ -29,6 +29,16 @@ class Machine:
     kernel: int  # where it lies in memory, by its image_head
     extra: tuple = field(default=())
 
+    def nic(self, kind, netdev):
+        """QEMU's options for the machine's NIC: virtio, e1000e or igb."""
+        return self.device("net", f"netdev={netdev}") if kind == "virtio" else ["-device", f"{kind},netdev={netdev}"]
+
+    def disk(self, kind, drive):
+        """... for its disk: virtio, nvme or ahci (the controller that q35 has)."""
+        if kind == "virtio":
+            return self.device("blk", f"drive={drive}")
+        return ["-device", {"nvme": f"nvme,serial=bh0,drive={drive}", "ahci": f"ide-hd,bus=ide.0,drive={drive}"}[kind]]
+
     def device(self, name, options=""):
         return ["-device", f"virtio-{name}{self.virtio}" + (f",{options}" if options else "") + self.virtio_options]
 
