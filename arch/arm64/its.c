@@ -2,6 +2,7 @@
 /* The physical interrupt translation service (Arm IHI 0069, chapters 5 and 12). */
 #include <arch/its.h>
 
+#include "vgic.h"
 #include <arch/gic.h>
 #include <arch/host_tree.h>
 #include <arch/sysreg.h>
@@ -294,6 +295,7 @@ uint32_t message_reserve(struct domain *domain, uint32_t requester, uint32_t cou
             log_line("%s: CPU %u cannot take message interrupts", domain->config->name, domain->vcpu[i]->cpu);
             return 0;
         }
+    vgic_add_messages(domain);
     while (1u << bits < count)
         bits++;
     put(MAPD | (uint64_t)device << 32, bits - 1,
