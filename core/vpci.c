@@ -80,7 +80,7 @@ struct vpci_function {
     uint32_t messages;
     uint64_t flr_end;         /* time_ns() at which a reset by the domain is over; 0: there is none */
     volatile uint32_t *table; /* MSI-X */
-    uint32_t table_entries;
+    uint32_t table_entries, table_place, pba_place; /* as in the capability: offset and BAR */
     struct entry entry[ENTRIES_MAX];
 };
 
@@ -283,7 +283,7 @@ static void config_write(struct vpci_function *function, uint32_t offset, uint32
         return;
     }
     if (pcie && touches(offset, width, pcie + PCIE_DEVICE_CONTROL + 1, 1) &&
-        value >> 8 * (pcie + PCIE_DEVICE_CONTROL - offset) & PCIE_FLR &&
+        value >> 8 * (pcie + PCIE_DEVICE_CONTROL + 1 - offset) & PCIE_FLR >> 8 &&
         get(function->shadow, pcie + PCIE_DEVICE_CAPABILITIES, 4) & PCIE_FLR_CAPABLE)
         return flr(function);
     for (uint32_t i = 0; i < width; i++) {
@@ -368,16 +368,19 @@ static uint64_t forward(volatile uint8_t *at, const struct mmio_access *access)
     }
 }
 
-/* Where table or PBA lie; size 0: not in this BAR. */
-static struct memory_range msix_range(const struct vpci_function *function, uint32_t bar, uint32_t which)
+/* In the BAR; size 0: it is in another one. */
+static struct memory_range table_range(const struct vpci_function *function, uint32_t bar)
 {
-    uint32_t where = function->msix ? get(function->initial, function->msix + which, 4) : 0;
-    uint32_t entries = function->table_entries;
-
-    if (!function->msix || (where & MSIX_BAR) != bar)
+    if (!function->msix || (function->table_place & MSIX_BAR) != bar)
         return (struct memory_range){hpa(0), 0};
-    return (struct memory_range){hpa(where & ~MSIX_BAR),
-                                 which == MSIX_TABLE ? entries * MSIX_ENTRY_SIZE : (entries + 63) / 64 * 8};
+    return (struct memory_range){hpa(function->table_place & ~MSIX_BAR), function->table_entries * MSIX_ENTRY_SIZE};
+}
+
+static struct memory_range pba_range(const struct vpci_function *function, uint32_t bar)
+{
+    if (!function->msix || (function->pba_place & MSIX_BAR) != bar)
+        return (struct memory_range){hpa(0), 0};
+    return (struct memory_range){hpa(function->pba_place & ~MSIX_BAR), (function->table_entries + 63) / 64 * 8};
 }
 
 static bool within(struct memory_range range, uint64_t offset)
@@ -390,8 +393,7 @@ static enum mmio_result trapped_access(struct vcpu *vcpu, void *device, struct m
     const struct trapped *trapped = device;
     struct vpci_function *function = trapped->function;
     uint64_t offset = trapped->from + access->offset;
-    struct memory_range table = msix_range(function, trapped->bar, MSIX_TABLE),
-                        pba = msix_range(function, trapped->bar, MSIX_PBA);
+    struct memory_range table = table_range(function, trapped->bar), pba = pba_range(function, trapped->bar);
     enum mmio_result result = MMIO_DONE;
     uint64_t value = 0;
 
@@ -534,7 +536,8 @@ static bool add_msix(struct vpci_function *function, uint32_t at)
         return false;
     function->msix = (uint8_t)at;
     function->table_entries = entries;
-    put(function->initial, at + MSIX_CONTROL, 2, function->messages - 1);
+    function->table_place = table;
+    function->pba_place = pba;
     return true;
 }
 
@@ -570,6 +573,8 @@ static bool add_capability(struct vpci_function *function, uint32_t kind, uint32
         memset(function->writable + at + 4, 0xff, length - 4);
         return function->msi;
     }
+    if (kind == CAPABILITY_MSIX)
+        put(function->initial, at + MSIX_CONTROL, 2, function->messages - 1);
     if (kind == CAPABILITY_PCIE && physical->status->reset != RESET_FUNCTION)
         function->initial[at + PCIE_DEVICE_CAPABILITIES + 3] &= (uint8_t) ~(PCIE_FLR_CAPABLE >> 24);
     for (uint32_t i = 2; kind == CAPABILITY_VENDOR && i < length; i++)
@@ -636,8 +641,7 @@ static struct memory_range pages(struct memory_range range)
 static bool map_bar(struct domain *domain, struct vpci_function *function, uint32_t bar)
 {
     const struct pci_bar *physical = &function->physical->bar[bar];
-    struct memory_range first = pages(msix_range(function, bar, MSIX_TABLE)),
-                        second = pages(msix_range(function, bar, MSIX_PBA)), swap;
+    struct memory_range first = pages(table_range(function, bar)), second = pages(pba_range(function, bar)), swap;
     uint64_t at = 0;
 
     if (physical->size < PAGE_SIZE)
@@ -707,13 +711,14 @@ static bool add_bars(struct domain *domain, struct vpci_function *function)
 static void map_table(struct vpci_function *function)
 {
     const struct host *host = function->host;
-    uint32_t where = get(function->initial, function->msix + MSIX_TABLE, 4);
+    uint64_t offset = function->table_place & ~MSIX_BAR;
 
     for (uint32_t i = 0; i < host->trapped_count; i++) {
         const struct trapped *trapped = &host->trapped[i];
 
-        if (trapped->function == function && trapped->bar == (where & MSIX_BAR) && trapped->from <= (where & ~MSIX_BAR))
-            function->table = (volatile uint32_t *)(trapped->registers + ((where & ~MSIX_BAR) - trapped->from));
+        if (trapped->function == function && trapped->bar == (function->table_place & MSIX_BAR) &&
+            trapped->from <= offset)
+            function->table = (volatile uint32_t *)(trapped->registers + (offset - trapped->from));
     }
 }
 

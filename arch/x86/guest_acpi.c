@@ -3,6 +3,7 @@
 
 #include <bulkhead/guest_map.h>
 #include <core/log.h>
+#include <core/vpci.h>
 #include <string.h>
 
 /* What has been written, and where. Running out of room is a CHECK: it depends on the partition's configuration only.
@@ -215,6 +216,32 @@ static void put_memory(struct writer *writer, uint32_t base, uint32_t size)
     put32(writer, size);
 }
 
+/* 6.4.3.5.2, 6.4.3.5.3: what a bridge hands on. */
+static void put_window(struct writer *writer, uint32_t base, uint32_t size)
+{
+    put8(writer, 0x87);
+    put16(writer, 23);
+    put8(writer, 0);       /* memory */
+    put16(writer, 0x010c); /* fixed; read and write */
+    put32(writer, 0);
+    put32(writer, base);
+    put32(writer, base + size - 1);
+    put32(writer, 0);
+    put32(writer, size);
+}
+
+static void put_buses(struct writer *writer, uint16_t count)
+{
+    put8(writer, 0x88);
+    put16(writer, 13);
+    put8(writer, 2);
+    put16(writer, 0x000c);
+    put32(writer, 0);
+    put16(writer, count - 1u);
+    put16(writer, 0);
+    put16(writer, count);
+}
+
 /* 6.4.3.6: edge-triggered, active high, not shared. */
 static void put_line(struct writer *writer, uint32_t line)
 {
@@ -267,6 +294,30 @@ static void put_virtio(struct writer *writer, uint32_t slot)
     package_end(writer, device);
 }
 
+/* PCI Firmware specification 3.3, 4.1.2 and 4.2.1: ECAM is a motherboard resource. */
+static void put_pci(struct writer *writer, struct vpci_host host)
+{
+    uint32_t device = device_begin(writer, "PCI0");
+    struct resources resources;
+
+    put_named_integer(writer, "_HID", pnp_id(0x0a08));
+    put_named_integer(writer, "_CID", pnp_id(0x0a03));
+    put_named_integer(writer, "_UID", 0);
+    put_named_integer(writer, "_SEG", 0);
+    put_named_integer(writer, "_BBN", 0);
+    resources = resources_begin(writer);
+    put_buses(writer, (uint16_t)host.buses);
+    put_window(writer, (uint32_t)host.window.value, (uint32_t)host.window_size);
+    resources_end(writer, resources);
+    package_end(writer, device);
+    device = device_begin(writer, "RES0");
+    put_named_integer(writer, "_HID", pnp_id(0x0c02));
+    resources = resources_begin(writer);
+    put_memory(writer, (uint32_t)host.ecam.value, host.buses * MIB);
+    resources_end(writer, resources);
+    package_end(writer, device);
+}
+
 /* Microsoft's "Virtual Machine Generation ID". It changes while the guest does not run, so nothing is notified. */
 static void put_generation_id(struct writer *writer, struct ipa address)
 {
@@ -303,6 +354,8 @@ static void put_dsdt(struct writer *writer, const struct domain *domain, struct 
     if (domain->config->flags & PARTITION_RTC)
         put_rtc(writer);
     put_generation_id(writer, generation_id);
+    if (vpci_host(domain).functions)
+        put_pci(writer, vpci_host(domain));
     for (uint32_t i = 0; i < channel_count; i++)
         if (channels[i].front == domain->index)
             put_virtio(writer, channels[i].slot);
@@ -335,8 +388,9 @@ enum {
 static void put_fadt(struct writer *writer, const struct domain *domain, uint64_t dsdt)
 {
     uint32_t table = table_begin(writer, "FACP", 6);
-    uint32_t boot = BOOT_NO_VGA | BOOT_NO_MSI, flags = FADT_WBINVD | FADT_POWER_BUTTON | FADT_SLEEP_BUTTON |
-                                                       FADT_RESET | FADT_HEADLESS | FADT_HARDWARE_REDUCED;
+    uint32_t boot = BOOT_NO_VGA | (vpci_host(domain).functions ? 0 : BOOT_NO_MSI),
+             flags = FADT_WBINVD | FADT_POWER_BUTTON | FADT_SLEEP_BUTTON | FADT_RESET | FADT_HEADLESS |
+                     FADT_HARDWARE_REDUCED;
 
     if (domain->config->flags & PARTITION_UART)
         boot |= BOOT_LEGACY_DEVICES;
@@ -380,6 +434,21 @@ static void put_madt(struct writer *writer, const struct domain *domain)
     put16(writer, domain->vcpu_count);
     put32(writer, GUEST_IOAPIC_BASE);
     put32(writer, 0);
+    table_end(writer, table);
+}
+
+/* --- MCFG: PCI Firmware specification 3.3, 4.1.2 --- */
+
+static void put_mcfg(struct writer *writer, struct vpci_host host)
+{
+    uint32_t table = table_begin(writer, "MCFG", 1);
+
+    put_zeros(writer, 8);
+    put64(writer, host.ecam.value);
+    put16(writer, 0); /* segment */
+    put8(writer, 0);
+    put8(writer, host.buses - 1);
+    put_zeros(writer, 4);
     table_end(writer, table);
 }
 
@@ -435,7 +504,7 @@ static void put_wdat(struct writer *writer)
 
 #define RSDP_BYTES 36
 #define RSDP_BYTES_1 20 /* those of ACPI 1.0 */
-#define TABLES_MAX 4
+#define TABLES_MAX 5
 
 uint32_t guest_acpi_write(const struct domain *domain, struct ipa generation_id, void *buffer, struct ipa address,
                           uint32_t size)
@@ -452,6 +521,10 @@ uint32_t guest_acpi_write(const struct domain *domain, struct ipa generation_id,
     if (domain->config->flags & PARTITION_WATCHDOG) {
         tables[count++] = (writer.used + 15) & ~15u;
         put_wdat(&writer);
+    }
+    if (vpci_host(domain).functions) {
+        tables[count++] = (writer.used + 15) & ~15u;
+        put_mcfg(&writer, vpci_host(domain));
     }
     xsdt = table_begin(&writer, "XSDT", 1);
     for (uint32_t i = 0; i < count; i++)

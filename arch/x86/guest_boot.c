@@ -8,6 +8,7 @@
 
 #include <arch/boot_params.h>
 #include <arch/guest_start.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/deadline.h>
 #include <core/domain_tree.h>
@@ -73,7 +74,7 @@ static void write_fixed(const struct handover *handover)
 }
 
 /* The guest's memory as e820 tells it; at most MEMORY_RANGES. */
-#define MEMORY_RANGES 3
+#define MEMORY_RANGES 4
 static void describe_memory(const struct handover *handover, struct e820_entry entries[MEMORY_RANGES])
 {
     uint64_t end = handover->domain->memory_ipa.value + handover->domain->memory_size;
@@ -81,6 +82,7 @@ static void describe_memory(const struct handover *handover, struct e820_entry e
     entries[0] = (struct e820_entry){0, LOW_MEMORY_END, MEMORY_RAM};
     entries[1] = (struct e820_entry){HIGH_MEMORY, handover->base - HIGH_MEMORY, MEMORY_RAM};
     entries[2] = (struct e820_entry){handover->base, end - handover->base, MEMORY_ACPI};
+    entries[3] = (struct e820_entry){GUEST_PCI_ECAM, MIB, MEMORY_RESERVED};
 }
 
 /* Linux's zero page: the header as in the file, and what the loader fills in. */

@@ -111,3 +111,8 @@ unit-acpi-cflags := -Iarch/x86/include
 unit-tests += ivrs
 unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include
+
+# PCI: the machine's functions and domains' virtual hosts, on a fake machine.
+unit-tests += pci
+unit-pci-sources := tests/unit/test_pci.c tests/unit/fake_pci.c core/pci.c
+unit-pci-cflags := -Iarch/x86/include

@@ -19,6 +19,7 @@
 #include <core/log.h>
 #include <core/memory.h>
 #include <core/status.h>
+#include <core/vpci.h>
 
 const struct partition_config partitions[] = {
     {.name = "mgmt", .flags = PARTITION_MANAGEMENT | PARTITION_AUTOSTART, .cpus = 1, .memory_size = 2 * MIB},
@@ -143,6 +144,19 @@ void iommu_start(struct domain *domain)
 void iommu_stop(struct domain *domain)
 {
     devices_reach[domain->index] = false;
+}
+bool vpci_init(struct domain *domain)
+{
+    (void)domain;
+    return true;
+}
+void vpci_reset(struct domain *domain)
+{
+    (void)domain;
+}
+void vpci_start(struct domain *domain)
+{
+    (void)domain;
 }
 bool loader_plan(struct domain *domain)
 {

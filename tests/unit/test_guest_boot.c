@@ -8,6 +8,7 @@
 #include <core/loader.h>
 #include <core/memory.h>
 #include <core/seed.h>
+#include <core/vpci.h>
 #include <lib/elf.h>
 #include <libfdt.h>
 #include <setjmp.h>
@@ -63,6 +64,16 @@ static bool seeds = true;
 void log_line(const char *format, ...)
 {
     (void)format;
+}
+struct vpci_host vpci_host(const struct domain *domain)
+{
+    if (domain->index != 1)
+        return (struct vpci_host){0};
+    return (struct vpci_host){.functions = 1,
+                              .ecam = {GUEST_PCI_ECAM},
+                              .buses = 1,
+                              .window = {GUEST_PCI_WINDOW},
+                              .window_size = GUEST_PCI_WINDOW_SIZE};
 }
 void check_failed(const char *file, int line, const char *text)
 {
@@ -267,9 +278,11 @@ static void linux_is_handed_its_zero_page(void **state)
     assert_int_equal(params->header.type_of_loader, 0xff);
     assert_string_equal((char *)bytes + (params->header.cmd_line_ptr - BASE), "console=ttyS0");
     assert_memory_equal(bytes + (params->acpi_rsdp_addr - BASE), "RSD PTR ", 8);
-    assert_int_equal(params->e820_entries, 3);
+    assert_int_equal(params->e820_entries, 4);
     assert_int_equal(params->e820_table[1].base + params->e820_table[1].size, BASE);
     assert_int_equal(params->e820_table[2].base + params->e820_table[2].size, MEMORY);
+    assert_int_equal(params->e820_table[3].base, GUEST_PCI_ECAM); /* or Linux does not use it */
+    assert_int_equal(params->e820_table[3].type, MEMORY_RESERVED);
     assert_int_equal(domain->arch.start.cr3.value, BASE);
     assert_int_equal(description[0], (BASE + 0x1000) | 7);
     assert_int_equal(description[512], (BASE + 0x2000) | 7);
@@ -346,10 +359,10 @@ static void acpica_reads_the_tables(void **state)
     assert_non_null(mkdtemp(folder));
     memcpy(&xsdt, bytes + (params->acpi_rsdp_addr - BASE) + 24, 8);
     memcpy(&length, bytes + (xsdt - BASE) + 4, 4);
-    assert_int_equal(length, 36 + 3 * 8);
+    assert_int_equal(length, 36 + 4 * 8);
     write_tables(folder, "xsdt", bytes + (xsdt - BASE));
-    for (uint32_t i = 0; i < 3; i++) {
-        static const char *const names[] = {"facp", "apic", "wdat"};
+    for (uint32_t i = 0; i < 4; i++) {
+        static const char *const names[] = {"facp", "apic", "wdat", "mcfg"};
 
         memcpy(&table, bytes + (xsdt - BASE) + 36 + i * 8, 8);
         assert_int_equal(table % 16, 0);
@@ -359,11 +372,12 @@ static void acpica_reads_the_tables(void **state)
             write_tables(folder, "dsdt", bytes + (dsdt - BASE));
         }
     }
-    assert_true(run(folder, "iasl -d *.aml >log 2>&1 && ls dsdt.dsl facp.dsl apic.dsl wdat.dsl xsdt.dsl >>log 2>&1"));
+    assert_true(
+        run(folder, "iasl -d *.aml >log 2>&1 && ls dsdt.dsl facp.dsl apic.dsl mcfg.dsl wdat.dsl xsdt.dsl >>log 2>&1"));
     assert_false(run(folder, "grep -iE 'error|warn|incorrect|invalid|unknown' log *.dsl"));
-    assert_true(run(folder,
-                    "mkdir again && for t in facp apic wdat xsdt; do iasl -p again/$t $t.dsl >>log 2>&1 || exit 1; "
-                    "cmp -i 36 $t.aml again/$t.aml || exit 1; done"));
+    assert_true(run(
+        folder, "mkdir again && for t in facp apic mcfg wdat xsdt; do iasl -p again/$t $t.dsl >>log 2>&1 || exit 1; "
+                "cmp -i 36 $t.aml again/$t.aml || exit 1; done"));
     /* The names of the generation ID are Microsoft's and Linux', not ACPI's. */
     assert_true(run(folder, "iasl -f -oa -p again/dsdt dsdt.dsl >dsdt.log 2>&1; grep -q 'AML Output' dsdt.log"));
     assert_false(run(folder, "grep -E '^(Error|Warning) ' dsdt.log | grep -vE '[(](VM_Gen_Counter|NCTR)[)]'"));
@@ -405,7 +419,7 @@ static void elf_is_native_or_pvh(void **state)
     assert_int_equal(plan.entry.value, 0x1234567);
     describe(0x3000000);
     assert_int_equal(info->magic, PVH_MAGIC);
-    assert_int_equal(info->memory_map_entries, 3);
+    assert_int_equal(info->memory_map_entries, 4);
     assert_int_equal(info->module_count, 1);
     assert_int_equal(*(uint64_t *)(bytes + (info->modules - BASE)), 0x3000000);
 
