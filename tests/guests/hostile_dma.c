@@ -93,11 +93,28 @@ static void own_message(void)
 /* What is read from there must not be in the device's buffer after; what is written there must hurt nobody. */
 static void others_memory(void)
 {
-    const uint64_t addresses[] = {
-        0,          0x1000,       0x08000000,          0x09000000,   0x10000000, GUEST_PCI_ECAM, edu.registers,
-        0x3ffff000, memory_end,   memory_end + 0x1000, 0x50000000,   0x80000000, 0xb0000000,     0xfec00000,
-        0xfee01000, 0xfffff000,   0x100000000,         0x4010000000, 1ull << 36, 1ull << 40,     1ull << 47,
-        1ull << 63, 0ull - 0x1000};
+    const uint64_t addresses[] = {0,
+                                  0x1000,
+                                  0x08000000,
+                                  0x09000000,
+                                  0x10000000,
+                                  GUEST_PCI_ECAM,
+                                  edu.registers,
+                                  0x3ffff000,
+                                  memory_end,
+                                  memory_end + 0x1000,
+                                  0x50000000,
+                                  0x80000000,
+                                  0xb0000000,
+                                  0xfec00000,
+                                  0xfffff000,
+                                  0x100000000,
+                                  0x4010000000,
+                                  1ull << 36,
+                                  1ull << 40,
+                                  1ull << 47,
+                                  1ull << 63,
+                                  0ull - 0x1000};
 
     for (uint32_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
         if (addresses[i] - guest_memory().base < guest_memory().size)
@@ -120,9 +137,18 @@ static void others_interrupts(void)
     const struct {
         uint64_t address;
         uint32_t data;
-    } pairs[] = {{0x08090040, 0},       {0x08090040, 1},      {0x08090040, 8192},    {0x08080040, 0},
-                 {(uint64_t)target, 1}, {MESSAGE_ADDRESS, 0}, {MESSAGE_ADDRESS, 27}, {MESSAGE_ADDRESS + 4, 448},
-                 {0x4000, 7},           {memory_end, 9},      {1ull << 63, 8},       {0x8090000, 0xffff}};
+    } pairs[] = {{0x08090040, 0},
+                 {0x08090040, 1},
+                 {0x08090040, 8192},
+                 {0x08080040, 0},
+                 {(uint64_t)target, 1},
+                 {MESSAGE_ADDRESS, 0},
+                 {MESSAGE_ADDRESS, MESSAGE_DATA_REFUSED},
+                 {MESSAGE_ADDRESS + 4, 448},
+                 {0x4000, 7},
+                 {memory_end, 9},
+                 {1ull << 63, 8},
+                 {0x8090000, 0xffff}};
 
     fill(target, 0);
     for (uint32_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
@@ -136,6 +162,17 @@ static void others_interrupts(void)
     check(holds(target, 0), "a message is not written to memory");
     edu_message(&edu, MESSAGE_ADDRESS, MESSAGE_INTERRUPT);
     check(message_comes(), "the device's message arrives again");
+}
+
+/* The device writes by itself where messages go. What it may send there, it is told by the kernel alone. */
+static void forged_message(void)
+{
+    fill(source, PATTERN);
+    edu_read(&edu, (uint64_t)source, LENGTH);
+    messages = 0;
+    edu_write(&edu, MESSAGE_FORGED, 4);
+    take_for_ms(30);
+    check(messages == 0 && copies(), "a message that the device makes up is nobody's");
 }
 
 static uint32_t find_capability(uint32_t kind)
@@ -205,5 +242,6 @@ void guest_main(void)
     own_message();
     others_memory();
     others_interrupts();
+    forged_message();
     configuration();
 }

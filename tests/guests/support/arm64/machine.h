@@ -39,6 +39,8 @@ extern volatile uint64_t serror_count;
 /* Messages of PCI functions: what a device writes to be MESSAGE_INTERRUPT (+ 1, ...), an edge, on this CPU. */
 #define MESSAGE_INTERRUPT 448u
 #define MESSAGE_ADDRESS 0x08000040ull /* GICD_SETSPI_NSR */
+#define MESSAGE_DATA_REFUSED 27u /* INTID 27: a private interrupt */
+#define MESSAGE_FORGED 0x08090040ull /* GITS_TRANSLATER */
 void gic_start(void);
 void gic_enable(uint32_t id);
 void gic_send_sgi(uint32_t id, uint64_t targets /* ICC_SGI1R_EL1 without the ID */);

@@ -33,6 +33,10 @@ struct fault {
 /* Messages of PCI functions: what a device writes to be MESSAGE_INTERRUPT on this CPU, the first. */
 #define MESSAGE_INTERRUPT 0x68u
 #define MESSAGE_ADDRESS 0xfee00000ull
+#define MESSAGE_DATA_REFUSED 0x468u /* an NMI */
+/* Remappable, number 300. QEMU 10.0 checks neither who sends one that is written by DMA, nor that messages of the old form
+ * are refused (VT-d specification, 5.1.4), so here it is one that nobody has. */
+#define MESSAGE_FORGED 0xfee02590ull
 static inline void message_enable(void)
 {
 }
