@@ -2,7 +2,7 @@
 """What tests have to know of a board and its architecture: how QEMU makes it, and what a Linux guest sees on it."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -53,10 +53,17 @@ MACHINES = {
         "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
         "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000),
 }
+# What CONFIG_BOARD_IOMMU adds: devices, which stand before those that they confine; or the board's own option.
+IOMMUS = {"vtd": ("-device", "intel-iommu,intremap=on"), "amdvi": ("-device", "amd-iommu,intremap=on"), "smmuv3": ("-M", "iommu=smmuv3")}
 BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
 
 
 def machine_of(out):
     """The machine that an output directory was configured for."""
     text = (Path(out) / "generated/config.h").read_text()
-    return MACHINES[re.search(r'CONFIG_BOARD "(.*)"', text)[1]]
+    machine = MACHINES[re.search(r'CONFIG_BOARD "(.*)"', text)[1]]
+    iommu = re.search(r'CONFIG_BOARD_IOMMU "(.*)"', text)[1]
+    if iommu == "none":
+        return machine
+    return replace(machine, machine=(*machine.machine, *IOMMUS[iommu]),
+                   virtio_options=machine.virtio_options + (",iommu_platform=on" if machine.virtio == "-pci" else ""))
