@@ -18,7 +18,6 @@
 #include <core/spinlock.h>
 
 #define REGISTERS_BYTES 0x4000u
-#define REQUESTERS 0x10000u
 #define DEVICES_MAX 64
 #define PATIENCE_NS 1000000000ull
 
@@ -107,8 +106,9 @@ static struct unit {
 static struct device_entry {
     uint64_t word[4];
 } * table;
-static uint64_t blocked; /* what word 0 says then */
-static bool wide;        /* entries of interrupt tables have 128 bits, and APIC IDs 32 */
+static uint32_t requesters; /* entries of the table; whoever is beyond them is refused */
+static uint64_t blocked;    /* what word 0 says then */
+static bool wide;           /* entries of interrupt tables have 128 bits, and APIC IDs 32 */
 
 static struct interrupt_table {
     uint16_t requester;
@@ -199,7 +199,7 @@ static bool add_interrupts(uint16_t name)
 
 static bool covers(uint32_t requester)
 {
-    return range_of(requester) >= 0 && add_interrupts(name_of(requester));
+    return requester < requesters && range_of(requester) >= 0 && add_interrupts(name_of(requester));
 }
 
 /* For word 2: nothing but what the table has comes through; without one nothing at all. */
@@ -384,7 +384,7 @@ static void start(struct unit *unit, uint8_t flags, uint64_t features)
     unit->commands = memory_pages(1);
     unit->events = memory_pages(1);
     set(unit, CONTROL, 0);
-    set(unit, DEVICE_TABLE, kernel_hpa(table).value | (REQUESTERS * sizeof(*table) / PAGE_SIZE - 1));
+    set(unit, DEVICE_TABLE, kernel_hpa(table).value | (requesters * sizeof(*table) / PAGE_SIZE - 1));
     set(unit, COMMAND_BUFFER, kernel_hpa(unit->commands).value | RING_LENGTH);
     set(unit, COMMAND_HEAD, 0);
     set(unit, COMMAND_TAIL, 0);
@@ -424,6 +424,18 @@ static void claim_memory(void)
                 iommu_reserve(pci_functions[n].requester, ivrs.memory[i].base, ivrs.memory[i].size);
 }
 
+/* Whole buses, up to the highest that anybody is on; a bus has two pages of the table. */
+static uint32_t count_requesters(void)
+{
+    uint16_t highest = pci_function_count ? pci_functions[pci_function_count - 1].requester : 0;
+
+    for (uint32_t i = 0; i < ivrs.ioapic_count; i++)
+        highest = ivrs.ioapic[i].requester > highest ? ivrs.ioapic[i].requester : highest;
+    for (uint32_t i = 0; i < ivrs.range_count; i++)
+        highest = ivrs.range[i].alias > highest ? ivrs.range[i].alias : highest;
+    return (highest | 0xffu) + 1;
+}
+
 struct iommu amdvi_find(void)
 {
     uint64_t features[IVRS_UNITS_MAX];
@@ -433,9 +445,10 @@ struct iommu amdvi_find(void)
             log_line("AMD-Vi: firmware's table (IVRS) is damaged, so it is not used");
         return (struct iommu){.ops = NULL};
     }
-    table = memory_pages(REQUESTERS * sizeof(*table) / PAGE_SIZE);
+    requesters = count_requesters();
+    table = memory_pages(requesters * sizeof(*table) / PAGE_SIZE);
     blocked = ENTRY_VALID | ENTRY_LEVELS(4) | kernel_hpa(memory_pages(1)).value;
-    for (uint32_t i = 0; i < REQUESTERS; i++) {
+    for (uint32_t i = 0; i < requesters; i++) {
         table[i].word[0] = blocked;
         table[i].word[2] = ENTRY_INTERRUPTS_VALID;
     }

@@ -8,7 +8,7 @@
 
 #define KERNEL_HPA 0x1200000
 #define KERNEL_VA 0xffffffff81200000 /* image, then memory_pages(): KERNEL_MEMORY_SIZE, mapped by pages */
-#define KERNEL_MEMORY_SIZE 0x200000
+#define KERNEL_MEMORY_SIZE 0x400000 /* AMD-Vi may want 2 MiB */
 #define DEVICE_VA 0xffffffffa0000000 /* registers and other small mappings made at boot: by pages */
 #define DEVICE_VA_SIZE 0x400000
 #define BLOCK_VA 0xffffffff40000000 /* large mappings made at boot (bundle): by 2 MiB blocks */
