@@ -227,7 +227,7 @@ static void put_device(int node, void *tree)
     fdt_end_node(tree);
 }
 
-/* For native domains, which have no driver for the GIC's messages: address, data, line. */
+/* For native domains, which have no driver for the GIC's messages: address, data, INTID. */
 static void put_messages(void *tree)
 {
     fdt32_t messages[GUEST_MESSAGES][3];
@@ -235,7 +235,7 @@ static void put_messages(void *tree)
     for (uint32_t i = 0; i < GUEST_MESSAGES; i++) {
         messages[i][0] = cpu_to_fdt32((uint32_t)(platform.arch.gicd.value + GUEST_GICD_SETSPI));
         messages[i][1] = cpu_to_fdt32(32 + GUEST_LINE_MESSAGES + i);
-        messages[i][2] = cpu_to_fdt32(GUEST_LINE_MESSAGES + i);
+        messages[i][2] = messages[i][1];
     }
     fdt_property(tree, "bulkhead,messages", messages, sizeof(messages));
 }

@@ -2,4 +2,4 @@
 mgmt-y += devices/virtio/backend.o devices/virtio/net_backend.o devices/virtio/console_backend.o
 mgmt-y += devices/virtio/entropy_backend.o devices/virtio/blk_backend.o
 mgmt-y += $(addprefix devices/virtio/,mmio_transport.o device.o driver_queue.o entropy.o)
-mgmt-x86 += devices/virtio/pci_transport.o
+mgmt-y += devices/virtio/pci_transport.o

@@ -56,12 +56,30 @@ static inline INTERRUPT_CONTEXT uint32_t mmio_read32(uintptr_t address)
     return value;
 }
 
+static inline INTERRUPT_CONTEXT uint16_t mmio_read16(uintptr_t address)
+{
+    uint32_t value;
+
+    __asm__ volatile("ldrh %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return (uint16_t)value;
+}
+
 static inline INTERRUPT_CONTEXT uint8_t mmio_read8(uintptr_t address)
 {
     uint32_t value;
 
     __asm__ volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
     return (uint8_t)value;
+}
+
+static inline INTERRUPT_CONTEXT void mmio_write8(uintptr_t address, uint8_t value)
+{
+    __asm__ volatile("strb %w0, [%1]" ::"r"(value), "r"(address) : "memory");
+}
+
+static inline INTERRUPT_CONTEXT void mmio_write16(uintptr_t address, uint16_t value)
+{
+    __asm__ volatile("strh %w0, [%1]" ::"r"(value), "r"(address) : "memory");
 }
 
 static inline INTERRUPT_CONTEXT void mmio_write32(uintptr_t address, uint32_t value)
