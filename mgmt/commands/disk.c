@@ -73,13 +73,14 @@ static enum output_step disk_row(struct output_row *row, struct output_cursor *c
     row_number(row, disk->flushes);
     row_number(row, disk->discards);
     row_number(row, disk->errors);
+    row_number(row, disk->resets);
     return OUTPUT_ROW;
 }
 
 static const struct output_column disk_columns[] = {
     {"name", "DISK"},         {"size", "SIZE"},     {"access", "ACCESS"},         {"reads", "READS"},
     {"read_bytes", "READ"},   {"writes", "WRITES"}, {"written_bytes", "WRITTEN"}, {"flushes", "FLUSHES"},
-    {"discards", "DISCARDS"}, {"errors", "ERRORS"},
+    {"discards", "DISCARDS"}, {"errors", "ERRORS"}, {"resets", "RESETS"},
 };
 static const struct output_section disk_section = {
     .key = "disks",

@@ -209,7 +209,16 @@ static bool fill_port(struct output_row *row, const struct metric *metric, uint6
     return true;
 }
 
-enum { NIC_RX_PACKETS, NIC_RX_BYTES, NIC_RX_DROPPED, NIC_TX_PACKETS, NIC_TX_BYTES, NIC_TX_DROPPED };
+enum {
+    NIC_RX_PACKETS,
+    NIC_RX_BYTES,
+    NIC_RX_DROPPED,
+    NIC_TX_PACKETS,
+    NIC_TX_BYTES,
+    NIC_TX_DROPPED,
+    NIC_LINK_UP,
+    NIC_RESETS
+};
 
 static bool fill_nic(struct output_row *row, const struct metric *metric, uint64_t n)
 {
@@ -220,13 +229,23 @@ static bool fill_nic(struct output_row *row, const struct metric *metric, uint64
     const uint64_t value[] = {
         [NIC_RX_PACKETS] = nic->rx_packets, [NIC_RX_BYTES] = nic->rx_bytes, [NIC_RX_DROPPED] = nic->rx_dropped,
         [NIC_TX_PACKETS] = nic->tx_packets, [NIC_TX_BYTES] = nic->tx_bytes, [NIC_TX_DROPPED] = nic->tx_dropped,
+        [NIC_LINK_UP] = nic->link_up,       [NIC_RESETS] = nic->resets,
     };
     row_metric(row, metric->name, value[metric->which]);
     row_label(row, "nic", nic->name);
     return true;
 }
 
-enum { DISK_READS, DISK_WRITES, DISK_FLUSHES, DISK_DISCARDS, DISK_ERRORS, DISK_READ_BYTES, DISK_WRITTEN_BYTES };
+enum {
+    DISK_READS,
+    DISK_WRITES,
+    DISK_FLUSHES,
+    DISK_DISCARDS,
+    DISK_ERRORS,
+    DISK_READ_BYTES,
+    DISK_WRITTEN_BYTES,
+    DISK_RESETS
+};
 
 static bool fill_disk(struct output_row *row, const struct metric *metric, uint64_t n)
 {
@@ -242,6 +261,7 @@ static bool fill_disk(struct output_row *row, const struct metric *metric, uint6
         [DISK_ERRORS] = disk->errors,
         [DISK_READ_BYTES] = disk->read_bytes,
         [DISK_WRITTEN_BYTES] = disk->written_bytes,
+        [DISK_RESETS] = disk->resets,
     };
     row_metric(row, metric->name, value[metric->which]);
     row_label(row, "disk", disk->name);
@@ -364,6 +384,8 @@ static const struct metric metrics[] = {
     {"bulkhead_nic_transmit_packets_total", fill_nic, NIC_TX_PACKETS},
     {"bulkhead_nic_transmit_bytes_total", fill_nic, NIC_TX_BYTES},
     {"bulkhead_nic_transmit_dropped_total", fill_nic, NIC_TX_DROPPED},
+    {"bulkhead_nic_link_up", fill_nic, NIC_LINK_UP},
+    {"bulkhead_nic_resets_total", fill_nic, NIC_RESETS},
     {"bulkhead_disk_reads_total", fill_disk, DISK_READS},
     {"bulkhead_disk_writes_total", fill_disk, DISK_WRITES},
     {"bulkhead_disk_flushes_total", fill_disk, DISK_FLUSHES},
@@ -371,6 +393,7 @@ static const struct metric metrics[] = {
     {"bulkhead_disk_errors_total", fill_disk, DISK_ERRORS},
     {"bulkhead_disk_read_bytes_total", fill_disk, DISK_READ_BYTES},
     {"bulkhead_disk_written_bytes_total", fill_disk, DISK_WRITTEN_BYTES},
+    {"bulkhead_disk_resets_total", fill_disk, DISK_RESETS},
     {"bulkhead_volume_requests_total", fill_volume, VOLUME_REQUESTS},
     {"bulkhead_volume_failed_total", fill_volume, VOLUME_FAILED},
     {"bulkhead_volume_malformed_total", fill_volume, VOLUME_MALFORMED},

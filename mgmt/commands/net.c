@@ -182,21 +182,29 @@ static enum output_step nic_row(struct output_row *row, struct output_cursor *cu
                    nic->has_tso6 ? "tso6" : "");
     else
         row_none(row);
+    row_text(row, nic->link_up ? "up" : "down");
     row_number(row, nic->rx_packets);
     row_number(row, nic->rx_bytes);
     row_number(row, nic->rx_dropped);
     row_number(row, nic->tx_packets);
     row_number(row, nic->tx_bytes);
     row_number(row, nic->tx_dropped);
+    row_number(row, nic->resets);
     return OUTPUT_ROW;
 }
 
 static const struct output_column nic_columns[] = {
-    {"name", "NIC"},           {"mac", "MAC"},
-    {"offloads", "OFFLOADS"},  {"rx_packets", "RECEIVED"},
-    {"rx_bytes", "BYTES"},     {"rx_dropped", "DROPPED"},
-    {"tx_packets", "SENT"},    {"tx_bytes", "BYTES"},
+    {"name", "NIC"},
+    {"mac", "MAC"},
+    {"offloads", "OFFLOADS"},
+    {"link", "LINK"},
+    {"rx_packets", "RECEIVED"},
+    {"rx_bytes", "BYTES"},
+    {"rx_dropped", "DROPPED"},
+    {"tx_packets", "SENT"},
+    {"tx_bytes", "BYTES"},
     {"tx_dropped", "DROPPED"},
+    {"resets", "RESETS"},
 };
 static const struct output_section nic_section = {
     .key = "nics",
