@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Issue 4, points 1, 5 and 8: a guest with a device that reaches memory by itself (QEMU's edu), and what it cannot reach."""
+
+import random
+import re
+import time
+
+import pytest
+from appliance import Appliance
+from conftest import MACHINE
+from test_guests import Witness, partition, region, wait_end
+
+IOMMUS = {"arm64": ["smmuv3"], "x86": ["vtd", "amdvi"]}[MACHINE.arch]
+EDU = ("-device", "edu,dma_mask=0xffffffffffffffff")
+RESTARTS = {"smmuv3": 200, "vtd": 200, "amdvi": 30}
+
+
+@pytest.fixture(params=IOMMUS)
+def iommu(request):
+    return request.param
+
+
+@pytest.fixture
+def device(build_with, tmp_path, iommu):
+    """device(image, ...): an appliance with an IOMMU, whose partition `dma` has the edu device and runs that image."""
+    started = []
+
+    def start(image, *changes):
+        lines = [f"CONFIG_IOMMU_{iommu.upper()}=y", *partition(1, "witness", "witness", "1", *region("0")),
+                 *partition(2, "dma", image, "2", "POLICY_STOP=y", "PCI0=y", 'PCI0_FUNCTION="1234:11e8"', "PCI0_WITHOUT_RESET=y"),
+                 "# CONFIG_P2_AUTOSTART is not set", *changes]
+        appliance = Appliance(build_with(f"{image}-{iommu}" + "-limit" * bool(changes and "LIMIT=5" in changes[0]), lines), smp=3,
+                              folder=tmp_path, extra=EDU)
+        started.append(appliance)
+        appliance.__enter__()
+        appliance.shell.wait_prompt()
+        return appliance, Witness(appliance)
+
+    yield start
+    for appliance in started:
+        appliance.__exit__()
+
+
+def edu(appliance):
+    return next(d for d in appliance.bhctl_json("device", "list") if d["ids"] == "1234:11e8")
+
+
+def nobody_noticed(appliance, witness):
+    witness.wait_beyond(witness.count())
+    events = appliance.bhctl_json("log", "events")
+    assert sum(e["kind"] == "boot" for e in events) == 1, "the appliance was reset"
+    others = [e for e in events if e["domain"] in ("mgmt", "witness") and e["kind"] != "start"]
+    assert not others, others
+    assert all(d["faults"] == 0 for d in appliance.bhctl_json("device", "list") if d["owner"] == "mgmt"), "a device of mgmt's was refused"
+
+
+def test_device_reaches_its_guest_only(device):
+    """DMA to foreign memory, forged messages, writes to BARs, bus master and power state: refused, counted, and nobody else notices."""
+    appliance, witness = device("hostile_dma", "CONFIG_DMA_FAULT_LIMIT=0")
+    appliance.bhctl("domain", "start", "dma")
+    ended = wait_end(appliance, "dma")
+    text = appliance.bhctl("console", "dma", "--dump").stdout
+    assert "FAIL" not in text and re.search(r"DONE: \d+ passed, 0 failed", text), text[-4000:]
+    assert ended["cause"] == "power-off"
+    found = edu(appliance)
+    assert found["owner"] == "dma" and found["iommu"] and found["faults"] > 20 and found["interrupts"] >= 3, found
+    nobody_noticed(appliance, witness)
+    said = re.findall(r"\] dma: .* was refused (?:a read|a write)", appliance.bhctl("log").stdout)
+    assert 0 < len(said) < found["faults"], "lines about faults are limited"
+
+
+def test_faults_stop_their_domain(device):
+    """After DMA_FAULT_LIMIT refused accesses the domain is stopped, with that cause."""
+    appliance, witness = device("hostile_dma", "CONFIG_DMA_FAULT_LIMIT=5")
+    appliance.bhctl("domain", "start", "dma")
+    ended = wait_end(appliance, "dma")
+    assert ended["cause"] == "dma-fault", ended
+    assert edu(appliance)["faults"] >= 5
+    nobody_noticed(appliance, witness)
+
+
+def test_restarts_with_dma_under_way(device, iommu):
+    """No write of a former life reaches the memory of a new one, and the device works in each."""
+    appliance, witness = device("dma_restart")
+    chance = random.Random(4)
+    appliance.shell.run("domain start dma")
+    for _ in range(RESTARTS[iommu]):
+        time.sleep(chance.uniform(0.02, 0.25))
+        assert "dma" in appliance.shell.run("domain restart dma")
+    time.sleep(1)
+    text = appliance.bhctl("console", "dma", "--dump").stdout
+    assert "FAIL" not in text, text[-4000:]
+    assert text.count("PASS: memory is still new") > RESTARTS[iommu] // 4 and text.count("PASS: the device writes") > RESTARTS[iommu] // 20
+    assert next(d for d in appliance.bhctl_json("domain", "list") if d["name"] == "dma")["starts"] == RESTARTS[iommu] + 1
+    assert edu(appliance)["resets"] >= RESTARTS[iommu]
+    events = appliance.bhctl_json("log", "events")
+    assert all(e["domain"] != "mgmt" and e["domain"] != "witness" and e["kind"] != "crash" for e in events if e["kind"] not in ("boot", "start")), events
+    witness.wait_beyond(witness.count())
