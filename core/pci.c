@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <core/pci.h>
+#include "pci_parts.h"
 
 #include <core/arch.h>
 #include <core/deadline.h>
+#include <core/format.h>
 #include <core/log.h>
 #include <core/memory.h>
 #include <core/status.h>
@@ -17,10 +18,6 @@
 #define EXTENDED_END 0x1000u
 #define EXTENDED_MAX 96u
 #define BAR_SIZE_MAX (1ull << 40)
-#define WINDOW_UNIT MIB
-#define WINDOW_EMPTY 0x0000fff0u
-#define IO_WINDOW 0x1cu
-#define IO_WINDOW_EMPTY 0x00f0u
 #define STEPS_MAX (8 * BULKHEAD_DEVICES_MAX)
 
 #define BRIDGE_RESET 0x40u
@@ -54,6 +51,7 @@
 
 #define MS 1000000ull
 #define PENDING_NS (100 * MS)
+#define RESET_NS (100 * MS) /* until a function answers again (6.6) */
 
 struct pci_function *pci_functions;
 uint32_t pci_function_count;
@@ -61,10 +59,10 @@ static void *probe; /* a page that shows one function's configuration space afte
 
 struct pci_name pci_name(uint16_t requester)
 {
-    static const char digits[] = "0123456789abcdef";
+    struct pci_name name;
 
-    return (struct pci_name){{digits[requester >> 12], digits[requester >> 8 & 15], ':', digits[requester >> 7 & 1],
-                              digits[requester >> 3 & 15], '.', digits[requester & 7], '\0'}};
+    format_print(name.text, sizeof(name.text), "%02x:%02x.%x", requester >> 8, requester >> 3 & 31, requester & 7);
+    return name;
 }
 
 static void wait_ns(uint64_t ns)
@@ -77,7 +75,7 @@ static void wait_ns(uint64_t ns)
 
 /* --- Finding --- */
 
-static struct pci_function look_at(uint32_t requester)
+struct pci_function pci_look(uint32_t requester)
 {
     kernel_move_device(probe, hpa(platform.pci.ecam.value + requester * PAGE_SIZE));
     return (struct pci_function){.config = probe};
@@ -88,63 +86,39 @@ static bool is_there(const struct pci_function *function)
     return (pci_read(function, PCI_ID, 4) & ID_NONE) != ID_NONE;
 }
 
-static bool is_bridge(const struct pci_function *function)
+bool pci_is_bridge(const struct pci_function *function)
 {
     return (pci_read(function, PCI_HEADER, 1) & HEADER_TYPE) == HEADER_BRIDGE;
 }
 
 /* The bus's first function from `devfn` on; 256: there is none. */
-static uint32_t next_on(uint32_t bus, uint32_t devfn)
+uint32_t pci_next(uint32_t bus, uint32_t devfn)
 {
     for (; devfn < 256; devfn++) {
-        struct pci_function first = look_at(bus << 8 | (devfn & ~7u)), function;
+        struct pci_function first = pci_look(bus << 8 | (devfn & ~7u)), function;
 
         if (!is_there(&first) || (devfn & 7 && !(pci_read(&first, PCI_HEADER, 1) & HEADER_MULTIFUNCTION))) {
             devfn |= 7;
             continue;
         }
-        function = look_at(bus << 8 | devfn);
+        function = pci_look(bus << 8 | devfn);
         if (is_there(&function))
             break;
     }
     return devfn;
 }
 
-/* Gives numbers to the buses below; the highest one. */
-static uint32_t number_buses(uint32_t bus, uint32_t depth)
-{
-    uint32_t highest = bus;
-
-    for (uint32_t devfn = 0; (devfn = next_on(bus, devfn)) < 256; devfn++) {
-        struct pci_function function = look_at(bus << 8 | devfn);
-
-        if (!is_bridge(&function))
-            continue;
-        if (highest == platform.pci.bus_last || depth == BUS_DEPTH_MAX) {
-            pci_write(&function, PCI_BUSES, 4, 0);
-            continue;
-        }
-        pci_write(&function, PCI_BUSES, 4, bus | (highest + 1) << 8 | platform.pci.bus_last << 16);
-        uint32_t last = number_buses(highest + 1, depth + 1);
-        function = look_at(bus << 8 | devfn);
-        pci_write(&function, PCI_BUSES, 4, bus | (highest + 1) << 8 | last << 16);
-        highest = last;
-    }
-    return highest;
-}
-
-/* The first capability of that kind of which `length` bytes are within configuration space; 0: none. */
-static uint8_t find_capability(const struct pci_function *function, enum pci_capability kind, uint32_t length)
+/* The first capability of that kind (and VIRTIO_TYPE, where that is not 0) of which `length` bytes are within
+ * configuration space; 0: none. */
+static uint8_t find_capability(const struct pci_function *function, uint32_t kind, uint32_t type, uint32_t length)
 {
     uint32_t at = PCI_CAPABILITIES;
 
-    if (!(pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES))
-        return 0;
-    for (uint32_t i = 0; i < CAPABILITIES_MAX; i++) {
+    for (uint32_t i = 0; pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES && i < CAPABILITIES_MAX; i++) {
         at = pci_read(function, at, 1) & 0xfc;
         if (at < 0x40 || at + length > CAPABILITIES_END)
             return 0;
-        if (pci_read(function, at, 1) == kind)
+        if (pci_read(function, at, 1) == kind && (!type || pci_read(function, at + VIRTIO_TYPE, 1) == type))
             return (uint8_t)at;
         at++;
     }
@@ -217,11 +191,11 @@ static void silence(const struct pci_function *function)
 
 static void find_capabilities(struct pci_function *function)
 {
-    function->pm = find_capability(function, CAPABILITY_PM, 8);
-    function->msi = find_capability(function, CAPABILITY_MSI, 24);
-    function->msix = find_capability(function, CAPABILITY_MSIX, 12);
-    function->pcie = find_capability(function, CAPABILITY_PCIE, 20);
-    function->af = find_capability(function, CAPABILITY_AF, 6);
+    function->pm = find_capability(function, CAPABILITY_PM, 0, 8);
+    function->msi = find_capability(function, CAPABILITY_MSI, 0, 24);
+    function->msix = find_capability(function, CAPABILITY_MSIX, 0, 12);
+    function->pcie = find_capability(function, CAPABILITY_PCIE, 0, 20);
+    function->af = find_capability(function, CAPABILITY_AF, 0, 6);
     function->acs = find_extended(function, EXTENDED_ACS, 8);
     function->sriov = find_extended(function, EXTENDED_SRIOV, 0x40);
 }
@@ -246,7 +220,7 @@ static struct pci_function *add(uint32_t requester)
         .physical = (uint16_t)requester,
         .group = (uint16_t)requester,
     };
-    function->bridge = is_bridge(function);
+    function->bridge = pci_is_bridge(function);
     function->id = pci_read(function, PCI_ID, 4);
     function->class_revision = pci_read(function, PCI_CLASS, 4);
     function->subsystem = function->bridge ? 0 : pci_read(function, PCI_SUBSYSTEM, 4);
@@ -262,7 +236,7 @@ static void find_functions(void)
     uint32_t buses[8] = {1};
 
     for (uint32_t bus = 0; bus <= platform.pci.bus_last; bus++)
-        for (uint32_t devfn = 0; buses[bus / 32] >> bus % 32 & 1 && (devfn = next_on(bus, devfn)) < 256; devfn++) {
+        for (uint32_t devfn = 0; buses[bus / 32] >> bus % 32 & 1 && (devfn = pci_next(bus, devfn)) < 256; devfn++) {
             struct pci_function *function = add(bus << 8 | devfn);
             uint32_t below;
 
@@ -275,9 +249,10 @@ static void find_functions(void)
             if (!function->bridge)
                 continue;
             pci_write(function, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
-            below = pci_read(function, PCI_BUSES, 4) >> 8 & 0xff;
-            if (below > bus)
-                buses[below / 32] |= 1u << below % 32;
+            below = pci_read(function, PCI_BUSES, 4);
+            function->secondary = (below >> 8 & 0xff) > bus ? (uint8_t)(below >> 8) : 0;
+            function->subordinate = (uint8_t)(below >> 16);
+            buses[function->secondary / 32] |= 1u << function->secondary % 32;
         }
 }
 
@@ -319,20 +294,14 @@ struct pci_function *pci_select(const struct pci_selector *selector, bool is_vir
 static struct pci_function *bridge_to(uint32_t bus)
 {
     for (uint32_t i = 0; bus && i < pci_function_count; i++)
-        if (pci_functions[i].bridge && (pci_read(&pci_functions[i], PCI_BUSES, 4) >> 8 & 0xff) == bus &&
-            pci_functions[i].requester >> 8 < (int)bus)
+        if (pci_functions[i].bridge && pci_functions[i].secondary == bus)
             return &pci_functions[i];
     return NULL;
 }
 
-/* --- Placing --- */
+/* --- Where BARs are --- */
 
-static uint64_t align_up(uint64_t value, uint64_t alignment)
-{
-    return (value + alignment - 1) & ~(alignment - 1);
-}
-
-static void write_bar(const struct pci_function *function, uint32_t at, const struct pci_bar *bar)
+void pci_write_bar(const struct pci_function *function, uint32_t at, const struct pci_bar *bar)
 {
     if (!bar->size)
         return;
@@ -341,58 +310,11 @@ static void write_bar(const struct pci_function *function, uint32_t at, const st
         pci_write(function, at + 4, 4, (uint32_t)(bar->base >> 32));
 }
 
-/* Upwards from `next` on; where the next may begin. One without room is left out. */
-static uint64_t place_bar(const struct pci_function *function, struct pci_bar *bar, uint32_t count, uint64_t next)
+/* Where something begins that [base, base + size) runs into; or base + size. Not the function's own, nor the windows of
+ * the bridges that lead to `bus`. */
+static uint64_t find_obstacle(uint64_t base, uint64_t size, uint32_t bus, const struct pci_function *own)
 {
-    uint64_t base = align_up(next, bar->size), end = platform.pci.window.base.value + platform.pci.window.size;
-
-    if (!bar->size)
-        return next;
-    if (base < next || base > end || bar->size > (end - base) / count) {
-        log_line("PCI: no room for a BAR of %lu KiB of %s", bar->size >> 10, pci_name(function->requester).text);
-        bar->size = 0;
-        return next;
-    }
-    bar->base = base;
-    return base + count * bar->size;
-}
-
-static uint64_t place_bus(uint32_t bus, uint64_t next)
-{
-    for (uint32_t i = 0; i < pci_function_count; i++) {
-        struct pci_function *function = &pci_functions[i];
-        uint64_t start = align_up(next, WINDOW_UNIT);
-        uint32_t below = function->bridge ? pci_read(function, PCI_BUSES, 4) >> 8 & 0xff : 0;
-
-        if (function->requester >> 8 != (int)bus)
-            continue;
-        for (uint32_t j = 0; j < PCI_BARS; j++) {
-            next = place_bar(function, &function->bar[j], 1, next);
-            write_bar(function, PCI_BAR0 + 4 * j, &function->bar[j]);
-        }
-        if (!function->bridge)
-            continue;
-        if (below > bus)
-            next = align_up(place_bus(below, start), WINDOW_UNIT);
-        pci_write(function, PCI_WINDOW, 4,
-                  below > bus && next > start ? (uint32_t)(start >> 16 | ((next - WINDOW_UNIT) & 0xfff00000u))
-                                              : WINDOW_EMPTY);
-        pci_write(function, PCI_WINDOW_PREFETCHABLE, 4, WINDOW_EMPTY);
-        pci_write(function, IO_WINDOW, 2, IO_WINDOW_EMPTY);
-    }
-    return next;
-}
-
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
-{
-    return a_size && b_size && a < b + b_size && b < a + a_size;
-}
-
-/* Where something that is no BAR's begins that the range runs into; or a BAR of another function; or `base` + `size`.
- */
-static uint64_t find_obstacle(uint64_t base, uint64_t size, const struct pci_function *own)
-{
-    struct memory_range range = {hpa(base), size};
+    struct memory_range range = {hpa(base), size}, ecam = {platform.pci.ecam, (platform.pci.bus_last + 1) * MIB};
 
     for (uint32_t i = 0; i < platform.ram_count; i++)
         if (memory_overlaps(platform.ram[i], range))
@@ -400,47 +322,43 @@ static uint64_t find_obstacle(uint64_t base, uint64_t size, const struct pci_fun
     for (uint32_t i = 0; i < platform.reserved_count; i++)
         if (memory_overlaps(platform.reserved[i], range))
             return platform.reserved[i].base.value;
-    if (overlap(base, size, platform.pci.ecam.value, (platform.pci.bus_last + 1ull) * MIB))
-        return platform.pci.ecam.value;
-    for (uint32_t i = 0; i < pci_function_count; i++)
-        for (uint32_t j = 0; &pci_functions[i] != own && j < PCI_BARS; j++)
-            if (overlap(base, size, pci_functions[i].bar[j].base, pci_functions[i].bar[j].size))
-                return pci_functions[i].bar[j].base;
+    if (memory_overlaps(ecam, range))
+        return ecam.base.value;
+    for (uint32_t i = 0; i < PCI_BARS * pci_function_count; i++) {
+        const struct pci_function *other = &pci_functions[i / PCI_BARS];
+        const struct pci_bar *bar = &other->bar[i % PCI_BARS];
+
+        if (other != own && !(other->bridge && other->secondary <= bus && bus <= other->subordinate) && bar->size &&
+            memory_overlaps((struct memory_range){hpa(bar->base), bar->size}, range))
+            return bar->base;
+    }
     return base + size;
 }
 
-/* A bridge's memory window, or its prefetchable one. Size 0: it is empty. */
-static struct memory_range bridge_window(const struct pci_function *bridge, bool prefetchable)
+/* A bridge's windows, as if they were its BARs 0 and 2. */
+static void read_windows(struct pci_function *bridge)
 {
-    uint32_t value = pci_read(bridge, prefetchable ? PCI_WINDOW_PREFETCHABLE : PCI_WINDOW, 4);
-    uint64_t base = (uint64_t)(value & 0xfff0) << 16, end = (value & 0xfff00000u) + WINDOW_UNIT;
+    for (uint32_t i = 0; bridge->bridge && i < 2; i++) {
+        uint32_t value = pci_read(bridge, i ? PCI_WINDOW_PREFETCHABLE : PCI_WINDOW, 4);
+        uint64_t base = (value & 0xfff0u) << 16, end = (value & 0xfff00000ull) + MIB;
 
-    if (prefetchable && value & 1) {
-        base |= (uint64_t)pci_read(bridge, 0x28, 4) << 32;
-        end += (uint64_t)pci_read(bridge, 0x2c, 4) << 32;
+        if (i && value & 1) {
+            base |= (uint64_t)pci_read(bridge, PCI_WINDOW_UPPER, 4) << 32;
+            end += (uint64_t)pci_read(bridge, PCI_WINDOW_UPPER + 4, 4) << 32;
+        }
+        bridge->bar[2 * i] = (struct pci_bar){base, end > base ? end - base : 0, 0};
     }
-    return (struct memory_range){hpa(base), end > base ? end - base : 0};
 }
 
-/* Room for `size` bytes between what firmware has placed, from the top down; 0: none. Bridges' windows are obstacles on
- * the root bus. */
-static uint64_t find_room(struct memory_range in, uint64_t size, uint64_t alignment, bool root)
+/* Room for `size` bytes between what firmware has placed, from the top down; 0: none. */
+static uint64_t find_room(uint64_t first, uint64_t end, uint64_t size, uint64_t alignment, uint32_t bus)
 {
-    uint64_t end = in.base.value + in.size;
+    for (uint32_t step = 0; step < STEPS_MAX && end >= size && ((end - size) & -alignment) >= first; step++) {
+        uint64_t base = (end - size) & -alignment;
 
-    for (uint32_t step = 0; step < STEPS_MAX && end >= size && ((end - size) & -alignment) >= in.base.value; step++) {
-        uint64_t base = (end - size) & -alignment, obstacle = find_obstacle(base, size, NULL);
-
-        for (uint32_t i = 0; root && obstacle == base + size && i < 2 * pci_function_count; i++) {
-            const struct pci_function *bridge = &pci_functions[i / 2];
-            struct memory_range window = bridge_window(bridge, i % 2);
-
-            if (bridge->bridge && overlap(base, size, window.base.value, window.size))
-                obstacle = window.base.value;
-        }
-        if (obstacle == base + size)
+        end = find_obstacle(base, size, bus, NULL);
+        if (end == base + size)
             return base;
-        end = obstacle;
     }
     return 0;
 }
@@ -458,7 +376,7 @@ static void check_bars(struct pci_function *function)
         if (!bar->size)
             continue;
         if (!bar->base || bar->base & (bar->size - 1) || outside ||
-            find_obstacle(bar->base, bar->size, function) != bar->base + bar->size) {
+            find_obstacle(bar->base, bar->size, function->requester >> 8, function) != bar->base + bar->size) {
             if (bar->base)
                 log_line("PCI: BAR %u of %s at %lx is not where a device may be; left out", i,
                          pci_name(function->requester).text, bar->base);
@@ -470,43 +388,32 @@ static void check_bars(struct pci_function *function)
 /* Where a virtio device is reset. */
 static volatile uint8_t *find_virtio(const struct pci_function *function)
 {
-    uint32_t at = function->is_virtual ? 0 : PCI_CAPABILITIES;
+    uint32_t at =
+        (uint16_t)function->id == VENDOR_VIRTIO ? find_capability(function, CAPABILITY_VENDOR, VIRTIO_COMMON, 16) : 0;
+    uint32_t bar = at ? pci_read(function, at + VIRTIO_BAR, 1) : PCI_BARS,
+             offset = at ? pci_read(function, at + VIRTIO_OFFSET, 4) : 0;
 
-    for (uint32_t i = 0; at && (uint16_t)function->id == VENDOR_VIRTIO && i < CAPABILITIES_MAX; i++) {
-        uint32_t bar, offset;
-
-        at = pci_read(function, at, 1) & 0xfc;
-        if (at < 0x40 || at + 16 > CAPABILITIES_END)
-            return NULL;
-        bar = pci_read(function, at + VIRTIO_BAR, 1);
-        offset = pci_read(function, at + VIRTIO_OFFSET, 4);
-        if (pci_read(function, at, 1) == CAPABILITY_VENDOR &&
-            pci_read(function, at + VIRTIO_TYPE, 1) == VIRTIO_COMMON && bar < PCI_BARS &&
-            offset < function->bar[bar].size && VIRTIO_STATUS < function->bar[bar].size - offset)
-            return kernel_map_device(hpa(function->bar[bar].base + offset + VIRTIO_STATUS), 1);
-        at++;
-    }
-    return NULL;
+    if (bar >= PCI_BARS || offset >= function->bar[bar].size || VIRTIO_STATUS >= function->bar[bar].size - offset)
+        return NULL;
+    return kernel_map_device(hpa(function->bar[bar].base + offset + VIRTIO_STATUS), 1);
 }
 
 /* --- Virtual functions: chapter 9 --- */
 
-static bool place_virtual(struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count)
+static bool place_virtual(const struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count)
 {
-    struct pci_function *bridge = bridge_to(function->requester >> 8);
-    struct memory_range windows[2] = {platform.pci.window, {hpa(0), 0}};
+    uint32_t bus = function->requester >> 8;
+    const struct pci_function *bridge = bridge_to(bus);
+    struct pci_bar window = {platform.pci.window.base.value, platform.pci.window.size, 0};
 
-    if (!bar->size || bar->base) /* firmware did */
-        return true;
-    if (bridge) {
-        windows[0] = bridge_window(bridge, false);
-        windows[1] = bridge_window(bridge, true);
+    for (uint32_t i = 0; bar->size && !bar->base && i < 2; i++) { /* else firmware did */
+        if (bridge)
+            window = bridge->bar[2 * i];
+        if ((window.base + window.size) >> 32 == 0 || bar->flags & BAR_64_BITS)
+            bar->base = find_room(window.base, window.base + window.size, count * bar->size, bar->size, bus);
     }
-    for (uint32_t i = 0; i < 2 && !bar->base; i++)
-        if (i == 0 || bar->flags & BAR_64_BITS || !((windows[1].base.value + windows[1].size) >> 32))
-            bar->base = find_room(windows[i], count * bar->size, bar->size, !bridge);
-    write_bar(function, function->sriov + at, bar);
-    return bar->base;
+    pci_write_bar(function, function->sriov + at, bar);
+    return !bar->size || bar->base;
 }
 
 static void enable_virtual(const struct sriov_config *config)
@@ -540,7 +447,7 @@ static void enable_virtual(const struct sriov_config *config)
             return;
         }
     pci_write(function, at + SRIOV_CONTROL, 2, SRIOV_ENABLE);
-    wait_ns(PCI_FLR_NS);
+    wait_ns(RESET_NS);
     for (uint32_t i = 0; i < config->vfs; i++) {
         uint32_t requester = physical + first + i * stride, vendor = pci_find(physical)->id & 0xffff;
 
@@ -645,22 +552,14 @@ static void reset_virtio(const struct pci_function *function)
         cpu_relax();
 }
 
-void pci_flr(const struct pci_function *function)
-{
-    uint32_t at = function->pcie + PCIE_DEVICE_CONTROL;
-
-    silence(function);
-    pci_write(function, at, 2, pci_read(function, at, 2) | PCIE_FLR);
-}
-
-bool pci_restore(struct pci_function *function)
+static bool restore(struct pci_function *function)
 {
     /* A virtual function's own register says nothing. */
     if (pci_read(function, function->is_virtual ? PCI_CLASS : PCI_ID, 4) !=
         (function->is_virtual ? function->class_revision : function->id))
         return false;
     for (uint32_t i = 0; !function->is_virtual && i < PCI_BARS; i++)
-        write_bar(function, PCI_BAR0 + 4 * i, &function->bar[i]);
+        pci_write_bar(function, PCI_BAR0 + 4 * i, &function->bar[i]);
     silence(function);
     pci_write(function, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_NO_INTX);
     return true;
@@ -676,7 +575,8 @@ bool pci_reset(struct pci_function *function)
            time_ns() < end)
         cpu_relax();
     if (kind == RESET_FUNCTION)
-        pci_flr(function);
+        pci_write(function, function->pcie + PCIE_DEVICE_CONTROL, 2,
+                  pci_read(function, function->pcie + PCIE_DEVICE_CONTROL, 2) | PCIE_FLR);
     else if (kind == RESET_ADVANCED)
         pci_write(function, function->af + AF_CONTROL, 1, 1);
     else if (kind == RESET_BUS)
@@ -686,9 +586,9 @@ bool pci_reset(struct pci_function *function)
     else if (kind == RESET_STATUS)
         reset_virtio(function);
     if (kind != RESET_NONE && kind != RESET_STATUS)
-        wait_ns(PCI_FLR_NS);
+        wait_ns(RESET_NS);
     function->status->resets++;
-    return pci_restore(function);
+    return restore(function);
 }
 
 /* --- Boot --- */
@@ -714,13 +614,14 @@ void pci_init(void)
         return;
     pci_functions = memory_pages((BULKHEAD_DEVICES_MAX * sizeof(*pci_functions) + PAGE_SIZE - 1) / PAGE_SIZE);
     probe = kernel_map_device(platform.pci.ecam, PAGE_SIZE);
-    if (!platform.pci.assigned)
-        number_buses(0, 0);
+    pci_number();
     find_functions();
-    if (!platform.pci.assigned)
-        place_bus(0, platform.pci.window.base.value);
+    pci_place();
     for (uint32_t i = 0; i < pci_function_count; i++)
-        check_bars(&pci_functions[i]);
+        read_windows(&pci_functions[i]);
+    for (uint32_t i = 0; i < pci_function_count; i++)
+        if (!pci_functions[i].fixture)
+            check_bars(&pci_functions[i]);
     for (uint32_t i = 0; i < pci_function_count; i++)
         pci_functions[i].virtio = find_virtio(&pci_functions[i]);
     for (uint32_t i = 0; i < sriov_count; i++)

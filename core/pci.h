@@ -21,9 +21,10 @@ enum pci_register {
     PCI_CACHE_LINE = 0x0c,
     PCI_HEADER = 0x0e,
     PCI_BAR0 = 0x10,
-    PCI_BUSES = 0x18, /* bridge: primary, secondary << 8, subordinate << 16 */
+    PCI_BUSES = 0x18,  /* bridge: primary, secondary << 8, subordinate << 16 */
     PCI_WINDOW = 0x20, /* bridge: memory base, limit << 16, in MiB, from bit 4 on */
     PCI_WINDOW_PREFETCHABLE = 0x24,
+    PCI_WINDOW_UPPER = 0x28, /* of that one: base, then limit */
     PCI_SUBSYSTEM = 0x2c,
     PCI_CAPABILITIES = 0x34,
     PCI_LINE = 0x3c,
@@ -75,7 +76,9 @@ struct pci_function {
     uint16_t group;           /* isolation group: the lowest requester of those that cannot be kept apart from it */
     uint16_t physical;        /* of a virtual function: requester of its physical one; else its own requester */
     bool bridge;              /* type 1 header */
-    bool fixture;             /* the machine's own: bridges, IOMMUs; nobody gets it, and it is left as it is */
+    uint8_t secondary, subordinate; /* its buses; 0: none */
+    uint8_t slot;                   /* device of its guest's bus */
+    bool fixture;                   /* the machine's own: bridges, IOMMUs; nobody gets it, and it is left as it is */
     bool is_virtual;
     uint32_t id, class_revision, subsystem;
     struct pci_bar bar[PCI_BARS];
@@ -107,11 +110,6 @@ enum device_reset pci_reset_kind(const struct pci_function *function);
  * did not come back.
  */
 bool pci_reset(struct pci_function *function);
-/* A reset in two halves, for who may not wait: FLR begins; PCI_FLR_NS later its configuration is to be restored. */
-#define PCI_FLR_NS 100000000ull
-void pci_flr(const struct pci_function *function);
-bool pci_restore(struct pci_function *function);
-
 /* "00:03.0" */
 struct pci_name {
     char text[8];

@@ -59,7 +59,7 @@ static const struct rule {
     {CAPABILITY_MSIX, MSIX_TABLE, 4, ~0u, 0, 0},
     {CAPABILITY_MSIX, MSIX_PBA, 4, ~0u, 0, 0},
     {CAPABILITY_PCIE, 2, 2, 0x000f, 0x0090, 0}, /* version; an integrated endpoint: there is no link */
-    {CAPABILITY_PCIE, PCIE_DEVICE_CAPABILITIES, 4, ~0u, 0, 0},
+    {CAPABILITY_PCIE, PCIE_DEVICE_CAPABILITIES, 4, ~PCIE_FLR_CAPABLE, 0, 0},
     {CAPABILITY_PCIE, PCIE_DEVICE_CONTROL, 2, 0x70e0, 0, 0}, /* payload and read request sizes */
 };
 
@@ -214,7 +214,6 @@ static uint32_t table_access(struct vpci_function *function, uint32_t offset, bo
 static void renew(struct vpci_function *function)
 {
     memcpy(function->shadow, function->initial, sizeof(function->shadow));
-    function->flr_end = 0;
     for (uint32_t i = 0; i < ENTRIES_MAX; i++)
         function->entry[i] = (struct entry){.word[3] = ENTRY_MASKED};
 }
@@ -249,43 +248,15 @@ static bool touches(uint32_t offset, uint32_t width, uint32_t at, uint32_t size)
     return offset < at + size && at < offset + width;
 }
 
-/* The domain's own reset of the function takes its time; the next access waits for that. */
-static bool in_reset(struct vpci_function *function)
-{
-    if (!function->flr_end)
-        return false;
-    if (time_ns() < function->flr_end)
-        return true;
-    function->lost = !pci_restore(function->physical);
-    function->flr_end = 0;
-    return false;
-}
-
-static void flr(struct vpci_function *function)
-{
-    struct pci_function *physical = function->physical;
-
-    for (uint32_t i = 0; i < function->messages; i++)
-        message_unbind(owner(function), physical->requester, i);
-    renew(function);
-    pci_flr(physical);
-    physical->status->resets++;
-    function->flr_end = time_ns() + PCI_FLR_NS;
-}
-
 static void config_write(struct vpci_function *function, uint32_t offset, uint32_t width, uint32_t value)
 {
-    uint32_t pcie = function->physical->pcie, msi = function->msi, msix = function->msix;
+    uint32_t msi = function->msi, msix = function->msix;
 
     if (touches(offset, width, PCI_BAR0, 4 * PCI_BARS)) {
         if (width == 4)
             put(function->shadow, offset, 4, bar_register(function, (offset - PCI_BAR0) / 4, true, value));
         return;
     }
-    if (pcie && touches(offset, width, pcie + PCIE_DEVICE_CONTROL + 1, 1) &&
-        value >> 8 * (pcie + PCIE_DEVICE_CONTROL + 1 - offset) & PCIE_FLR >> 8 &&
-        get(function->shadow, pcie + PCIE_DEVICE_CAPABILITIES, 4) & PCIE_FLR_CAPABLE)
-        return flr(function);
     for (uint32_t i = 0; i < width; i++) {
         uint8_t *byte = &function->shadow[offset + i], mask = function->writable[offset + i];
 
@@ -297,16 +268,6 @@ static void config_write(struct vpci_function *function, uint32_t offset, uint32
         msi_apply(function);
     if (msix && touches(offset, width, msix + MSIX_CONTROL, 2))
         msix_apply(function);
-}
-
-static uint32_t config_read(const struct vpci_function *function, uint32_t offset, uint32_t width)
-{
-    uint32_t value = get(function->shadow, offset, width), pcie = function->physical->pcie;
-
-    if (pcie && touches(offset, width, pcie + PCIE_DEVICE_STATUS, 1))
-        value |= (pci_read(function->physical, pcie + PCIE_DEVICE_STATUS, 2) & PCIE_PENDING)
-                 << 8 * (pcie + PCIE_DEVICE_STATUS - (offset & ~1u)) % 32;
-    return value;
 }
 
 static struct vpci_function *find(const struct host *host, uint64_t place)
@@ -322,7 +283,6 @@ static enum mmio_result ecam_access(struct vcpu *vcpu, void *device, struct mmio
     struct host *host = device;
     struct vpci_function *function = find(host, access->offset / PAGE_SIZE);
     uint32_t offset = access->offset % PAGE_SIZE;
-    enum mmio_result result = MMIO_DONE;
 
     (void)vcpu;
     if (!function || function->lost || access->width > 4 || offset % access->width) {
@@ -334,58 +294,40 @@ static enum mmio_result ecam_access(struct vcpu *vcpu, void *device, struct mmio
         return MMIO_DONE;
     }
     spinlock_acquire(&host->lock);
-    if (in_reset(function))
-        result = MMIO_RETRY;
-    else if (access->write)
+    if (access->write)
         config_write(function, offset, access->width, (uint32_t)access->value);
     else
-        access->value = config_read(function, offset, access->width);
+        access->value = get(function->shadow, offset, access->width);
     spinlock_release(&host->lock);
-    return result;
+    return MMIO_DONE;
 }
 
 /* --- Pages of BARs that are not mapped --- */
 
+#define FORWARD(type) (access->write ? (*(volatile type *)at = (type)access->value) : *(volatile type *)at)
 static uint64_t forward(volatile uint8_t *at, const struct mmio_access *access)
 {
-    switch (access->width) {
-    case 1:
-        if (access->write)
-            *at = (uint8_t)access->value;
-        return access->write ? 0 : *at;
-    case 2:
-        if (access->write)
-            *(volatile uint16_t *)at = (uint16_t)access->value;
-        return access->write ? 0 : *(volatile uint16_t *)at;
-    case 4:
-        if (access->write)
-            *(volatile uint32_t *)at = (uint32_t)access->value;
-        return access->write ? 0 : *(volatile uint32_t *)at;
-    default:
-        if (access->write)
-            *(volatile uint64_t *)at = access->value;
-        return access->write ? 0 : *(volatile uint64_t *)at;
-    }
+    return access->width == 1   ? FORWARD(uint8_t)
+           : access->width == 2 ? FORWARD(uint16_t)
+           : access->width == 4 ? FORWARD(uint32_t)
+                                : FORWARD(uint64_t);
 }
 
-/* In the BAR; size 0: it is in another one. */
-static struct memory_range table_range(const struct vpci_function *function, uint32_t bar)
+/* Whether [offset, offset + size) of the BAR has to do with the MSI-X table, or with its pending bits. */
+static bool meets(uint32_t place, uint32_t length, uint32_t bar, uint64_t offset, uint64_t size)
 {
-    if (!function->msix || (function->table_place & MSIX_BAR) != bar)
-        return (struct memory_range){hpa(0), 0};
-    return (struct memory_range){hpa(function->table_place & ~MSIX_BAR), function->table_entries * MSIX_ENTRY_SIZE};
+    return (place & MSIX_BAR) == bar && offset < (place & ~MSIX_BAR) + (uint64_t)length &&
+           (place & ~MSIX_BAR) < offset + size;
 }
 
-static struct memory_range pba_range(const struct vpci_function *function, uint32_t bar)
+static bool in_table(const struct vpci_function *function, uint32_t bar, uint64_t offset, uint64_t size)
 {
-    if (!function->msix || (function->pba_place & MSIX_BAR) != bar)
-        return (struct memory_range){hpa(0), 0};
-    return (struct memory_range){hpa(function->pba_place & ~MSIX_BAR), (function->table_entries + 63) / 64 * 8};
+    return function->msix && meets(function->table_place, function->table_entries * MSIX_ENTRY_SIZE, bar, offset, size);
 }
 
-static bool within(struct memory_range range, uint64_t offset)
+static bool in_pba(const struct vpci_function *function, uint32_t bar, uint64_t offset, uint64_t size)
 {
-    return offset - range.base.value < range.size;
+    return function->msix && meets(function->pba_place, (function->table_entries + 63) / 64 * 8, bar, offset, size);
 }
 
 static enum mmio_result trapped_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
@@ -393,8 +335,6 @@ static enum mmio_result trapped_access(struct vcpu *vcpu, void *device, struct m
     const struct trapped *trapped = device;
     struct vpci_function *function = trapped->function;
     uint64_t offset = trapped->from + access->offset;
-    struct memory_range table = table_range(function, trapped->bar), pba = pba_range(function, trapped->bar);
-    enum mmio_result result = MMIO_DONE;
     uint64_t value = 0;
 
     (void)vcpu;
@@ -403,23 +343,21 @@ static enum mmio_result trapped_access(struct vcpu *vcpu, void *device, struct m
         return MMIO_DONE;
     }
     spinlock_acquire(&function->host->lock);
-    if (in_reset(function))
-        result = MMIO_RETRY;
-    else if (within(table, offset)) { /* narrow writes of it mean nothing (6.1.4.2) */
-        uint32_t at = (uint32_t)(offset - table.base.value), shift = 8 * (at % 4);
+    if (in_table(function, trapped->bar, offset, 1)) { /* narrow writes of it mean nothing (6.1.4.2) */
+        uint32_t at = (uint32_t)offset - (function->table_place & ~MSIX_BAR), shift = 8 * (at % 4);
 
         for (uint32_t i = 0; i < access->width; i += 4)
             value |= (uint64_t)table_access(function, (at & ~3u) + i, access->write && access->width >= 4,
                                             (uint32_t)(access->value >> 8 * i))
                      << 8 * i;
         value >>= shift;
-    } else if (!access->write || !within(pba, offset)) {
+    } else if (!access->write || !in_pba(function, trapped->bar, offset, 1)) {
         value = forward(trapped->registers + access->offset, access);
     }
     spinlock_release(&function->host->lock);
     if (!access->write)
         access->value = value;
-    return result;
+    return MMIO_DONE;
 }
 
 /* --- Building --- */
@@ -433,15 +371,17 @@ static void refuse(uint32_t partition, struct pci_function *function)
     }
 }
 
-static void give(struct pci_function *function, uint32_t partition)
+static void give(struct pci_function *function, uint32_t partition, uint32_t slot)
 {
+    function->slot = (uint8_t)slot;
     function->owner = &domains[partition];
     function->status->owner = (uint8_t)partition;
     function->status->state = DEVICE_OWNED;
 }
 
-static void claim(uint32_t partition, const struct pci_config *config)
+static void claim(uint32_t partition, uint32_t index)
 {
+    const struct pci_config *config = &partitions[partition].pci[index];
     const char *name = partitions[partition].name, *text = config->function.text;
     struct pci_function *function = pci_select(&config->function, config->flags & PCI_VIRTUAL, config->vf);
     bool guest = !(partitions[partition].flags & PARTITION_MANAGEMENT);
@@ -456,7 +396,7 @@ static void claim(uint32_t partition, const struct pci_config *config)
     else if (guest && function->status->reset == RESET_NONE && !(config->flags & PCI_WITHOUT_RESET))
         log_line("%s: PCI function %s cannot be reset, which its partition does not accept", name, text);
     else
-        return give(function, partition);
+        return give(function, partition, index + 1);
     refuse(partition, function && !function->owner ? function : NULL);
 }
 
@@ -493,11 +433,11 @@ void vpci_claim(void)
 {
     for (uint32_t i = 0; i < partition_count; i++)
         for (uint32_t j = 0; j < partitions[i].pci_count; j++)
-            claim(i, &partitions[i].pci[j]);
+            claim(i, j);
     check_groups();
     for (uint32_t i = 0; i < pci_function_count; i++)
         if (partitions[0].flags & PARTITION_PCI_REST && is_free(&pci_functions[i]))
-            give(&pci_functions[i], 0);
+            give(&pci_functions[i], 0, 0);
 }
 
 static void apply_rules(struct vpci_function *function, uint32_t capability, uint32_t at)
@@ -627,43 +567,30 @@ static bool trap(struct domain *domain, struct vpci_function *function, uint32_t
     host->trapped_count++;
     *trapped = (struct trapped){function, bar, from, kernel_map_device(hpa(base), size)};
     mmio_add(domain, &(struct mmio_region){at, size, trapped_access, trapped, EXIT_REGISTER});
+    if (function->msix && (function->table_place & MSIX_BAR) == bar &&
+        (function->table_place & ~MSIX_BAR) - from < size)
+        function->table = (volatile uint32_t *)(trapped->registers + ((function->table_place & ~MSIX_BAR) - from));
     return true;
-}
-
-static struct memory_range pages(struct memory_range range)
-{
-    uint64_t base = range.base.value & ~(PAGE_SIZE - 1), end = range.base.value + range.size;
-
-    return (struct memory_range){hpa(base), range.size ? (end - base + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) : 0};
 }
 
 /* The pages of table and PBA trap, the others are the domain's. */
 static bool map_bar(struct domain *domain, struct vpci_function *function, uint32_t bar)
 {
     const struct pci_bar *physical = &function->physical->bar[bar];
-    struct memory_range first = pages(table_range(function, bar)), second = pages(pba_range(function, bar)), swap;
-    uint64_t at = 0;
 
     if (physical->size < PAGE_SIZE)
         return trap(domain, function, bar, -(physical->base % PAGE_SIZE), PAGE_SIZE);
-    if (!first.size || (second.size && second.base.value < first.base.value))
-        swap = first, first = second, second = swap;
-    if (second.size && second.base.value < first.base.value + first.size) {
-        uint64_t end = second.base.value + second.size;
+    for (uint64_t at = 0, end; at < physical->size; at = end) {
+        bool traps = in_table(function, bar, at, PAGE_SIZE) || in_pba(function, bar, at, PAGE_SIZE);
 
-        first.size = end > first.base.value + first.size ? end - first.base.value : first.size;
-        second.size = 0;
-    }
-    for (uint32_t i = 0; i < 3; i++) {
-        struct memory_range range = i == 0 ? first : i == 1 ? second : (struct memory_range){hpa(0), 0};
-        uint64_t end = range.size ? range.base.value : i == 2 ? physical->size : at;
-
-        if (end > at)
+        for (end = at + PAGE_SIZE; end < physical->size; end += PAGE_SIZE)
+            if (traps != (in_table(function, bar, end, PAGE_SIZE) || in_pba(function, bar, end, PAGE_SIZE)))
+                break;
+        if (!traps)
             stage2_map(domain, ipa(function->bar[bar] + at), hpa(physical->base + at), end - at,
                        STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);
-        if (range.size && !trap(domain, function, bar, range.base.value, range.size))
+        else if (!trap(domain, function, bar, at, end - at))
             return false;
-        at = end + range.size;
     }
     return true;
 }
@@ -708,20 +635,6 @@ static bool add_bars(struct domain *domain, struct vpci_function *function)
     return true;
 }
 
-static void map_table(struct vpci_function *function)
-{
-    const struct host *host = function->host;
-    uint64_t offset = function->table_place & ~MSIX_BAR;
-
-    for (uint32_t i = 0; i < host->trapped_count; i++) {
-        const struct trapped *trapped = &host->trapped[i];
-
-        if (trapped->function == function && trapped->bar == (function->table_place & MSIX_BAR) &&
-            trapped->from <= offset)
-            function->table = (volatile uint32_t *)(trapped->registers + (offset - trapped->from));
-    }
-}
-
 static bool add_function(struct domain *domain, struct vpci_function *function)
 {
     struct pci_function *physical = function->physical;
@@ -737,13 +650,10 @@ static bool add_function(struct domain *domain, struct vpci_function *function)
     add_capabilities(function);
     if (!add_bars(domain, function))
         return false;
-    if (function->msix)
-        map_table(function);
     renew(function);
     return true;
 }
 
-/* All of the domain's, in the order of its configuration, then the rest. */
 static void collect(struct domain *domain, struct host *host)
 {
     uint32_t count = 0;
@@ -753,16 +663,16 @@ static void collect(struct domain *domain, struct host *host)
     if (!count)
         return;
     host->function = memory_pages((count * sizeof(*host->function) + PAGE_SIZE - 1) / PAGE_SIZE);
-    for (uint32_t i = 0; i < domain->config->pci_count && !is_management(domain); i++) {
-        const struct pci_config *config = &domain->config->pci[i];
+    for (uint32_t i = 0; i < pci_function_count; i++) {
+        struct pci_function *physical = &pci_functions[i];
+        uint32_t place = is_management(domain) ? physical->requester : physical->slot * 8u;
 
-        host->function[host->facts.functions++] = (struct vpci_function){
-            .physical = pci_select(&config->function, config->flags & PCI_VIRTUAL, config->vf), .place = (i + 1) << 3};
+        if (physical->owner != domain)
+            continue;
+        host->function[host->facts.functions++] =
+            (struct vpci_function){.physical = physical, .host = host, .place = place};
+        host->facts.buses = place / 256 + 1;
     }
-    for (uint32_t i = 0; i < pci_function_count && is_management(domain); i++)
-        if (pci_functions[i].owner == domain)
-            host->function[host->facts.functions++] =
-                (struct vpci_function){.physical = &pci_functions[i], .place = pci_functions[i].requester};
 }
 
 bool vpci_init(struct domain *domain)
@@ -775,7 +685,6 @@ bool vpci_init(struct domain *domain)
     collect(domain, host);
     if (!facts->functions)
         return true;
-    facts->buses = (host->function[facts->functions - 1].place >> 8) + 1u;
     facts->ecam = is_management(domain) ? ipa(platform.pci.ecam.value) : ipa(GUEST_PCI_ECAM);
     facts->window = ipa(GUEST_PCI_WINDOW);
     facts->window_size = is_management(domain) ? 0 : GUEST_PCI_WINDOW_SIZE;
@@ -784,7 +693,6 @@ bool vpci_init(struct domain *domain)
     for (uint32_t i = 0; i < facts->functions; i++) {
         struct vpci_function *function = &host->function[i];
 
-        function->host = host;
         if (!add_function(domain, function)) {
             function->lost = true;
             refuse(domain->index, function->physical);

@@ -94,7 +94,7 @@ unit-decode-sources := tests/unit/test_decode.c arch/x86/decode.c
 unit-mmio-sources := tests/unit/test_mmio.c $(addprefix arch/x86/,mmio.c decode.c guest_memory.c)
 unit-mmio-cflags := -Iarch/x86/include
 unit-guest_boot-sources := tests/unit/test_guest_boot.c core/loader.c core/domain_tree.c \
-	$(addprefix arch/x86/,image.c guest_boot.c guest_acpi.c guest_tree.c) \
+	$(addprefix arch/x86/,image.c guest_boot.c guest_tree.c) \
 	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c)
 unit-guest_boot-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
 
@@ -114,5 +114,5 @@ unit-ivrs-cflags := -Iarch/x86/include
 
 # PCI: the machine's functions and domains' virtual hosts, on a fake machine.
 unit-tests += pci
-unit-pci-sources := tests/unit/test_pci.c tests/unit/fake_pci.c core/pci.c
+unit-pci-sources := tests/unit/test_pci.c tests/unit/fake_pci.c core/pci.c core/pci_place.c core/format.c
 unit-pci-cflags := -Iarch/x86/include

@@ -591,6 +591,7 @@ static void small_bars_share_no_page(void **state)
     (void)state;
     fake_bar(function, 0, FAKE_WINDOW + 0x100, 0x100, 0);
     fake_pcie(function, 0x40, true);
+    fake_msix(function, 0x80, 2, 0x80, 0xa0);
     fake_bar(fake_add(0x18, NIC, 0x020000), 0, FAKE_WINDOW + 0x200, 0x100, 0);
     choose(1, 0, address(0x10));
     boot();
@@ -604,6 +605,12 @@ static void small_bars_share_no_page(void **state)
     assert_int_equal(*fake_memory(FAKE_WINDOW + 0x200), 0);
     assert_int_equal(*fake_memory(FAKE_WINDOW + 0xfc), 0);
     assert_int_equal(fake_read(GUEST, GUEST_PCI_WINDOW + 0x200, 4), ONES32);
+    fake_write(GUEST, CONFIG(0x82), 2, 0x8000);
+    fake_write(GUEST, GUEST_PCI_WINDOW + 0x190, 4, 0xfee00000); /* entry 1 */
+    fake_write(GUEST, GUEST_PCI_WINDOW + 0x19c, 4, 0);
+    assert_int_equal(fake_messages[0].index, 1);
+    assert_int_equal(*fake_memory(FAKE_WINDOW + 0x190 + 8), 1);
+    assert_int_equal(*fake_memory(FAKE_WINDOW + 0x190 + 9), 0x40);
 }
 
 /* --- Reset --- */
@@ -636,30 +643,6 @@ static void a_stop_resets(void **state)
     assert_int_equal(fake_read(GUEST, CONFIG(0), 4), ONES32);
     assert_int_equal(fake_read(GUEST, TABLE, 4), ONES32);
     assert_int_equal(pci_find(0x10)->status->state, DEVICE_LOST);
-}
-
-static void a_guest_resets(void **state)
-{
-    struct fake_function *nic = give_nic();
-    uint32_t flrs = nic->flrs;
-    uint64_t before;
-
-    (void)state;
-    fake_write(GUEST, CONFIG(PCI_COMMAND), 2, 6);
-    fake_write(GUEST, CONFIG(0xbe), 2, 0x8000);
-    fake_write(GUEST, TABLE + 12, 4, 0);
-    before = fake_now;
-    fake_write(GUEST, CONFIG(0x88), 2, 0x8000);
-    assert_int_equal(nic->flrs, flrs + 1);
-    assert_true(fake_now - before < 10000000); /* the guest does not wait there, */
-    assert_int_equal(fake_read(GUEST, CONFIG(PCI_COMMAND), 2), COMMAND_MEMORY);
-    assert_true(fake_now - before >= 100000000); /* but here */
-    assert_int_equal(fake_get(nic, 0x10, 4), FAKE_WINDOW);
-    assert_int_equal(fake_read(GUEST, CONFIG(0xbe), 2), 7);
-    assert_int_equal(fake_bound, 0);
-    fake_write(GUEST, CONFIG(0x89), 1, 0x80);
-    assert_int_equal(nic->flrs, flrs + 2);
-    vpci_reset(GUEST);
 }
 
 static void virtio_is_reset_by_its_status(void **state)
@@ -709,7 +692,6 @@ int main(void)
         cmocka_unit_test_setup(tables_are_never_mapped, setup),
         cmocka_unit_test_setup(small_bars_share_no_page, setup),
         cmocka_unit_test_setup(a_stop_resets, setup),
-        cmocka_unit_test_setup(a_guest_resets, setup),
         cmocka_unit_test_setup(virtio_is_reset_by_its_status, setup),
     };
 
