@@ -28,6 +28,7 @@ class Machine:
     poor: str  # a CPU model without an instruction for random numbers
     kernel: int  # where it lies in memory, by its image_head
     extra: tuple = field(default=())
+    hardware: tuple = field(default=())  # NICs and disks that the management domain has drivers for, beside virtio's
 
     def nic(self, kind, netdev):
         """QEMU's options for the machine's NIC: virtio, e1000e or igb."""
@@ -51,10 +52,11 @@ MACHINES = {
         ("-global", "virtio-mmio.force-legacy=false")),
     "q35": Machine(
         "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
-        "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000),
+        "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000,
+        hardware=(("e1000e", "nvme"), ("igb", "ahci"))),
 }
 # What CONFIG_BOARD_IOMMU adds: devices, which stand before those that they confine; or the board's own option.
-IOMMUS = {"vtd": ("-device", "intel-iommu,intremap=on"), "amdvi": ("-device", "amd-iommu,intremap=on"), "smmuv3": ("-M", "iommu=smmuv3")}
+IOMMUS = {"vtd": ("-device", "intel-iommu,intremap=on"), "amdvi": ("-device", "amd-iommu,intremap=on,pt=off"), "smmuv3": ("-M", "iommu=smmuv3")}
 BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
 
 
@@ -62,6 +64,9 @@ def machine_of(out):
     """The machine that an output directory was configured for."""
     text = (Path(out) / "generated/config.h").read_text()
     machine = MACHINES[re.search(r'CONFIG_BOARD "(.*)"', text)[1]]
+    devices = re.search(r'CONFIG_P0_DEVICES="(.*)"', (Path(out) / ".config").read_text())
+    if machine.arch == "arm64" and devices and "pci-host" in devices[1]:
+        machine = replace(machine, virtio="-pci", virtio_options=",disable-legacy=on")
     iommu = re.search(r'CONFIG_BOARD_IOMMU "(.*)"', text)[1]
     if iommu == "none":
         return machine
