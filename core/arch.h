@@ -74,7 +74,7 @@ bool arch_plan_image(struct domain *domain, const struct image *kernel, struct p
 /* Boot CPU: the description of its machine that the domain gets (a device tree; on x86 also what a boot protocol asks
  * for), written to `buffer`. */
 struct guest_images {
-    const struct image *kernel;
+    const struct image *kernel, *tables; /* tables NULL: the configuration names none */
     struct ipa initrd; /* size 0: none */
     uint64_t initrd_size;
     struct ipa description; /* where the buffer's content will lie */

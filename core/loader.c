@@ -134,11 +134,17 @@ bool loader_plan(struct domain *domain)
     const struct partition_config *config = domain->config;
     const struct image *kernel = find_image(config->kernel);
     const struct image *initrd = find_image(config->initrd);
-    struct guest_images guest = {
-        .kernel = kernel, .description = ipa(domain->memory_ipa.value + domain->memory_size - DESCRIPTION_BYTES_MAX)};
+    struct guest_images guest = {.kernel = kernel,
+                                 .tables = find_image(config->tables),
+                                 .description =
+                                     ipa(domain->memory_ipa.value + domain->memory_size - DESCRIPTION_BYTES_MAX)};
+    const char *missing = !kernel                              ? config->kernel
+                          : config->initrd[0] && !initrd       ? config->initrd
+                          : config->tables[0] && !guest.tables ? config->tables
+                                                               : NULL;
 
-    if (!kernel || (config->initrd[0] && !initrd)) {
-        log_line("%s: image '%s' is not in the bundle", config->name, kernel ? config->initrd : config->kernel);
+    if (missing) {
+        log_line("%s: image '%s' is not in the bundle", config->name, missing);
         return false;
     }
     if (!arch_plan_image(domain, kernel, plan)) {
@@ -157,7 +163,8 @@ bool loader_plan(struct domain *domain)
         guest.initrd = ipa(domain->memory_ipa.value + offset);
         guest.initrd_size = initrd->size;
     }
-    if (plan->end > domain->memory_size - DESCRIPTION_BYTES_MAX || plan->segments == SEGMENTS_MAX) {
+    if (plan->end > domain->memory_size - DESCRIPTION_BYTES_MAX || plan->segments == SEGMENTS_MAX ||
+        (guest.tables && guest.tables->size > TABLES_BYTES_MAX)) {
         log_line("%s: no room for the description of its machine", config->name);
         return false;
     }

@@ -7,6 +7,7 @@
 
 /* The description of a domain's machine lies at the end of its memory, the initrd below it. */
 #define DESCRIPTION_BYTES_MAX 65536ull
+#define TABLES_BYTES_MAX 0x7000u /* of partition_config.tables, in the description */
 #define SEGMENTS_MAX 12
 
 struct image {

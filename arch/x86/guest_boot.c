@@ -3,7 +3,6 @@
  * What a domain is handed at its start, at the end of its memory: tables for an identity map, what its boot protocol
  * asks for, its command line and ACPI tables; or a device tree.
  */
-#include "guest_acpi.h"
 #include "guest_tree.h"
 
 #include <arch/boot_params.h>
@@ -22,10 +21,10 @@
 /* Offsets into the description. */
 enum {
     AT_TABLES = 0, /* identity map of 4 GiB: levels 4, 3, four times level 2 */
-    AT_FIXED = 0x6000,
+    AT_FIXED = 0x6000, /* GUEST_DESCRIPTION_GENERATION_ID is in it */
     AT_BOOT = 0x7000, /* boot_params, start_info, Multiboot's information, the device tree */
     AT_COMMAND_LINE = 0x8000,
-    AT_ACPI = 0x9000,
+    AT_ACPI = GUEST_DESCRIPTION_ACPI,
 };
 #define COMMAND_LINE_MAX 2048
 #define TABLE_ENTRIES 512
@@ -36,9 +35,12 @@ enum {
 
 struct fixed {
     uint64_t gdt[4];
-    uint8_t generation_id[GENERATION_ID_SIZE];
+    uint8_t generation_id[16];
     struct setup_data seed; /* length 0: there is none */
 };
+_Static_assert(DESCRIPTION_BYTES_MAX == GUEST_DESCRIPTION_SIZE && AT_ACPI + TABLES_BYTES_MAX == DESCRIPTION_BYTES_MAX &&
+                   AT_FIXED + offsetof(struct fixed, generation_id) == GUEST_DESCRIPTION_GENERATION_ID,
+               "tools/resolver/acpi.py");
 
 struct handover {
     struct domain *domain;
@@ -158,16 +160,18 @@ static void write_multiboot(const struct handover *handover)
 
 static void write_machine(struct handover *handover)
 {
+    const struct image *tables = handover->images->tables;
     const char *command_line = handover->domain->config->command_line;
     size_t length = strlen(command_line);
 
     CHECK(length < COMMAND_LINE_MAX);
     memcpy(handover->bytes + AT_COMMAND_LINE, command_line, length + 1);
+    handover->used = AT_ACPI;
+    if (!tables)
+        return;
     handover->rsdp = ipa(handover->base + AT_ACPI);
-    handover->used =
-        AT_ACPI + guest_acpi_write(handover->domain,
-                                   ipa(handover->base + AT_FIXED + offsetof(struct fixed, generation_id)),
-                                   handover->bytes + AT_ACPI, handover->rsdp, DESCRIPTION_BYTES_MAX - AT_ACPI);
+    memcpy(handover->bytes + AT_ACPI, tables->data, tables->size);
+    handover->used += tables->size;
 }
 
 struct description arch_domain_describe(struct domain *domain, const struct guest_images *images, void *buffer,

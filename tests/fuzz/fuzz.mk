@@ -42,7 +42,7 @@ fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest
 fuzz-decode-cflags := -Iarch/x86/include
 
 fuzz-targets += image
-fuzz-image-sources := tests/fuzz/fuzz_image.c core/loader.c $(addprefix arch/x86/,image.c guest_boot.c guest_acpi.c) \
+fuzz-image-sources := tests/fuzz/fuzz_image.c core/loader.c $(addprefix arch/x86/,image.c guest_boot.c) \
 	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_wip.c)
 fuzz-image-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
 
@@ -54,6 +54,10 @@ fuzz-acpi-cflags := -Iarch/x86/include
 fuzz-targets += ivrs
 fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
 fuzz-ivrs-cflags := -Iarch/x86/include
+
+fuzz-targets += pci
+fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_pci.c core/pci.c core/pci_place.c core/format.c
+fuzz-pci-cflags := -Iarch/x86/include
 
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20

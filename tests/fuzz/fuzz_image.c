@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pretend(bytes, image.size, data[0] % 6);
     *domain = (struct domain){.config = &partitions[0], .vcpu_count = 1, .memory_size = MEMORY};
     if (arch_plan_image(domain, &image, &plan)) {
-        struct guest_images images = {&image, ipa(0), 0, ipa(MEMORY - DESCRIPTION_BYTES_MAX)};
+        struct guest_images images = {&image, NULL, ipa(0), 0, ipa(MEMORY - DESCRIPTION_BYTES_MAX)};
 
         check_plan(&plan, &image);
         memset(description, 0, sizeof(description));

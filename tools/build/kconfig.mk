@@ -42,5 +42,5 @@ $(O)/generated/.resolved: $(O)/.config $(kconfig-files) $(wildcard tools/resolve
 	$(Q)touch $@
 
 generated-files := $(addprefix $(O)/generated/,config.h partitions.c management.c bundle.its bundle.mk)
-$(generated-files) $(O)/partitions.txt $(O)/flow.svg: $(O)/generated/.resolved
+$(generated-files) $(O)/partitions.txt $(O)/flow.svg $(filter $(O)/generated/%,$(bundle-images)): $(O)/generated/.resolved
 	@:

@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 
+from .acpi import acpi_tables
 from .board import read_board
 from .check import check
-from .emit_bundle import bundle_makefile, bundle_source
+from .emit_bundle import bundle_makefile, bundle_source, image_path
 from .emit_c import management_source, partitions_source
 from .emit_config import config_header
 from .errors import Errors
@@ -22,14 +23,15 @@ from .table import table
 
 def write(path, text):
     """Writes a file unless it already says that: what depends on it is then not built again."""
+    data = text if isinstance(text, bytes) else text.encode()
     try:
-        with open(path, encoding="utf-8") as handle:
-            if handle.read() == text:
+        with open(path, "rb") as handle:
+            if handle.read() == data:
                 return
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as handle:
-        handle.write(text)
+    with open(path, "wb") as handle:
+        handle.write(data)
 
 
 def main():
@@ -45,7 +47,8 @@ def main():
     config = Config(root, arguments.config, errors)
     appliance = Reader(config, errors).appliance(read_board(config, root))
     lay_out(appliance)
-    check(appliance, config, Limits(root, appliance.board.arch), root, errors)
+    limits = Limits(root, appliance.board.arch)
+    check(appliance, config, limits, root, errors)
     if errors:
         print("\n".join(errors.lines), file=sys.stderr)
         sys.exit(f"{arguments.config}: {len(errors.lines)} error{'s' if len(errors.lines) > 1 else ''}; nothing is built")
@@ -58,6 +61,10 @@ def main():
             ("generated/bundle.mk", bundle_makefile(appliance, config, root, output)), ("partitions.txt", text),
             ("flow.svg", flow_svg(appliance))):
         write(os.path.join(output, name), content)
+    for partition in appliance.partitions:
+        if partition.tables:
+            slots = [channel.slot for channel in appliance.channels if channel.partition is partition]
+            write(image_path(partition.tables, root, output), acpi_tables(partition, slots, limits))
     print(text, end="")
 
 

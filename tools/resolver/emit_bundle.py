@@ -11,6 +11,8 @@ BUILT = {"management": "bundle/mgmt.elf", "debian": "guest-linux/Image", "busybo
 def image_path(image, root, output):
     if image.source in BUILT:
         return os.path.join(output, BUILT[image.source])
+    if image.source == "acpi":
+        return os.path.join(output, "generated", image.node + ".bin")
     if image.path.startswith("guest:"):
         return os.path.join(output, "guests", image.path.removeprefix("guest:") + ".elf")
     return os.path.join(root, image.path)
@@ -20,7 +22,7 @@ FIT_ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
 
 
 def image_node(image, arch, root, output):
-    kind = "ramdisk" if image.kind == "initrd" else "kernel"
+    kind = {"initrd": "ramdisk", "tables": "firmware"}.get(image.kind, "kernel")
     return f"""        {image.node} {{
             data = /incbin/("{image_path(image, root, output)}");
             type = "{kind}";

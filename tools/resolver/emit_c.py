@@ -64,6 +64,7 @@ def partition_entry(partition, board):
         f"        .memory_base = {partition.memory_base:#x},",
         f"        .kernel = {string(partition.kernel.node)},",
         f"        .initrd = {string(partition.initrd.node if partition.initrd else '')},",
+        f"        .tables = {string(partition.tables.node if partition.tables else '')},",
         f"        .command_line = {string(partition.command_line)},",
         f"        .heartbeat_ms = {partition.heartbeat_ms},",
         f"        .progress_ms = {partition.progress_ms},",

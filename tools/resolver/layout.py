@@ -6,6 +6,8 @@ import os
 import re
 from dataclasses import dataclass
 
+from .model import Image
+
 NET, BLOCK, CONSOLE, ENTROPY = 1, 2, 3, 4
 NO_CONSOLE = 0xFF
 
@@ -62,7 +64,7 @@ def lay_out_macs(appliance):
 
 
 def lay_out_images(appliance):
-    """Equal images are one image in the bundle."""
+    """Equal images are one image in the bundle. Of a guest's tables there are no equal ones."""
     known = {}
     names = set()
     for partition in appliance.partitions:
@@ -75,10 +77,16 @@ def lay_out_images(appliance):
                 known[key] = image
                 appliance.images.append(image)
             image.node = known[key].node
+    for partition in appliance.partitions[1:] if appliance.board.arch == "x86" else []:
+        partition.tables = Image("acpi", partition.name, "tables")
+        partition.tables.node = _node_name(partition.tables, names)
+        appliance.images.append(partition.tables)
 
 
 def _node_name(image, names):
-    if image.source != "file":
+    if image.source == "acpi":
+        name = f"acpi-{image.path}"
+    elif image.source != "file":
         name = {"management": "mgmt"}.get(image.source, image.source)
     else:
         name = re.sub(r"[^a-z0-9-]+", "-", os.path.basename(image.path.removeprefix("guest:")).lower()).strip("-") or "image"

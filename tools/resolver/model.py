@@ -72,7 +72,7 @@ class Sriov:
 
 @dataclass
 class Image:
-    source: str  # management, debian, busybox, file
+    source: str  # management, debian, busybox, file, acpi
     path: str = ""
     kind: str = "auto"  # image, elf, raw, auto; initrd
     node: str = ""  # name in the bundle
@@ -108,6 +108,7 @@ class Partition:
     disks: list = field(default_factory=list)
     pci: list = field(default_factory=list)
     uart_console: int = 0xFF  # given by layout.py
+    tables: object = None  # likewise: an Image
 
     @property
     def subject(self):

@@ -20,6 +20,14 @@
 #define GUEST_IOAPIC_BASE 0xfec00000ull
 #define GUEST_APIC_BASE 0xfee00000ull
 
+/*
+ * What a guest is handed lies at the end of its memory (guest_boot.c). Its ACPI tables are made with the bundle, for their
+ * place there (tools/resolver/acpi.py).
+ */
+#define GUEST_DESCRIPTION_SIZE 0x10000
+#define GUEST_DESCRIPTION_GENERATION_ID 0x6020
+#define GUEST_DESCRIPTION_ACPI 0x9000
+
 /* I/O ports */
 #define GUEST_PORT_RTC 0x70            /* index, data */
 #define GUEST_PORT_UART 0x3f8          /* 16550, 8 ports */
