@@ -166,17 +166,16 @@ static bool is_left_out(const char *name)
     return !strncmp(name, "pinctrl-", 8) || !strncmp(name, "assigned-clock", 14);
 }
 
-/* The clocks of a device, which run already: each as one of its own, as fast as the host's tree says. Below the node.
- */
-static void put_device_clocks(void *tree, int node, uint32_t first)
+/* A device's clocks, which run already: each as one of its own, as fast as the host's tree says. */
+static void put_device_clocks(void *tree, int node, uint32_t first, unsigned count)
 {
-    for (unsigned i = 0; i < DEVICE_CLOCKS_MAX && host_tree_cell(node, "clocks", i) != HOST_TREE_NONE; i++) {
+    for (unsigned i = 0; i < count; i++) {
         int clock = host_tree_phandle(host_tree_cell(node, "clocks", i));
 
-        tree_begin(tree, "clock", i);
+        tree_begin(tree, "clock", first + i);
         fdt_property_string(tree, "compatible", "fixed-clock");
         fdt_property_u32(tree, "#clock-cells", 0);
-        fdt_property_u32(tree, "clock-frequency", clock < 0 ? 0 : host_tree_cell(clock, "clock-frequency", 0));
+        fdt_property_u32(tree, "clock-frequency", host_tree_cell(clock, "clock-frequency", 0));
         fdt_property_u32(tree, "phandle", first + i);
         fdt_end_node(tree);
     }
@@ -209,6 +208,7 @@ static void put_device(int node, void *tree)
 
     for (unsigned i = 0; i < count; i++)
         ranges[i] = (struct range64){regs[i].base.value, regs[i].size};
+    put_device_clocks(tree, node, next_phandle, clocks);
     fdt_begin_node(tree, host_tree_name(node));
     tree_put_reg(tree, ranges, count);
     for (unsigned i = 0; (value = host_tree_property_at(node, i, &name, &length)); i++)
@@ -221,7 +221,6 @@ static void put_device(int node, void *tree)
         value = host_tree_property(node, "clock-names", &length);
         if (value)
             fdt_property(tree, "clock-names", value, length);
-        put_device_clocks(tree, node, next_phandle);
         next_phandle += clocks;
     }
     fdt_end_node(tree);
