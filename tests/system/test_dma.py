@@ -12,6 +12,7 @@ from test_guests import Witness, partition, region, wait_end
 
 IOMMUS = {"arm64": ["smmuv3"], "x86": ["vtd", "amdvi"]}[MACHINE.arch]
 EDU = ("-device", "edu,dma_mask=0xffffffffffffffff")
+RECORDED = ("smmuv3", "vtd")  # QEMU 10.0 never writes AMD-Vi's event log; the unit test amdvi has it
 RESTARTS = {"smmuv3": 200, "vtd": 200, "amdvi": 30}
 
 
@@ -45,6 +46,14 @@ def edu(appliance):
     return next(d for d in appliance.bhctl_json("device", "list") if d["ids"] == "1234:11e8")
 
 
+def starts(appliance):
+    return appliance.shell.json("domain show dma")["domain"]["starts"]
+
+
+def exits(appliance):
+    return appliance.shell.json("domain show dma")["vcpus"][0]["exits"]
+
+
 def nobody_noticed(appliance, witness):
     witness.wait_beyond(witness.count())
     events = appliance.bhctl_json("log", "events")
@@ -54,7 +63,7 @@ def nobody_noticed(appliance, witness):
     assert all(d["faults"] == 0 for d in appliance.bhctl_json("device", "list") if d["owner"] == "mgmt"), "a device of mgmt's was refused"
 
 
-def test_device_reaches_its_guest_only(device):
+def test_device_reaches_its_guest_only(device, iommu):
     """DMA to foreign memory, forged messages, writes to BARs, bus master and power state: refused, counted, and nobody else notices."""
     appliance, witness = device("hostile_dma", "CONFIG_DMA_FAULT_LIMIT=0")
     appliance.bhctl("domain", "start", "dma")
@@ -63,14 +72,19 @@ def test_device_reaches_its_guest_only(device):
     assert "FAIL" not in text and re.search(r"DONE: \d+ passed, 0 failed", text), text[-4000:]
     assert ended["cause"] == "power-off"
     found = edu(appliance)
-    assert found["owner"] == "dma" and found["iommu"] and found["faults"] > 20 and found["interrupts"] >= 3, found
+    assert found["owner"] == "dma" and found["iommu"] and found["interrupts"] >= 3, found
     nobody_noticed(appliance, witness)
+    if iommu not in RECORDED:
+        return
+    assert found["faults"] > 20, found
     said = re.findall(r"\] dma: .* was refused (?:a read|a write)", appliance.bhctl("log").stdout)
     assert 0 < len(said) < found["faults"], "lines about faults are limited"
 
 
-def test_faults_stop_their_domain(device):
+def test_faults_stop_their_domain(device, iommu):
     """After DMA_FAULT_LIMIT refused accesses the domain is stopped, with that cause."""
+    if iommu not in RECORDED:
+        pytest.skip("QEMU's model of this IOMMU records no faults")
     appliance, witness = device("hostile_dma", "CONFIG_DMA_FAULT_LIMIT=5")
     appliance.bhctl("domain", "start", "dma")
     ended = wait_end(appliance, "dma")
@@ -84,14 +98,18 @@ def test_restarts_with_dma_under_way(device, iommu):
     appliance, witness = device("dma_restart")
     chance = random.Random(4)
     appliance.shell.run("domain start dma")
-    for _ in range(RESTARTS[iommu]):
-        time.sleep(chance.uniform(0.02, 0.25))
-        assert "dma" in appliance.shell.run("domain restart dma")
-    time.sleep(1)
+    while starts(appliance) <= RESTARTS[iommu]:
+        for _ in range(10):  # two at once may be one
+            time.sleep(chance.uniform(0.02, 0.25))
+            assert "dma" in appliance.shell.run("domain restart dma")
+    time.sleep(2)
+    before = exits(appliance)
+    time.sleep(2)  # about 20 writes
+    assert exits(appliance) == before, "moving data made the guest exit"
     text = appliance.bhctl("console", "dma", "--dump").stdout
     assert "FAIL" not in text, text[-4000:]
+    assert text.endswith("PASS: the device writes\n"), text[-400:]
     assert text.count("PASS: memory is still new") > RESTARTS[iommu] // 4 and text.count("PASS: the device writes") > RESTARTS[iommu] // 20
-    assert next(d for d in appliance.bhctl_json("domain", "list") if d["name"] == "dma")["starts"] == RESTARTS[iommu] + 1
     assert edu(appliance)["resets"] >= RESTARTS[iommu]
     events = appliance.bhctl_json("log", "events")
     assert all(e["domain"] != "mgmt" and e["domain"] != "witness" and e["kind"] != "crash" for e in events if e["kind"] not in ("boot", "start")), events
