@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: measures and prints the tables of docs/performance.md.
 
-usage: bench.py [--arch arm64|x86] [events] [boot] [traffic] [sizes] [--cpu MODEL] [--profile]
+usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [sizes] [--cpu MODEL] [--profile]
 
-Without a word: all of it (x86: events and sizes, and KVM beside them). --profile prints what each event's and the network's
+Without a word: all of it (x86: events, messages and sizes, and KVM beside them). --profile prints what each event's and the network's
 figures are made of.
 """
 
@@ -15,6 +15,7 @@ import boot
 import builds
 import events
 import kvm
+import message
 import peers
 import traffic
 from machines import BY_ARCH
@@ -46,6 +47,14 @@ def report_events(machine, cpu, profile):
     for window in above_xen:
         print(f"ABOVE XEN: {peers.EVENTS[window][0]}")
     return not above_xen
+
+
+def report_messages(machine, profile):
+    figure, functions = message.measure(machine, profile)
+    print(f"\nA message of a passed-through device, taken and ended by its guest: {figure:,.0f} kernel instructions")
+    for function, count in functions[:14]:
+        print(f"  {count / message.MESSAGES:12,.1f}  {function}")
+    return True
 
 
 def report_boot():
@@ -87,16 +96,18 @@ def report_sizes(machine):
 
 def main():
     parser = argparse.ArgumentParser(description="measures Bulkhead on the emulator")
-    parser.add_argument("what", nargs="*", choices=["events", "boot", "traffic", "sizes", []], default=[])
+    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "sizes", []], default=[])
     parser.add_argument("--arch", choices=sorted(BY_ARCH), default="arm64")
     parser.add_argument("--cpu")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     machine = BY_ARCH[options.arch]
-    what = options.what or (["events", "boot", "traffic", "sizes"] if options.arch == "arm64" else ["events", "sizes"])
+    what = options.what or (["events", "messages", "boot", "traffic", "sizes"] if options.arch == "arm64" else ["events", "messages", "sizes"])
     ok = True
     if "events" in what:
         ok &= report_events(machine, options.cpu, options.profile)
+    if "messages" in what:
+        ok &= report_messages(machine, options.profile)
     if "boot" in what:
         ok &= report_boot()
     if "traffic" in what:
