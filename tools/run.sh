@@ -32,7 +32,7 @@ elif [ -n "${UEFI:-}" ]; then
     mkdir -p "$output/esp/EFI/BOOT"
     cp "$output/bulkhead.bin" "$output/esp/EFI/BOOT/BOOTX64.EFI"
     cp "$output/bundle.itb" "$output/esp/bundle.itb"
-    start=(-bios /usr/share/ovmf/OVMF.fd -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device ide-hd,drive=esp,bus=ide.0,bootindex=0)
+    start=(-bios /usr/share/ovmf/OVMF.fd -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device ide-hd,drive=esp,bus=ide.5,bootindex=0)
 fi
 
 case $board in
@@ -53,7 +53,20 @@ q35)
     ;;
 esac
 
+# The NIC and the disk that the configuration asks for (tools/kconfig/run.kconfig).
+chosen() { sed -n "s/^#define CONFIG_RUN_$1 \"\(.*\)\"/\1/p" "$output/generated/config.h"; }
+case $(chosen NIC) in
+e1000e) nic=e1000e ;;
+igb) nic=igb ;;
+*) nic=$(virtio net) ;;
+esac
+case $(chosen DISK) in
+nvme) disk="nvme,serial=bulkhead0" ;;
+ahci) disk="ide-hd,bus=ide.0" ;;
+*) disk=$(virtio blk) ;;
+esac
+
 exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(virtio net),netdev=n0" \
-    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$(virtio blk),drive=d0" \
+    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$nic,netdev=n0" \
+    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$disk,drive=d0" \
     -device "$(virtio rng)" "${start[@]}"
