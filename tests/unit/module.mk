@@ -59,7 +59,9 @@ unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/drive
 unit-tests += virtio_pci
 unit-virtio_pci-sources := tests/unit/test_virtio_pci.c devices/virtio/pci_transport.c devices/virtio/device.c \
 	devices/virtio/driver_queue.c devices/pci/ecam.c
-unit-tests += nvme
+unit-tests += nvme intel
+unit-intel-sources := tests/unit/test_intel.c tests/unit/fake_pci.c devices/nic/intel.c devices/nic/e1000e.c devices/nic/igb.c \
+	net/offload.c net/checksum.c lib/segment.c
 unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c devices/disk/nvme.c lib/segment.c
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
