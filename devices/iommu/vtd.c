@@ -239,9 +239,9 @@ static bool covers(uint32_t requester)
     if (!contexts[requester >> 8]) {
         contexts[requester >> 8] = memory_pages(1);
         publish(contexts[requester >> 8], PAGE_SIZE);
-        root[requester >> 8][0] = kernel_hpa(contexts[requester >> 8]).value | PRESENT;
-        publish(root[requester >> 8], 16);
     }
+    root[requester >> 8][0] = kernel_hpa(contexts[requester >> 8]).value | PRESENT;
+    publish(root[requester >> 8], 16);
     return true;
 }
 
