@@ -394,6 +394,7 @@ static void start(struct unit *unit, uint8_t flags, uint64_t features)
     /* HtTunEn, PassPW, ResPassPW, Isoc: as firmware wants them */
     uint64_t control = (flags & 1u) << 1 | (flags >> 1 & 3u) << 8 | (flags >> 3 & 1u) << 11;
 
+    *unit = (struct unit){.registers = unit->registers};
     unit->commands = memory_pages(1);
     unit->events = memory_pages(1);
     set(unit, CONTROL, 0);
