@@ -37,20 +37,12 @@ enum entry {
 
 struct ivrs ivrs;
 
-struct range {
-    uint16_t first, alias;
-    bool open;
-};
-
-static void add_range(struct range range, uint16_t last)
+static void add_range(struct ivrs_range range)
 {
-    if (last < range.first || ivrs.range_count == IVRS_RANGES_MAX) {
+    if (range.last < range.first || ivrs.range_count == IVRS_RANGES_MAX)
         ivrs.damaged = true;
-        return;
-    }
-    ivrs.range[ivrs.range_count].first = range.first;
-    ivrs.range[ivrs.range_count].last = last;
-    ivrs.range[ivrs.range_count++].alias = range.alias;
+    else
+        ivrs.range[ivrs.range_count++] = range;
 }
 
 static void add_special(struct acpi_table table, uint32_t at)
@@ -65,34 +57,29 @@ static void add_special(struct acpi_table table, uint32_t at)
     ivrs.ioapic[ivrs.ioapic_count++].requester = (uint16_t)acpi_get(table, at + 5, 2);
 }
 
-static void read_entry(struct acpi_table table, uint32_t at, struct range *range)
+/* `open` is a range of which only the start has been read; its last is 0 then. */
+static void read_entry(struct acpi_table table, uint32_t at, struct ivrs_range *open)
 {
-    uint16_t requester = (uint16_t)acpi_get(table, at + 1, 2);
+    uint16_t requester = (uint16_t)acpi_get(table, at + 1, 2), alias = (uint16_t)acpi_get(table, at + 5, 2);
     uint8_t kind = (uint8_t)acpi_get(table, at, 1);
-    struct range next = {.first = requester};
 
-    if (kind == ENTRY_ALIAS || kind == ENTRY_ALIAS_START)
-        next.alias = (uint16_t)acpi_get(table, at + 5, 2);
     switch (kind) {
     case ENTRY_ALL:
-        next.first = 0;
-        add_range(next, FUNCTIONS - 1);
+        add_range((struct ivrs_range){0, FUNCTIONS - 1, 0});
         break;
     case ENTRY_ONE:
     case ENTRY_ONE_LONG:
     case ENTRY_ALIAS:
-        add_range(next, requester);
+        add_range((struct ivrs_range){requester, requester, kind == ENTRY_ALIAS ? alias : 0});
         break;
     case ENTRY_START:
     case ENTRY_START_LONG:
     case ENTRY_ALIAS_START:
-        *range = next;
-        range->open = true;
+        *open = (struct ivrs_range){requester, 0, kind == ENTRY_ALIAS_START ? alias : 0};
         break;
     case ENTRY_END:
-        if (range->open)
-            add_range(*range, requester);
-        range->open = false;
+        open->last = requester;
+        add_range(*open);
         break;
     case ENTRY_SPECIAL:
         add_special(table, at);
@@ -111,7 +98,7 @@ static uint32_t entry_size(struct acpi_table table, uint32_t at)
 static void read_unit(struct acpi_table block, uint32_t header)
 {
     struct hpa base = hpa(acpi_get(block, 8, 8));
-    struct range range = {0};
+    struct ivrs_range open = {FUNCTIONS - 1, 0, 0};
     uint32_t size;
 
     if (base.value == 0 || base.value & (PAGE_SIZE - 1) || acpi_get(block, 16, 2) != 0) { /* segment 0 only */
@@ -134,7 +121,7 @@ static void read_unit(struct acpi_table block, uint32_t header)
             ivrs.damaged = true;
             return;
         }
-        read_entry(block, at, &range);
+        read_entry(block, at, &open);
     }
 }
 

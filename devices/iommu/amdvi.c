@@ -38,11 +38,7 @@ enum unit_register {
 #define CONTROL_EVENT_INTERRUPT (1ull << 3)
 #define CONTROL_COHERENT (1ull << 10)
 #define CONTROL_COMMANDS (1ull << 12)
-#define CONTROL_GA (1ull << 17)
-#define CONTROL_XT (1ull << 50)
-#define FEATURE_XT (1ull << 2)
 #define FEATURE_INVALIDATE_ALL (1ull << 6)
-#define FEATURE_GA (1ull << 7)
 #define STATUS_OVERFLOW 1u
 #define STATUS_EVENT_INTERRUPT 2u
 
@@ -57,13 +53,8 @@ enum unit_register {
 #define PAGES_ALL 0x7ffffffffffff003ull /* of any size, and what leads to them */
 #define INVALIDATE_INTERRUPTS COMMAND(5)
 #define INVALIDATE_ALL COMMAND(8)
-enum event {
-    EVENT_ILLEGAL_ENTRY = 1,
-    EVENT_PAGE_FAULT,
-    EVENT_TABLE_ERROR,
-    EVENT_PAGE_TABLE_ERROR,
-    EVENT_INVALID_REQUEST = 8,
-};
+#define EVENT_ILLEGAL_COMMAND 5u /* this and the next two are not a device's, all others are */
+#define EVENT_NO_ANSWER 7u
 #define EVENT_INTERRUPT (1ull << 51)
 #define EVENT_WRITE (1ull << 53)
 #define MESSAGE_BASE 0xfee00000ull
@@ -109,11 +100,10 @@ static struct device_entry {
 } * table;
 static uint32_t requesters; /* entries of the table; whoever is beyond them is refused */
 static uint64_t blocked;    /* what word 0 says then */
-static bool wide;           /* entries of interrupt tables have 128 bits, and APIC IDs 32 */
 
 static struct interrupt_table {
     uint16_t requester;
-    uint64_t *entries;
+    uint32_t *entries;
 } tables[DEVICES_MAX];
 static uint32_t table_count;
 
@@ -179,7 +169,7 @@ static uint16_t name_of(uint32_t requester)
     return range >= 0 && ivrs.range[range].alias ? ivrs.range[range].alias : (uint16_t)requester;
 }
 
-static uint64_t *interrupts_of(uint32_t requester)
+static uint32_t *interrupts_of(uint32_t requester)
 {
     for (uint32_t i = 0; i < table_count; i++)
         if (tables[i].requester == requester)
@@ -193,7 +183,7 @@ static bool add_interrupts(uint16_t name)
         return true;
     if (table_count == DEVICES_MAX)
         return false;
-    tables[table_count].entries = memory_pages(wide ? 2 : 1);
+    tables[table_count].entries = memory_pages(1);
     tables[table_count++].requester = name;
     return true;
 }
@@ -204,7 +194,7 @@ static bool covers(uint32_t requester)
 }
 
 /* For word 2: nothing but what the table has comes through; without one nothing at all. */
-static uint64_t interrupts_word(const uint64_t *entries)
+static uint64_t interrupts_word(const uint32_t *entries)
 {
     return ENTRY_INTERRUPTS_VALID |
            (entries ? kernel_hpa(entries).value | ENTRY_REMAP | ENTRY_INTERRUPTS(INTERRUPTS_ORDER) : 0);
@@ -245,17 +235,6 @@ static void invalidate(const struct iommu_space *space)
     forget(INVALIDATE_PAGES | (uint64_t)space->id << 32, PAGES_ALL, 0);
 }
 
-/* At once: messages come meanwhile. Nobody else writes it, so it does not fail. */
-static void put_wide(uint64_t *entry, uint64_t low, uint64_t high)
-{
-    uint64_t old_low = entry[0], old_high = entry[1];
-
-    __asm__ volatile("lock cmpxchg16b %0"
-                     : "+m"(*(unsigned __int128 *)entry), "+a"(old_low), "+d"(old_high)
-                     : "b"(low), "c"(high)
-                     : "cc", "memory");
-}
-
 static bool is_ioapic(uint32_t requester)
 {
     for (uint32_t i = 0; i < ivrs.ioapic_count; i++)
@@ -267,20 +246,16 @@ static bool is_ioapic(uint32_t requester)
 static bool remap(uint32_t entry, uint32_t requester, uint32_t cpu, uint8_t vector, struct message *message)
 {
     uint16_t name = name_of(requester);
-    uint64_t *entries = interrupts_of(name), id = cpus[cpu].id;
+    uint32_t *entries = interrupts_of(name);
+    uint64_t id = cpus[cpu].id;
 
-    if (is_ioapic(requester)) {
-        *message = (struct message){MESSAGE_BASE | id << 12, vector};
-        return id < 0xff;
-    }
-    if (!entries || (id >= 0xff && !wide))
+    if (id >= 0xff || (!entries && !is_ioapic(requester)))
         return false;
-    if (wide) {
-        put_wide(&entries[2 * entry], vector ? (id & 0xffffff) << 8 | REMAP_ENABLED : 0, id >> 24 << 56 | vector);
-    } else {
-        __atomic_store_n((uint32_t *)entries + entry, vector ? vector << 16 | (uint32_t)id << 8 | REMAP_ENABLED : 0,
-                         __ATOMIC_RELEASE);
+    if (!entries) {
+        *message = (struct message){MESSAGE_BASE | id << 12, vector};
+        return true;
     }
+    __atomic_store_n(&entries[entry], vector ? vector << 16 | (uint32_t)id << 8 | REMAP_ENABLED : 0, __ATOMIC_RELEASE);
     forget(INVALIDATE_INTERRUPTS | name, 0, 0);
     *message = (struct message){MESSAGE_BASE, entry};
     return true;
@@ -312,23 +287,15 @@ static bool next_event(struct unit *unit, uint64_t event[2])
 
 static void handle(const uint64_t event[2])
 {
-    bool message = (event[0] & EVENT_INTERRUPT) && event[1] - MESSAGE_BASE < MESSAGE_BYTES;
+    uint64_t code = event[0] >> 60;
+    enum iommu_refusal what = event[0] & EVENT_WRITE ? IOMMU_REFUSED_WRITE : IOMMU_REFUSED_READ;
 
-    switch (event[0] >> 60) {
-    case EVENT_ILLEGAL_ENTRY:
-    case EVENT_PAGE_FAULT:
-    case EVENT_TABLE_ERROR:
-    case EVENT_PAGE_TABLE_ERROR:
-    case EVENT_INVALID_REQUEST:
-        iommu_fault((uint16_t)event[0], event[1],
-                    message                  ? IOMMU_REFUSED_MESSAGE
-                    : event[0] & EVENT_WRITE ? IOMMU_REFUSED_WRITE
-                                             : IOMMU_REFUSED_READ);
-        break;
-    default:
+    if ((event[0] & EVENT_INTERRUPT) && event[1] - MESSAGE_BASE < MESSAGE_BYTES)
+        what = IOMMU_REFUSED_MESSAGE;
+    if (code >= EVENT_ILLEGAL_COMMAND && code <= EVENT_NO_ANSWER)
         log_line("AMD-Vi: event %lx %lx", event[0], event[1]);
-        break;
-    }
+    else
+        iommu_fault((uint16_t)event[0], event[1], what);
 }
 
 static void poll_faults(void)
@@ -389,12 +356,12 @@ static void set_up_interrupt(uint16_t requester)
     pci_write(function, PCI_COMMAND, 2, pci_read(function, PCI_COMMAND, 2) | COMMAND_MASTER);
 }
 
-static void start(struct unit *unit, uint8_t flags, uint64_t features)
+static void start(struct unit *unit, struct hpa base, uint8_t flags)
 {
     /* HtTunEn, PassPW, ResPassPW, Isoc: as firmware wants them */
     uint64_t control = (flags & 1u) << 1 | (flags >> 1 & 3u) << 8 | (flags >> 3 & 1u) << 11;
 
-    *unit = (struct unit){.registers = unit->registers};
+    *unit = (struct unit){.registers = kernel_map_device(base, REGISTERS_BYTES)};
     unit->commands = memory_pages(1);
     unit->events = memory_pages(1);
     set(unit, CONTROL, 0);
@@ -405,11 +372,10 @@ static void start(struct unit *unit, uint8_t flags, uint64_t features)
     set(unit, EVENT_LOG, kernel_hpa((const void *)unit->events).value | RING_LENGTH);
     set(unit, EVENT_HEAD, 0);
     set(unit, EVENT_TAIL, 0);
-    control |= wide ? CONTROL_GA | CONTROL_XT : 0;
     unit->control = control | CONTROL_COHERENT | CONTROL_COMMANDS | CONTROL_EVENT_LOG | CONTROL_ON;
     set(unit, CONTROL, unit->control & ~CONTROL_ON);
     set(unit, CONTROL, unit->control);
-    if (features & FEATURE_INVALIDATE_ALL)
+    if (get(unit, FEATURES) & FEATURE_INVALIDATE_ALL)
         submit(unit, INVALIDATE_ALL, 0);
     finish(unit);
 }
@@ -448,8 +414,6 @@ static uint32_t count_requesters(void)
 
 struct iommu amdvi_find(void)
 {
-    uint64_t features[IVRS_UNITS_MAX];
-
     if (ivrs.unit_count == 0 || ivrs.damaged) {
         if (ivrs.damaged)
             log_line("AMD-Vi: firmware's table (IVRS) is damaged, so it is not used");
@@ -462,15 +426,9 @@ struct iommu amdvi_find(void)
         table[i].word[0] = blocked;
         table[i].word[2] = ENTRY_INTERRUPTS_VALID;
     }
-    wide = true;
-    for (uint32_t i = 0; i < ivrs.unit_count; i++) {
-        units[i].registers = kernel_map_device(ivrs.unit[i].base, REGISTERS_BYTES);
-        features[i] = get(&units[i], FEATURES);
-        wide = wide && (features[i] & FEATURE_GA) && (features[i] & FEATURE_XT);
-    }
     forward_lines();
     for (uint32_t i = 0; i < ivrs.unit_count; i++) {
-        start(&units[i], ivrs.unit[i].flags, features[i]);
+        start(&units[i], ivrs.unit[i].base, ivrs.unit[i].flags);
         set_up_interrupt(ivrs.unit[i].requester);
     }
     claim_memory();

@@ -120,7 +120,7 @@ unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include
 unit-tests += amdvi
 unit-amdvi-sources := tests/unit/test_amdvi.c devices/iommu/amdvi.c
-unit-amdvi-cflags := $(machine-x86-cflags) -mcx16
+unit-amdvi-cflags := $(machine-x86-cflags)
 
 # PCI: the machine's functions and domains' virtual hosts, on a fake machine.
 unit-tests += pci

@@ -11,6 +11,11 @@
 #define IVRS_MEMORY_MAX 8
 #define IVRS_IOAPICS_MAX 8
 
+struct ivrs_range { /* requesters that a unit has */
+    uint16_t first, last;
+    uint16_t alias; /* what their requests say instead; 0: their own */
+};
+
 struct ivrs {
     uint32_t unit_count, range_count, ioapic_count, memory_count;
     struct {
@@ -18,10 +23,7 @@ struct ivrs {
         uint16_t requester; /* its own, as a PCI function */
         uint8_t flags;      /* how firmware wants it set up (5.2.2.2) */
     } unit[IVRS_UNITS_MAX];
-    struct { /* requesters that a unit has */
-        uint16_t first, last;
-        uint16_t alias; /* what their requests say instead; 0: their own */
-    } range[IVRS_RANGES_MAX];
+    struct ivrs_range range[IVRS_RANGES_MAX];
     struct {
         uint8_t id; /* as the MADT has it */
         uint16_t requester;
