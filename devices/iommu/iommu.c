@@ -140,6 +140,7 @@ void iommu_init(void)
 
 bool iommu_assign(struct domain *domain, uint32_t requester)
 {
+    const struct pci_function *function = requester <= UINT16_MAX ? pci_find((uint16_t)requester) : NULL;
     const char *name = domain->config->name;
 
     if (!iommu.ops || !iommu.ops->covers(requester)) {
@@ -164,6 +165,9 @@ bool iommu_assign(struct domain *domain, uint32_t requester)
         if (regions[i].requester == requester)
             map_region(&spaces[domain->index], i);
     devices[device_count++] = (struct device){.requester = requester, .domain = domain};
+    if (function)
+        function->status->flags |=
+            (iommu.messages_forgeable ? 0 : DEVICE_REMAPPED) | (resting_space(requester) ? DEVICE_RESERVED : 0);
     return true;
 }
 
