@@ -89,6 +89,10 @@ struct description arch_domain_describe(struct domain *domain, const struct gues
 void arch_domain_renew(void *description);
 /* Whether the machine's serial line is passed through to the domain. */
 bool arch_owns_serial(struct domain *domain);
+/* Boot CPU: INTx of a function, which stands behind `pin` (1 to 4) of a device of bus 0, calls vpci_interrupt() on the CPU
+ * of the domain's vCPU 0; what the domain is to know that line as. 0: nobody knows how, or it is another
+ * domain's. `slot` is the function's device on the domain's own bus. */
+uint32_t arch_pci_line(struct domain *domain, uint32_t device, uint32_t pin, uint32_t slot);
 /* CPU of vCPU 0: the domain is about to be started. */
 void arch_domain_start(struct domain *domain);
 

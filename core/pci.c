@@ -290,8 +290,7 @@ struct pci_function *pci_select(const struct pci_selector *selector, bool is_vir
     return NULL;
 }
 
-/* The bridge to a bus; NULL: it is the root's. */
-static struct pci_function *bridge_to(uint32_t bus)
+struct pci_function *pci_bridge_to(uint32_t bus)
 {
     for (uint32_t i = 0; bus && i < pci_function_count; i++)
         if (pci_functions[i].bridge && pci_functions[i].secondary == bus)
@@ -403,7 +402,7 @@ static volatile uint8_t *find_virtio(const struct pci_function *function)
 static bool place_virtual(const struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count)
 {
     uint32_t bus = function->requester >> 8;
-    const struct pci_function *bridge = bridge_to(bus);
+    const struct pci_function *bridge = pci_bridge_to(bus);
     struct pci_bar window = {platform.pci.window.base.value, platform.pci.window.size, 0};
 
     for (uint32_t i = 0; bar->size && !bar->base && i < 2; i++) { /* else firmware did */
@@ -487,7 +486,7 @@ static void group(struct pci_function *function)
 
     if (!function->is_virtual && first && !isolates(function, ACS_ENDPOINT))
         function->group = first->requester;
-    for (uint32_t i = 0; i < BUS_DEPTH_MAX && (bridge = bridge_to(bus)); i++) {
+    for (uint32_t i = 0; i < BUS_DEPTH_MAX && (bridge = pci_bridge_to(bus)); i++) {
         if (!isolates(bridge, ACS_ISOLATES))
             function->group = bridge->requester;
         bus = bridge->requester >> 8;
@@ -506,7 +505,7 @@ static bool is_alone(const struct pci_function *function)
     for (uint32_t i = 0; i < pci_function_count; i++)
         if (pci_functions[i].requester >> 8 == function->requester >> 8 && &pci_functions[i] != function)
             return false;
-    return bridge_to(function->requester >> 8);
+    return pci_bridge_to(function->requester >> 8);
 }
 
 enum device_reset pci_reset_kind(const struct pci_function *function)
@@ -580,7 +579,7 @@ bool pci_reset(struct pci_function *function)
     else if (kind == RESET_ADVANCED)
         pci_write(function, function->af + AF_CONTROL, 1, 1);
     else if (kind == RESET_BUS)
-        reset_bus(bridge_to(function->requester >> 8));
+        reset_bus(pci_bridge_to(function->requester >> 8));
     else if (kind == RESET_POWER)
         reset_power(function);
     else if (kind == RESET_STATUS)

@@ -96,6 +96,8 @@ extern uint32_t pci_function_count;        /* at most BULKHEAD_DEVICES_MAX */
 void pci_init(void);
 /* Any CPU: the function with that requester ID, or that a configuration means; NULL: it is not there. */
 struct pci_function *pci_find(uint16_t requester);
+/* The bridge to a bus; NULL: there is none, or that is bus 0. */
+struct pci_function *pci_bridge_to(uint32_t bus);
 struct pci_function *pci_select(const struct pci_selector *selector, bool is_virtual, uint16_t vf);
 
 /* Configuration space; `width` 1, 2 or 4, aligned, within 4 KiB. */

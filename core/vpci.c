@@ -3,7 +3,7 @@
 
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
-#include <core/deadline.h>
+#include <core/interrupt.h>
 #include <core/log.h>
 #include <core/memory.h>
 #include <core/message.h>
@@ -79,6 +79,8 @@ struct vpci_function {
     uint8_t msi, msix;      /* where; 0: it has none that can be used */
     uint32_t messages;
     uint64_t flr_end;         /* time_ns() at which a reset by the domain is over; 0: there is none */
+    uint32_t line;            /* INTx; 0: none */
+    bool raised;              /* it waits for the guest */
     volatile uint32_t *table; /* MSI-X */
     uint32_t table_entries, table_place, pba_place; /* as in the capability: offset and BAR */
     struct entry entry[ENTRIES_MAX];
@@ -194,7 +196,7 @@ static void msix_apply(struct vpci_function *function)
 static uint32_t table_access(struct vpci_function *function, uint32_t offset, bool write, uint32_t value)
 {
     uint32_t index = offset / MSIX_ENTRY_SIZE, word = offset / 4 % 4;
-    struct entry *entry = &function->entry[index];
+    struct entry *entry = function->entry + (index < function->messages ? index : 0);
 
     if (index >= function->messages)
         return 0;
@@ -220,8 +222,76 @@ static void renew(struct vpci_function *function)
 
 static void command_apply(const struct vpci_function *function)
 {
+    uint32_t command = get(function->shadow, PCI_COMMAND, 2) | COMMAND_MEMORY;
+
     pci_write(function->physical, PCI_COMMAND, 2,
-              COMMAND_MEMORY | COMMAND_NO_INTX | (get(function->shadow, PCI_COMMAND, 2) & COMMAND_MASTER));
+              function->line && !function->raised ? command : command | COMMAND_NO_INTX);
+}
+
+/* --- INTx --- */
+
+static bool line_rises(struct domain *domain, struct vpci_function *function)
+{
+    if (!function->line || function->raised || get(function->shadow, PCI_COMMAND, 2) & COMMAND_NO_INTX ||
+        !(pci_read(function->physical, PCI_STATUS, 2) & STATUS_INTX))
+        return false;
+    function->raised = true;
+    command_apply(function);
+    function->physical->status->messages++;
+    interrupt_set_level(domain, function->line, true);
+    return true;
+}
+
+/* Until a look at all finds none: then the machine's line, which they may share, is low, and its next edge is not lost.
+ */
+void vpci_interrupt(struct domain *domain)
+{
+    struct host *host = &hosts[domain->index];
+    bool more = true;
+
+    spinlock_acquire(&host->lock);
+    while (more) {
+        more = false;
+        for (uint32_t i = 0; i < host->facts.functions; i++)
+            more |= line_rises(domain, &host->function[i]);
+    }
+    spinlock_release(&host->lock);
+}
+
+void vpci_line_end(struct domain *domain, uint32_t line)
+{
+    struct host *host = &hosts[domain->index];
+
+    spinlock_acquire(&host->lock);
+    for (uint32_t i = 0; i < host->facts.functions; i++) {
+        struct vpci_function *function = &host->function[i];
+
+        if (!function->raised || function->line != line)
+            continue;
+        function->raised = false;
+        interrupt_set_level(domain, line, false);
+        command_apply(function);
+    }
+    spinlock_release(&host->lock);
+}
+
+/* Pins turn from bridge to bridge (9.1 of the PCI-to-PCI bridge specification 1.2). */
+static void add_line(struct domain *domain, struct vpci_function *function)
+{
+    const struct pci_function *physical = function->physical, *bridge;
+    uint32_t pin = pci_read(physical, PCI_PIN, 1), device = physical->requester >> 3 & 31;
+
+    if (function->messages || physical->is_virtual || is_management(domain) || pin < 1 || pin > 4)
+        return;
+    put(function->initial, PCI_PIN, 1, pin);
+    for (uint32_t bus = physical->requester >> 8; (bridge = pci_bridge_to(bus)); bus = bridge->requester >> 8) {
+        pin = (pin - 1 + device) % 4 + 1;
+        device = bridge->requester >> 3 & 31;
+    }
+    function->line = arch_pci_line(domain, device, pin, physical->slot);
+    if (!function->line)
+        put(function->initial, PCI_PIN, 1, 0);
+    put(function->initial, PCI_LINE, 1, function->line);
 }
 
 /* BARs do not move: ones are answered with the size, everything else with where it is. */
@@ -648,6 +718,7 @@ static bool add_function(struct domain *domain, struct vpci_function *function)
     apply_rules(function, 0, 0);
     put(function->initial, PCI_ID, 4, physical->id);
     add_capabilities(function);
+    add_line(domain, function);
     if (!add_bars(domain, function))
         return false;
     renew(function);
@@ -721,6 +792,7 @@ void vpci_reset(struct domain *domain)
         if (function->physical->status->state != DEVICE_OWNED)
             continue;
         renew(function);
+        function->raised = false;
         function->lost = !pci_reset(function->physical);
         if (!function->lost)
             continue;

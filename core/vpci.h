@@ -25,6 +25,12 @@ void vpci_reset(struct domain *domain);
 /* CPU of vCPU 0, before its vCPUs run: what firmware has left in its functions is gone, before the first start too. */
 void vpci_start(struct domain *domain);
 
+/* INTx, where a function has no messages. A level: the function is told to be silent while it waits for its guest, which
+ * vpci_line_end() is for. CPU of vCPU 0: the machine's line has risen; any CPU of the domain: the guest has ended the
+ * interrupt of that line. */
+void vpci_interrupt(struct domain *domain);
+void vpci_line_end(struct domain *domain, uint32_t line);
+
 /* For the description of its machine. */
 struct vpci_host {
     uint32_t functions;  /* 0: the domain has no PCI */

@@ -69,20 +69,22 @@ static bool route(uint32_t unit, uint32_t pin, uint32_t cpu, uint32_t vector, ui
     return true;
 }
 
-bool ioapic_route_isa(uint32_t irq, uint32_t cpu)
+bool ioapic_route(uint32_t line, uint32_t cpu, uint32_t vector, bool level, bool low)
 {
-    uint32_t line = platform.arch.isa[irq].line;
-    uint32_t flags =
-        (platform.arch.isa[irq].low ? ENTRY_LOW_ACTIVE : 0) | (platform.arch.isa[irq].level ? ENTRY_LEVEL : 0);
-
     for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
         uint32_t pin = line - platform.arch.ioapic[unit].first;
 
         if (line < platform.arch.ioapic[unit].first || pin >= pins[unit])
             continue;
-        return route(unit, pin, cpu, VECTOR_LINES + irq, flags);
+        return route(unit, pin, cpu, vector, (low ? ENTRY_LOW_ACTIVE : 0) | (level ? ENTRY_LEVEL : 0));
     }
     return false;
+}
+
+bool ioapic_route_isa(uint32_t irq, uint32_t cpu)
+{
+    return ioapic_route(platform.arch.isa[irq].line, cpu, VECTOR_LINES + irq, platform.arch.isa[irq].level,
+                        platform.arch.isa[irq].low);
 }
 
 void apic_init_cpu(void)

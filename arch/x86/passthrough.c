@@ -39,8 +39,24 @@ bool passthrough_owns_serial(const struct domain *domain)
     return serial_owner == domain;
 }
 
+/* The chipset's wiring of bus 0, which no static table tells (board: PCI_LINES). Edges do: vpci_interrupt() sees to it
+ * that the line falls, and a level would need the IOMMU and the EOI to know of it. */
+uint32_t arch_pci_line(struct domain *domain, uint32_t device, uint32_t pin, uint32_t slot)
+{
+    static const struct domain *owners[4];
+    uint32_t index = (device + pin - 1) % 4;
+
+    if (!CONFIG_PCI_LINES || (owners[index] && owners[index] != domain) || slot > GUEST_PCI_SLOTS ||
+        !ioapic_route(CONFIG_PCI_LINES + index, domain->vcpu[0]->cpu, VECTOR_PCI, false, true))
+        return 0;
+    owners[index] = domain;
+    return guest_pci_line(slot);
+}
+
 void passthrough_interrupt(uint32_t vector)
 {
+    if (vector == VECTOR_PCI && vcpu_current()->domain)
+        vpci_interrupt(vcpu_current()->domain);
     if (vector == VECTOR_LINES + GUEST_LINE_UART && serial_owner)
         interrupt_raise(serial_owner, GUEST_LINE_UART);
 }

@@ -3,6 +3,7 @@
 #include <arch/vcpu.h>
 #include <core/interrupt.h>
 #include <core/mmio.h>
+#include <core/vpci.h>
 
 enum ioapic_offset { IOREGSEL = 0x00, IOWIN = 0x10, IOEOI = 0x40 };
 enum ioapic_register { IOAPIC_ID = 0x00, IOAPIC_VERSION = 0x01, IOAPIC_REDIRECTION = 0x10 };
@@ -90,6 +91,9 @@ void vioapic_eoi(struct domain *domain, uint8_t vector)
 {
     struct vioapic *ioapic = &domain->arch.vioapic;
 
+    for (uint32_t slot = 1; slot <= GUEST_PCI_SLOTS; slot++) /* before the line is looked at again */
+        if ((uint8_t)__atomic_load_n(&ioapic->entry[guest_pci_line(slot)], __ATOMIC_RELAXED) == vector)
+            vpci_line_end(domain, guest_pci_line(slot));
     spinlock_acquire(&ioapic->lock);
     for (uint32_t pin = 0; pin < VIOAPIC_PINS; pin++)
         if ((ioapic->entry[pin] & ENTRY_REMOTE_IRR) && (uint8_t)ioapic->entry[pin] == vector) {

@@ -613,6 +613,43 @@ static void small_bars_share_no_page(void **state)
     assert_int_equal(*fake_memory(FAKE_WINDOW + 0x190 + 9), 0x40);
 }
 
+static void lines_are_levels(void **state)
+{
+    struct fake_function *port = fake_bridge(0x28, 1), *old;
+
+    (void)state;
+    fake_put(port, PCI_WINDOW, 4, 0xc000c000, 0xfff0fff0);
+    old = fake_add(0x108, NIC, 0x020000); /* device 1 of bus 1, behind device 5 of bus 0 */
+    fake_bar(old, 0, FAKE_WINDOW, 0x1000, 0);
+    fake_put(old, PCI_PIN, 1, 2, 0);
+    choose(1, 0, address(0x108));
+    boot();
+    assert_true(vpci_init(GUEST));
+    vpci_start(GUEST);
+    assert_int_equal(fake_wire, (2 - 1 + 1 + 5) % 4);
+    assert_int_equal(fake_read(GUEST, CONFIG(PCI_PIN), 1), 2);
+    fake_write(GUEST, CONFIG(PCI_COMMAND), 2, COMMAND_MASTER);
+    assert_int_equal(fake_get(old, PCI_COMMAND, 2), COMMAND_MASTER | COMMAND_MEMORY);
+    vpci_interrupt(GUEST); /* not this one's */
+    assert_false(fake_level);
+    old->bytes[PCI_STATUS] |= STATUS_INTX;
+    vpci_interrupt(GUEST);
+    assert_true(fake_level);
+    assert_int_equal(fake_get(old, PCI_COMMAND, 2) & COMMAND_NO_INTX, COMMAND_NO_INTX); /* it is silent meanwhile, */
+    fake_write(GUEST, CONFIG(PCI_COMMAND), 2, COMMAND_MASTER);                          /* whatever the guest writes */
+    assert_int_equal(fake_get(old, PCI_COMMAND, 2) & COMMAND_NO_INTX, COMMAND_NO_INTX);
+    assert_int_equal(pci_find(0x108)->status->messages, 1);
+    vpci_line_end(GUEST, 2);
+    assert_true(fake_level);
+    vpci_line_end(GUEST, 1);
+    assert_false(fake_level);
+    assert_int_equal(fake_get(old, PCI_COMMAND, 2) & COMMAND_NO_INTX, 0);
+    fake_write(GUEST, CONFIG(PCI_COMMAND), 2, COMMAND_MASTER | COMMAND_NO_INTX);
+    assert_int_equal(fake_get(old, PCI_COMMAND, 2) & COMMAND_NO_INTX, COMMAND_NO_INTX);
+    vpci_interrupt(GUEST);
+    assert_false(fake_level);
+}
+
 /* --- Reset --- */
 
 static void a_stop_resets(void **state)
@@ -691,6 +728,7 @@ int main(void)
         cmocka_unit_test_setup(tables_that_lie_are_left_out, setup),
         cmocka_unit_test_setup(tables_are_never_mapped, setup),
         cmocka_unit_test_setup(small_bars_share_no_page, setup),
+        cmocka_unit_test_setup(lines_are_levels, setup),
         cmocka_unit_test_setup(a_stop_resets, setup),
         cmocka_unit_test_setup(virtio_is_reset_by_its_status, setup),
     };

@@ -99,10 +99,22 @@ def line(number):
     return struct.pack("<BHBBI", 0x89, 6, 3, 1, number)
 
 
+def pci_line(slot, limits):
+    """As guest_pci_line() of guest_map.h."""
+    return slot if slot < 4 else limits.GUEST_LINE_DOORBELL
+
+
+def pci_routing(limits):
+    """_PRT, 6.2.13: every pin of a device is its one line."""
+    return name(b"_PRT", package(*(package(integer(slot << 16 | 0xFFFF), integer(pin), integer(0), integer(pci_line(slot, limits)))
+                                   for slot in range(1, 5) for pin in range(4))))
+
+
 def pci_host(limits):
     """4.1.2 and 4.2.1 of the firmware specification: ECAM is a motherboard resource."""
     return [device(b"PCI0", name(b"_HID", pnp(0x0A08)), name(b"_CID", pnp(0x0A03)), name(b"_UID", integer(0)), name(b"_SEG", integer(0)),
-                   name(b"_BBN", integer(0)), resources(buses(1), window(limits.GUEST_PCI_WINDOW, limits.GUEST_PCI_WINDOW_SIZE))),
+                   name(b"_BBN", integer(0)), pci_routing(limits),
+                   resources(buses(1), window(limits.GUEST_PCI_WINDOW, limits.GUEST_PCI_WINDOW_SIZE))),
             device(b"RES0", name(b"_HID", pnp(0x0C02)), resources(memory(limits.GUEST_PCI_ECAM, MIB)))]
 
 

@@ -8,6 +8,7 @@
 
 /* Vectors of physical interrupts */
 #define VECTOR_LINES 0x30    /* +n: ISA interrupt n, of a domain that has a device passed through */
+#define VECTOR_PCI 0x32 /* INTx of the PCI functions of the CPU's domain: ISA has no interrupt 2 */
 #define VECTOR_MESSAGES 0x40 /* +i: message i of the PCI functions of the CPU's domain */
 #define MESSAGES_MAX 56
 #define VECTOR_TIMER 0xf0
@@ -48,6 +49,8 @@ void apic_send_startup(uint32_t id, uint8_t page);
 
 /* A fixed interrupt to the CPU of that number, the calling one included. */
 void apic_send(uint32_t cpu, uint8_t vector);
+/* Boot CPU: likewise, a global system interrupt. */
+bool ioapic_route(uint32_t line, uint32_t cpu, uint32_t vector, bool level, bool low);
 /* Boot CPU: ISA interrupt `irq` becomes VECTOR_LINES + irq on `cpu`. False: no IOAPIC has it, or reaches that CPU. */
 bool ioapic_route_isa(uint32_t irq, uint32_t cpu);
 

@@ -44,6 +44,13 @@
 #define GUEST_LINE_WATCHDOG 23
 #define GUEST_LINES 24
 
+/* INTx of devices 1 to 4 on its PCI bus; a guest is no back-end. */
+#define GUEST_PCI_SLOTS 4
+static inline uint32_t guest_pci_line(uint32_t slot)
+{
+    return slot < 4 ? slot : GUEST_LINE_DOORBELL;
+}
+
 /* Slots 0, 1, 2 have lines 5, 6, 7; slots 3 to 15 lines 10 to 22. */
 static inline uint32_t guest_virtio_line(uint32_t slot)
 {
