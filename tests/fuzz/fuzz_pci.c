@@ -6,7 +6,7 @@
  * sanitizers; that BARs, power state and all of the command register but mastering are never the guest's; that the
  * function sends no message that is not the kernel's; and that no table is mapped.
  */
-#include "../unit/fake_pci.h"
+#include "../unit/fake_functions.h"
 
 #include <bulkhead/guest_map.h>
 #include <core/log.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PCI functions of a machine (core/pci.c), and what domains see of them (core/vpci.c): with devices and guests that
  * lie. */
-#include "fake_pci.h"
+#include "fake_functions.h"
 
 #include <bulkhead/guest_map.h>
 #include <core/log.h>
