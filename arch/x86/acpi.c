@@ -204,7 +204,7 @@ static void read_dsdt(struct hpa base)
 static void read_fadt(struct table fadt)
 {
     uint32_t flags = (uint32_t)get(fadt, FADT_FLAGS, 4);
-    uint64_t dsdt = get(fadt, FADT_X_DSDT, 8), space = get(fadt, FADT_RESET_REGISTER, 1);
+    uint64_t dsdt = get(fadt, FADT_X_DSDT, 8), reset = get(fadt, FADT_RESET_REGISTER + 4, 8);
 
     platform.arch.pm_timer_port = (uint16_t)get(fadt, FADT_PM_TIMER, 4);
     platform.arch.pm_timer_32 = flags & FLAG_TIMER_32;
@@ -212,11 +212,11 @@ static void read_fadt(struct table fadt)
     platform.arch.sleep_port[1] = (uint16_t)get(fadt, FADT_PM1B_CONTROL, 4);
     if (get(fadt, FADT_BOOT_ARCHITECTURE, 2) & BOOT_NO_CLOCK)
         platform.arch.clock_port = 0;
-    if ((flags & FLAG_RESET) && (space == SPACE_MEMORY || space == SPACE_PORT)) {
-        platform.arch.reset_register.address = get(fadt, FADT_RESET_REGISTER + 4, 8);
-        platform.arch.reset_register.port = space == SPACE_PORT;
-        platform.arch.reset_value = (uint8_t)get(fadt, FADT_RESET_VALUE, 1);
-    }
+    platform.arch.reset_value = (uint8_t)get(fadt, FADT_RESET_VALUE, 1);
+    if ((flags & FLAG_RESET) && get(fadt, FADT_RESET_REGISTER, 1) == SPACE_PORT)
+        platform.arch.reset_port = (uint16_t)reset;
+    else if ((flags & FLAG_RESET) && get(fadt, FADT_RESET_REGISTER, 1) == SPACE_MEMORY && reset)
+        platform.arch.reset_memory = kernel_map_device(hpa(reset), 1);
     read_dsdt(hpa(dsdt ? dsdt : get(fadt, FADT_DSDT, 4)));
 }
 
