@@ -119,7 +119,7 @@ void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t nex
 
     count_exit(vcpu, EXIT_REGISTER);
     if (access->string) {
-        inject_general_protection(vcpu);
+        exit_port_string(vcpu, access, next_rip);
         return;
     }
     vcpu->arch.rip = next_rip;

@@ -70,6 +70,8 @@ struct vendor {
     void (*inject)(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error); /* error < 0: none */
     /* Exit as soon as the vCPU can take an interrupt of `vector`'s class, or (EVENT_NMI) an NMI. */
     void (*window)(struct vcpu *vcpu, enum event_type type, uint32_t vector);
+    void (*segment)(struct vcpu *vcpu, unsigned which, struct segment *segment);
+    void (*fault_address)(struct vcpu *vcpu, uint64_t linear); /* CR2, for a page fault that is injected */
     /* MSRs that live in the control block or need its help (EFER, PAT, DEBUGCTL, ...). False: #GP. */
     bool (*msr_read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*msr_write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);

@@ -5,6 +5,7 @@
 #include "vendor.h"
 #include "vmcs.h"
 
+#include <arch/boot.h>
 #include <arch/cpu.h>
 #include <core/arch.h>
 #include <core/log.h>
@@ -166,7 +167,8 @@ static void write_host(struct vcpu *vcpu)
     vmcs_write(VMCS_HOST_CR4, control_read(cr4));
     vmcs_write(VMCS_HOST_CS_SELECTOR, SELECTOR_CODE);
     vmcs_write(VMCS_HOST_SS_SELECTOR, SELECTOR_DATA);
-    vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS); /* must not be 0, but the kernel has no use for it */
+    vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS); /* must not be 0 */
+    vmcs_write(VMCS_HOST_TR_BASE, cpu_task_state(vcpu));
     vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
     vmcs_write(VMCS_HOST_IDTR_BASE, idt.base);
     vmcs_write(VMCS_HOST_PAT, msr_read(MSR_PAT));
@@ -203,7 +205,7 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     static const uint16_t zero[] = {
         VMCS_PAGE_FAULT_MASK, VMCS_PAGE_FAULT_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS,
         VMCS_ENTRY_MSR_LOADS, VMCS_ENTRY_EVENT, VMCS_HOST_DS_SELECTOR, VMCS_HOST_ES_SELECTOR, VMCS_HOST_FS_SELECTOR,
-        VMCS_HOST_GS_SELECTOR, VMCS_HOST_TR_BASE, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS,
+        VMCS_HOST_GS_SELECTOR, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS,
         VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL, VMCS_GUEST_IDTR_BASE, VMCS_GUEST_RSP,
         VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_ACTIVITY, VMCS_GUEST_SYSENTER_CS,
         VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP,
@@ -304,6 +306,23 @@ static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int
         error = 0;
     }
     enter_with(type << 8 | vector, error);
+}
+
+static void read_segment(struct vcpu *vcpu, unsigned which, struct segment *segment)
+{
+    uint64_t rights = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * which);
+
+    (void)vcpu;
+    segment->base = vmcs_read(VMCS_GUEST_ES_BASE + 2 * which);
+    segment->limit = (uint32_t)vmcs_read(VMCS_GUEST_ES_LIMIT + 2 * which);
+    segment->selector = (uint16_t)vmcs_read(VMCS_GUEST_ES_SELECTOR + 2 * which);
+    segment->access = rights & RIGHTS_UNUSABLE ? ACCESS_UNUSABLE : (uint16_t)rights;
+}
+
+static void fault_address(struct vcpu *vcpu, uint64_t linear)
+{
+    (void)vcpu;
+    control_write(cr2, linear);
 }
 
 static void window(struct vcpu *vcpu, enum event_type type, uint32_t vector)
@@ -549,6 +568,8 @@ const struct vendor vmx = {
     .can_take = can_take,
     .inject = inject,
     .window = window,
+    .segment = read_segment,
+    .fault_address = fault_address,
     .msr_read = read_msr,
     .msr_write = write_msr,
     .format = {.table = 7, .read = 1, .write = 2, .execute = 4, .normal = 6 << 3, .large = 1 << 7},
