@@ -143,6 +143,9 @@ void interrupt_handle(uint32_t vector)
     } else if (vector == VECTOR_DEADLINE) {
         end();
         lent_timer_look();
+    } else if (vector == VECTOR_POSTED) {
+        end();
+        vlapic_notified(vcpu_current());
     } else if (vector >= VECTOR_LINES && vector < VECTOR_MESSAGES + MESSAGES_MAX) {
         passthrough_interrupt(vector);
         end();

@@ -12,8 +12,9 @@
 #define MESSAGES_MAX 16
 #define VECTOR_TIMER 0xf0
 #define VECTOR_KICK 0xf1
-#define VECTOR_STRAY 0xfd /* stands for all others */
 #define VECTOR_DEADLINE 0xf2 /* lent_timer.c */
+#define VECTOR_POSTED 0xf3   /* vlapic.c; a CPU in its guest takes it without an exit */
+#define VECTOR_STRAY 0xfd    /* stands for all others */
 #define VECTOR_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 

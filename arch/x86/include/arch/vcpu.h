@@ -40,6 +40,9 @@ struct arch_vcpu {
         uint32_t offered;    /* vector in V_INTR_VECTOR; 0: none */
         bool nmi_blocked;
     } svm;
+    struct {               /* vmx.c's own */
+        uint64_t deadline; /* TSC at which the preemption timer makes an exit; 0: never */
+    } vmx;
 };
 
 #define STAGE2_SPARE_TABLES_MAX 16
