@@ -45,3 +45,12 @@ $(O)/bulkhead.bin: $(O)/bulkhead.elf
 
 .PHONY: kernel
 kernel: $(O)/bulkhead.bin ## Build the separation kernel (bulkhead.elf, bulkhead.bin)
+
+# What the compiler read of this tree: sources, headers and linker script of the objects that the kernel is linked from.
+.PHONY: size
+size: $(O)/bulkhead.bin ## Count the kernel's lines of code (with cloc)
+	$(Q)command -v cloc >/dev/null || { echo "make size needs cloc: apt-get install cloc"; exit 1; }
+	$(Q)files=$$(cat $(wildcard $(kernel-objects:.o=.d)) $(O)/arch/$(ARCH)/kernel.lds.d | tr -s ' \\:' '\n' | grep -v '^/' | \
+		grep -v '^$$' | sort -u); \
+	printf '  %-9s%s\n' SIZE "kernel of $(ARCH): $$(cloc --quiet --csv $$files | awk -F, '$$2 == "SUM" { print $$5 }') lines of \
+code in $$(wc -w <<<"$$files") files, $$(cat $$files | wc -l) with comments and empty ones"
