@@ -32,7 +32,7 @@ elif [ -n "${UEFI:-}" ]; then
     mkdir -p "$output/esp/EFI/BOOT"
     cp "$output/bulkhead.bin" "$output/esp/EFI/BOOT/BOOTX64.EFI"
     cp "$output/bundle.itb" "$output/esp/bundle.itb"
-    start=(-bios /usr/share/ovmf/OVMF.fd -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device ide-hd,drive=esp,bus=ide.0,bootindex=0)
+    start=(-bios /usr/share/ovmf/OVMF.fd -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device ide-hd,drive=esp,bus=ide.5,bootindex=0)
 fi
 
 case $board in
@@ -53,7 +53,31 @@ q35)
     ;;
 esac
 
+# The NIC and the disk that the configuration asks for (tools/kconfig/run.kconfig).
+chosen() { sed -n "s/^#define CONFIG_RUN_$1 \"\(.*\)\"/\1/p" "$output/generated/config.h"; }
+case $(chosen NIC) in
+e1000e) nic=e1000e ;;
+igb) nic=igb ;;
+*) nic=$(virtio net) ;;
+esac
+case $(chosen DISK) in
+nvme) disk="nvme,serial=bulkhead0" ;;
+ahci) disk="ide-hd,bus=ide.0" ;;
+*) disk=$(virtio blk) ;;
+esac
+
+# The IOMMU that the board is said to have, before everything that is to stand behind it. QEMU 10.0 translates for AMD-Vi with
+# pt=off only.
+behind=
+case $(sed -n 's/^#define CONFIG_BOARD_IOMMU "\(.*\)"/\1/p' "$output/generated/config.h") in
+vtd) machine+=(-device "intel-iommu,intremap=on") behind=,iommu_platform=on ;;
+amdvi) machine+=(-device "amd-iommu,intremap=on,pt=off") behind=,iommu_platform=on ;;
+smmuv3) machine+=(-M "iommu=smmuv3") ;;
+esac
+behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }
+
+# PASSED: more of QEMU's options, for devices that guests are to have.
 exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(virtio net),netdev=n0" \
-    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$(virtio blk),drive=d0" \
-    -device "$(virtio rng)" "${start[@]}"
+    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(behind "$nic"),netdev=n0" \
+    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$(behind "$disk"),drive=d0" \
+    -device "$(behind "$(virtio rng)")" ${PASSED:-} "${start[@]}"

@@ -5,6 +5,7 @@
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/domain_tree.h>
+#include <core/format.h>
 #include <core/log.h>
 #include <core/vpci.h>
 #include <libfdt.h>
@@ -171,8 +172,10 @@ static void put_device_clocks(void *tree, int node, uint32_t first, unsigned cou
 {
     for (unsigned i = 0; i < count; i++) {
         int clock = host_tree_phandle(host_tree_cell(node, "clocks", i));
+        char name[16]; /* Linux takes it for the clock's, without any @ */
 
-        tree_begin(tree, "clock", first + i);
+        format_print(name, sizeof(name), "clock%u", first + i);
+        fdt_begin_node(tree, name);
         fdt_property_string(tree, "compatible", "fixed-clock");
         fdt_property_u32(tree, "#clock-cells", 0);
         fdt_property_u32(tree, "clock-frequency", host_tree_cell(clock, "clock-frequency", 0));

@@ -17,7 +17,8 @@
 #include <string.h>
 
 #define CLASS_NVME 0x010802u
-#define DISKS_MAX 4u /* namespaces of one controller */
+#define DISKS_MAX 4u        /* namespaces of one controller */
+#define SECONDARIES_MAX 16u /* virtual functions of one */
 #define SLOTS 63u
 #define QUEUE_SIZE (SLOTS + 1) /* of commands: one page */
 #define ADMIN_SIZE 4u
@@ -49,6 +50,7 @@ enum {
     ADMIN_CREATE_COMPLETION = 0x05,
     ADMIN_IDENTIFY = 0x06,
     ADMIN_SET_FEATURES = 0x09,
+    ADMIN_VIRTUALIZATION = 0x1c,
     NVM_FLUSH = 0x00,
     NVM_WRITE = 0x01,
     NVM_READ = 0x02,
@@ -56,6 +58,12 @@ enum {
     NVM_DATASET_MANAGEMENT = 0x09,
 };
 #define FEATURE_QUEUES 7u
+/* Virtualization Management (2.0, 5.26) */
+#define VIRTUALIZATION_PRIMARY 1u /* resources for this controller, from its next reset on */
+#define VIRTUALIZATION_SECONDARY 8u
+#define VIRTUALIZATION_ONLINE 9u
+#define RESOURCE_QUEUES (0u << 8)
+#define RESOURCE_INTERRUPTS (1u << 8)
 #define QUEUE_CONTIGUOUS 1u
 #define QUEUE_INTERRUPTS 2u
 #define DATASET_DEALLOCATE 4u
@@ -70,6 +78,8 @@ enum {
 #define CNS_NAMESPACE 0u
 #define CNS_CONTROLLER 1u
 #define CNS_ACTIVE_NAMESPACES 2u
+#define CNS_PRIMARY_CAPABILITIES 0x14u
+#define CNS_SECONDARY_CONTROLLERS 0x15u
 #define CONTROLLER_MDTS 77u
 #define CONTROLLER_ONCS 520u
 #define ONCS_DATASET_MANAGEMENT 0x04u
@@ -78,6 +88,12 @@ enum {
 #define CONTROLLER_SGLS 536u
 #define SGLS_SUPPORT 3u
 #define SGLS_ANY_ALIGNMENT 1u
+#define PRIMARY_QUEUES 32u /* flexible ones, in all */
+#define PRIMARY_INTERRUPTS 64u
+#define SECONDARY_LIST 32u /* entries of 32 bytes; their number is the list's first byte */
+#define SECONDARY_SIZE 32u
+#define SECONDARY_MAX 127u
+#define SECONDARY_FUNCTION 8u
 #define NAMESPACE_SIZE 0u
 #define NAMESPACE_FLBAS 26u
 #define NAMESPACE_ATTRIBUTES 99u
@@ -151,6 +167,9 @@ struct nvme {
     struct nvme_disk disk[DISKS_MAX];
     uint32_t disk_count, next_disk;
     uint32_t resets_in_row;
+    /* Its virtual functions: their controllers' numbers (0: it has none), and what each is given. */
+    uint16_t secondary[SECONDARIES_MAX];
+    uint32_t secondaries, secondary_queues, secondary_interrupts;
     struct interrupt_handler handler;
     struct loop_source source;
     struct loop_timer timer;
@@ -297,6 +316,30 @@ static void enable(struct nvme *nvme)
     nvme->deadline_ns = time_ns() + nvme->reset_limit_ns;
 }
 
+#define STAGES_OWN 3u       /* of prepare(), which have to succeed */
+#define STAGES_SECONDARY 3u /* for each virtual function */
+
+/* A controller's reset takes the secondary ones offline, with what they were given. */
+static void put_secondary(const struct nvme *nvme, uint32_t stage, struct command *command)
+{
+    uint32_t controller = (uint32_t)nvme->secondary[stage / STAGES_SECONDARY] << 16;
+
+    command->opcode = ADMIN_VIRTUALIZATION;
+    switch (stage % STAGES_SECONDARY) {
+    case 0:
+        command->dword[0] = controller | RESOURCE_INTERRUPTS | VIRTUALIZATION_SECONDARY;
+        command->dword[1] = nvme->secondary_interrupts;
+        break;
+    case 1:
+        command->dword[0] = controller | RESOURCE_QUEUES | VIRTUALIZATION_SECONDARY;
+        command->dword[1] = nvme->secondary_queues;
+        break;
+    default:
+        command->dword[0] = controller | VIRTUALIZATION_ONLINE;
+        break;
+    }
+}
+
 /* What makes it ready, one after the other; false: that was all. */
 static bool prepare(struct nvme *nvme, uint32_t stage)
 {
@@ -321,7 +364,10 @@ static bool prepare(struct nvme *nvme, uint32_t stage)
         command.dword[1] = 1u << 16 | QUEUE_CONTIGUOUS; /* to completion queue 1 */
         break;
     default:
-        return false;
+        if (stage - STAGES_OWN >= STAGES_SECONDARY * nvme->secondaries)
+            return false;
+        put_secondary(nvme, stage - STAGES_OWN, &command);
+        break;
     }
     queue_put(&nvme->admin, &command);
     queue_ring(&nvme->admin);
@@ -338,7 +384,10 @@ static void prepared(struct nvme *nvme)
     if (!queue_take(&nvme->admin, &done))
         return;
     queue_ring(&nvme->admin);
-    if (done.status >> 1 & STATUS_CODE)
+    if (done.status >> 1 & STATUS_CODE && nvme->stage >= STAGES_OWN)
+        bulkhead_log("nvme %s: virtual function %u does not go online (status %x)", nvme->function.name,
+                     (nvme->stage - STAGES_OWN) / STAGES_SECONDARY, done.status >> 1 & STATUS_CODE);
+    if (done.status >> 1 & STATUS_CODE && nvme->stage < STAGES_OWN)
         give_up(nvme, "refuses its queues");
     else if (!prepare(nvme, nvme->stage + 1))
         nvme->state = READY;
@@ -617,17 +666,13 @@ static INTERRUPT_CONTEXT void interrupted(struct interrupt_handler *handler)
 
 /* --- Finding it --- */
 
-/* Boot only. Fills nvme->page; false: the controller is not used any more. */
-static bool identify(struct nvme *nvme, uint32_t namespace_id, uint32_t what)
+/* Boot only. False: it failed, or the controller is not used any more. */
+static bool ask(struct nvme *nvme, const struct command *command)
 {
-    struct command command = {.opcode = ADMIN_IDENTIFY, .namespace_id = namespace_id};
     uint64_t end = time_ns() + ADMIN_LIMIT_NS;
     struct completion done;
 
-    memset(nvme->page, 0, DISK_PAGE);
-    command.data[0] = (uintptr_t)nvme->page;
-    command.dword[0] = what;
-    queue_put(&nvme->admin, &command);
+    queue_put(&nvme->admin, command);
     queue_ring(&nvme->admin);
     while (!queue_take(&nvme->admin, &done))
         if (time_ns() > end) {
@@ -636,6 +681,17 @@ static bool identify(struct nvme *nvme, uint32_t namespace_id, uint32_t what)
         }
     queue_ring(&nvme->admin);
     return !(done.status >> 1 & STATUS_CODE);
+}
+
+/* Fills nvme->page. */
+static bool identify(struct nvme *nvme, uint32_t namespace_id, uint32_t what)
+{
+    struct command command = {.opcode = ADMIN_IDENTIFY, .namespace_id = namespace_id};
+
+    memset(nvme->page, 0, DISK_PAGE);
+    command.data[0] = (uintptr_t)nvme->page;
+    command.dword[0] = what;
+    return ask(nvme, &command);
 }
 
 static uint16_t field16(const uint8_t *page, uint32_t offset)
@@ -695,6 +751,59 @@ static bool read_namespace(struct nvme *nvme, struct nvme_disk *at, const struct
         .submit = submit,
     };
     return true;
+}
+
+/* Boot only. Brings it from DISABLING to READY, or GONE. */
+static bool settle(struct nvme *nvme)
+{
+    while (nvme->state != READY && nvme->state != GONE)
+        step(nvme);
+    return nvme->state == READY;
+}
+
+/* The controllers of its virtual functions, in the functions' order. */
+static void read_secondaries(struct nvme *nvme, uint32_t functions)
+{
+    uint32_t count = nvme->page[0];
+
+    for (uint32_t i = 0; i < count && i < SECONDARY_MAX; i++) {
+        const uint8_t *entry = nvme->page + SECONDARY_LIST + i * SECONDARY_SIZE;
+        uint32_t function = field16(entry, SECONDARY_FUNCTION); /* from 1 on */
+
+        if (function && function <= functions)
+            nvme->secondary[function - 1] = field16(entry, 0);
+    }
+}
+
+/* Shares the flexible resources out among its virtual functions: this controller keeps those that are its own. */
+static void find_secondaries(struct nvme *nvme)
+{
+    uint32_t functions = pci_virtual_count(&nvme->function);
+    struct command command = {.opcode = ADMIN_VIRTUALIZATION};
+
+    if (!functions || functions > SECONDARIES_MAX || !identify(nvme, 0, CNS_PRIMARY_CAPABILITIES))
+        return;
+    nvme->secondary_queues = field32(nvme->page, PRIMARY_QUEUES) / functions;
+    nvme->secondary_interrupts = field32(nvme->page, PRIMARY_INTERRUPTS) / functions;
+    if (nvme->secondary_queues < 2 || !nvme->secondary_interrupts) {
+        bulkhead_log("nvme %s: it has too few queues or interrupts for %u virtual functions", nvme->function.name,
+                     functions);
+        return;
+    }
+    if (!identify(nvme, 0, CNS_SECONDARY_CONTROLLERS))
+        return;
+    read_secondaries(nvme, functions);
+    command.dword[0] = RESOURCE_QUEUES | VIRTUALIZATION_PRIMARY;
+    if (!ask(nvme, &command))
+        bulkhead_log("nvme %s: does not hand its queues over", nvme->function.name);
+    command.dword[0] = RESOURCE_INTERRUPTS | VIRTUALIZATION_PRIMARY;
+    if (!ask(nvme, &command))
+        bulkhead_log("nvme %s: does not hand its interrupts over", nvme->function.name);
+    nvme->secondaries = functions;
+    bulkhead_log("nvme %s: %u virtual functions, %u queues and %u interrupts each", nvme->function.name, functions,
+                 nvme->secondary_queues, nvme->secondary_interrupts);
+    disable(nvme);
+    settle(nvme);
 }
 
 static void find_disks(struct nvme *nvme)
@@ -789,8 +898,8 @@ bool nvme_probe(const struct pci_function *function)
         give_up(nvme, "has no interrupt");
         return true;
     }
-    while (nvme->state != READY && nvme->state != GONE)
-        step(nvme);
+    if (settle(nvme))
+        find_secondaries(nvme);
     if (nvme->state == READY)
         find_disks(nvme);
     return true;

@@ -75,7 +75,8 @@ enum event {
 #define ENTRY_READ_WRITE (3ull << 61)
 #define ENTRY_INTERRUPTS_VALID 1ull
 #define ENTRY_INTERRUPTS(order) ((uint64_t)(order) << 1)
-#define ENTRY_REMAP (2ull << 60) /* fixed interrupts; neither this nor the bit below: none */
+#define ENTRY_FORWARD (1ull << 60) /* fixed interrupts as they are; neither bit: none */
+#define ENTRY_REMAP (2ull << 60)
 #define INTERRUPTS_ORDER 9
 _Static_assert(IOMMU_MESSAGES_MAX == 1 << INTERRUPTS_ORDER, "an index is a message's number");
 #define REMAP_ENABLED 1u
@@ -255,11 +256,23 @@ static void put_wide(uint64_t *entry, uint64_t low, uint64_t high)
                      : "cc", "memory");
 }
 
+static bool is_ioapic(uint32_t requester)
+{
+    for (uint32_t i = 0; i < ivrs.ioapic_count; i++)
+        if (ivrs.ioapic[i].requester == requester)
+            return true;
+    return false;
+}
+
 static bool remap(uint32_t entry, uint32_t requester, uint32_t cpu, uint8_t vector, struct message *message)
 {
     uint16_t name = name_of(requester);
     uint64_t *entries = interrupts_of(name), id = cpus[cpu].id;
 
+    if (is_ioapic(requester)) {
+        *message = (struct message){MESSAGE_BASE | id << 12, vector};
+        return id < 0xff;
+    }
     if (!entries || (id >= 0xff && !wide))
         return false;
     if (wide) {
@@ -381,6 +394,7 @@ static void start(struct unit *unit, uint8_t flags, uint64_t features)
     /* HtTunEn, PassPW, ResPassPW, Isoc: as firmware wants them */
     uint64_t control = (flags & 1u) << 1 | (flags >> 1 & 3u) << 8 | (flags >> 3 & 1u) << 11;
 
+    *unit = (struct unit){.registers = unit->registers};
     unit->commands = memory_pages(1);
     unit->events = memory_pages(1);
     set(unit, CONTROL, 0);
@@ -400,15 +414,11 @@ static void start(struct unit *unit, uint8_t flags, uint64_t features)
     finish(unit);
 }
 
-/* IOAPICs send what the kernel's table for them has. */
-static void remap_lines(void)
+/* IOAPICs are the kernel's own: what they send needs no table (QEMU 10.0 does not remap it either). */
+static void forward_lines(void)
 {
     for (uint32_t i = 0; i < ivrs.ioapic_count; i++) {
-        uint16_t name = name_of(ivrs.ioapic[i].requester);
-
-        if (!add_interrupts(name))
-            continue;
-        table[name].word[2] = interrupts_word(interrupts_of(name));
+        table[name_of(ivrs.ioapic[i].requester)].word[2] |= ENTRY_FORWARD;
         for (uint32_t n = 0; n < platform.arch.ioapic_count; n++)
             if (platform.arch.ioapic[n].id == ivrs.ioapic[i].id)
                 platform.arch.ioapic[n].requester = ivrs.ioapic[i].requester;
@@ -458,7 +468,7 @@ struct iommu amdvi_find(void)
         features[i] = get(&units[i], FEATURES);
         wide = wide && (features[i] & FEATURE_GA) && (features[i] & FEATURE_XT);
     }
-    remap_lines();
+    forward_lines();
     for (uint32_t i = 0; i < ivrs.unit_count; i++) {
         start(&units[i], ivrs.unit[i].flags, features[i]);
         set_up_interrupt(ivrs.unit[i].requester);

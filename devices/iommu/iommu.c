@@ -6,6 +6,7 @@
 #include <core/format.h>
 #include <core/log.h>
 #include <core/memory.h>
+#include <core/pci.h>
 #include <core/status.h>
 
 #ifdef CONFIG_PASSTHROUGH_WITHOUT_INTERRUPT_REMAPPING
@@ -37,18 +38,6 @@ static struct region {
 } regions[IOMMU_RESERVED_MAX];
 static uint32_t region_count;
 
-struct name {
-    char text[16];
-};
-
-static struct name name_of(uint32_t requester)
-{
-    struct name name;
-
-    format_print(name.text, sizeof(name.text), "%02x:%02x.%x", requester >> 8, requester >> 3 & 31, requester & 7);
-    return name;
-}
-
 bool iommu_present(void)
 {
     return iommu.ops != NULL;
@@ -71,7 +60,8 @@ void iommu_reserve(uint32_t requester, struct hpa base, uint64_t size)
     uint64_t first = base.value & ~(PAGE_SIZE - 1), end = (base.value + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 
     if (end <= first || region_count == IOMMU_RESERVED_MAX || platform.reserved_count == PLATFORM_RANGES_MAX) {
-        log_line("%s: firmware claims memory at %lx for it, not granted", name_of(requester).text, base.value);
+        log_line("%s: firmware claims memory at %lx for it, not granted", pci_name((uint16_t)requester).text,
+                 base.value);
         return;
     }
     regions[region_count].requester = requester;
@@ -121,12 +111,13 @@ static void init_regions(void)
     for (uint32_t i = 0; i < region_count; i++) {
         struct iommu_space *space = resting_space(regions[i].requester);
 
-        log_line("%s: firmware claims %lx ... %lx for it", name_of(regions[i].requester).text,
+        log_line("%s: firmware claims %lx ... %lx for it", pci_name((uint16_t)regions[i].requester).text,
                  regions[i].range.base.value, regions[i].range.base.value + regions[i].range.size - 1);
         if (!iommu.ops->covers(regions[i].requester) || !create(space))
             continue;
         map_region(space, i);
         iommu.ops->attach(regions[i].requester, space);
+        iommu.ops->invalidate(space);
     }
 }
 
@@ -152,20 +143,21 @@ bool iommu_assign(struct domain *domain, uint32_t requester)
     const char *name = domain->config->name;
 
     if (!iommu.ops || !iommu.ops->covers(requester)) {
-        log_line("%s: no IOMMU has %s", name, name_of(requester).text);
+        log_line("%s: no IOMMU has %s", name, pci_name((uint16_t)requester).text);
         return false;
     }
     if (!(domain->config->flags & PARTITION_MANAGEMENT) && resting_space(requester)) {
-        log_line("%s: firmware claims memory for %s, so it cannot be a guest's", name, name_of(requester).text);
+        log_line("%s: firmware claims memory for %s, so it cannot be a guest's", name,
+                 pci_name((uint16_t)requester).text);
         return false;
     }
     if (!(domain->config->flags & PARTITION_MANAGEMENT) && iommu.messages_forgeable && !FORGERY_ALLOWED) {
         log_line("%s: without interrupt remapping %s could forge interrupts, so it cannot be a guest's", name,
-                 name_of(requester).text);
+                 pci_name((uint16_t)requester).text);
         return false;
     }
     if (device_count == DEVICES_MAX || !create(&spaces[domain->index])) {
-        log_line("%s: %s is one device more than the IOMMU has room for", name, name_of(requester).text);
+        log_line("%s: %s is one device more than the IOMMU has room for", name, pci_name((uint16_t)requester).text);
         return false;
     }
     for (uint32_t i = 0; i < region_count; i++)
@@ -218,14 +210,6 @@ bool iommu_remap(uint32_t entry, uint32_t requester, uint32_t cpu, uint8_t vecto
 
 /* --- Faults --- */
 
-static struct device_status *status_of(uint32_t requester)
-{
-    for (uint32_t i = 0; i < status_page->devices; i++)
-        if (status_page->device[i].requester == requester)
-            return &status_page->device[i];
-    return NULL;
-}
-
 static struct device *device_of(uint32_t requester)
 {
     for (uint32_t i = 0; i < device_count; i++)
@@ -237,19 +221,19 @@ static struct device *device_of(uint32_t requester)
 void iommu_fault(uint32_t requester, uint64_t address, enum iommu_refusal what)
 {
     static const char *const text[] = {"a read at", "a write at", "an interrupt,"};
-    struct device_status *status = status_of(requester);
+    const struct pci_function *function = requester <= UINT16_MAX ? pci_find((uint16_t)requester) : NULL;
     struct device *device = device_of(requester);
     uint64_t now = time_ns(), *said_ns = device ? &device->said_ns : &stray_said_ns, faults;
 
-    if (status) {
-        __atomic_fetch_add(&status->faults, 1, __ATOMIC_RELAXED);
-        status->fault_address = address;
-        status->fault_ns = now;
+    if (function) {
+        __atomic_fetch_add(&function->status->faults, 1, __ATOMIC_RELAXED);
+        function->status->fault_address = address;
+        function->status->fault_ns = now;
     }
     if (*said_ns == 0 || now - *said_ns >= LOG_NS) {
         *said_ns = now;
         log_line("%s: %s was refused %s %lx", device ? device->domain->config->name : "Nobody's device",
-                 name_of(requester).text, text[what], address);
+                 pci_name((uint16_t)requester).text, text[what], address);
     }
     if (!device)
         return;

@@ -21,7 +21,6 @@ enum vtd_register {
     VTD_COMMAND = 0x18,
     VTD_STATUS = 0x1c,
     VTD_ROOT = 0x20,
-    VTD_CONTEXT_COMMAND = 0x28,
     VTD_FAULT_STATUS = 0x34,
     VTD_FAULT_CONTROL = 0x38,
     VTD_FAULT_DATA = 0x3c,
@@ -56,12 +55,8 @@ enum vtd_register {
 #define ECAP_REMAPPING (1ull << 3)
 #define ECAP_X2APIC (1ull << 4)
 #define ECAP_SNOOP (1ull << 7)
-#define ECAP_IOTLB(ecap) (16 * (uint32_t)((ecap) >> 8 & 0x3ff) + 8)
 
-/* Invalidation by registers (11.4.6) and by descriptors (6.5.2); reads and writes on their way are waited for. */
-#define CONTEXT_ALL (1ull << 63 | 1ull << 61)
-#define IOTLB_ALL (1ull << 63 | 1ull << 60 | 3ull << 48)
-#define INVALIDATE (1ull << 63)
+/* Descriptors of the invalidation queue (6.5.2); reads and writes on their way are waited for. */
 #define INVALIDATE_CONTEXTS 0x11u
 #define INVALIDATE_TRANSLATIONS 0xd2u
 #define INVALIDATE_INTERRUPTS 0x04u
@@ -90,8 +85,8 @@ enum vtd_register {
 
 static struct unit {
     volatile uint8_t *registers;
-    uint64_t cap, ecap;
-    uint64_t *queue; /* pairs; NULL: invalidation is by registers */
+    uint64_t cap;
+    uint64_t *queue; /* pairs */
     uint32_t tail;
     volatile uint32_t done; /* the queue's last wait is over */
     struct spinlock lock;   /* of the above; a leaf */
@@ -171,37 +166,34 @@ static bool submit(struct unit *unit, uint64_t descriptor)
     return true;
 }
 
+/* After what it may have in a buffer of its own has been written. */
 static bool invalidate_unit(struct unit *unit)
 {
-    uint32_t iotlb = ECAP_IOTLB(unit->ecap);
-    uint32_t lasting = get(unit, VTD_STATUS) & LASTING;
-
     if (unit->cap & CAP_WRITE_BUFFER) {
-        set(unit, VTD_COMMAND, lasting | WRITE_BUFFER);
+        set(unit, VTD_COMMAND, (get(unit, VTD_STATUS) & LASTING) | WRITE_BUFFER);
         if (!await(unit, VTD_STATUS, WRITE_BUFFER, 0))
             return false;
     }
-    if (unit->queue)
-        return submit(unit, INVALIDATE_CONTEXTS) && submit(unit, INVALIDATE_TRANSLATIONS);
-    set64(unit, VTD_CONTEXT_COMMAND, CONTEXT_ALL);
-    if (!await(unit, VTD_CONTEXT_COMMAND + 4, INVALIDATE >> 32, 0))
-        return false;
-    set64(unit, iotlb, IOTLB_ALL);
-    return await(unit, iotlb + 4, INVALIDATE >> 32, 0);
+    return submit(unit, INVALIDATE_CONTEXTS) && submit(unit, INVALIDATE_TRANSLATIONS);
 }
 
 /* A unit that does not answer any more guards nothing: the appliance starts anew. */
-static void invalidate(const struct iommu_space *space)
+static void invalidate_all(uint64_t descriptor)
 {
-    (void)space;
     for (uint32_t i = 0; i < dmar.units; i++) {
         bool answers;
 
         spinlock_acquire(&units[i].lock);
-        answers = invalidate_unit(&units[i]);
+        answers = descriptor ? submit(&units[i], descriptor) : invalidate_unit(&units[i]);
         spinlock_release(&units[i].lock);
         CHECK(answers);
     }
+}
+
+static void invalidate(const struct iommu_space *space)
+{
+    (void)space;
+    invalidate_all(0);
 }
 
 /* --- Devices and their address spaces --- */
@@ -247,9 +239,9 @@ static bool covers(uint32_t requester)
     if (!contexts[requester >> 8]) {
         contexts[requester >> 8] = memory_pages(1);
         publish(contexts[requester >> 8], PAGE_SIZE);
-        root[requester >> 8][0] = kernel_hpa(contexts[requester >> 8]).value | PRESENT;
-        publish(root[requester >> 8], 16);
     }
+    root[requester >> 8][0] = kernel_hpa(contexts[requester >> 8]).value | PRESENT;
+    publish(root[requester >> 8], 16);
     return true;
 }
 
@@ -276,7 +268,7 @@ static void attach(uint32_t requester, const struct iommu_space *space)
     if (entry[0]) {
         __atomic_store_n(&entry[0], 0, __ATOMIC_RELEASE);
         publish(entry, 16);
-        invalidate(NULL);
+        invalidate_all(0);
     }
     if (!space)
         return;
@@ -300,14 +292,7 @@ static bool remap(uint32_t entry, uint32_t requester, uint32_t cpu, uint8_t vect
                      vector ? (ecap_all & ECAP_X2APIC ? id << 32 : id << 40) | (uint64_t)vector << 16 | PRESENT : 0,
                      __ATOMIC_RELEASE);
     publish(interrupts[entry], 16);
-    for (uint32_t i = 0; i < dmar.units; i++) {
-        bool answers;
-
-        spinlock_acquire(&units[i].lock);
-        answers = submit(&units[i], INVALIDATE_INTERRUPT(entry));
-        spinlock_release(&units[i].lock);
-        CHECK(answers);
-    }
+    invalidate_all(INVALIDATE_INTERRUPT(entry));
     *message = (struct message){MESSAGE_REMAPPABLE | (entry & 0x7fff) << 5, 0};
     return true;
 }
@@ -369,17 +354,12 @@ static struct iommu_ops ops = {.name = "VT-d",
 
 static void find_unit(struct unit *unit, struct hpa base)
 {
-    uint64_t size = PAGE_SIZE, end;
-
-    unit->registers = kernel_map_device(base, size);
+    unit->registers = kernel_map_device(base, PAGE_SIZE);
     unit->cap = get64(unit, VTD_CAPABILITY);
-    unit->ecap = get64(unit, VTD_EXTENDED_CAPABILITY);
-    end = CAP_FAULTS(unit->cap) + 16 * CAP_FAULT_COUNT(unit->cap);
-    end = end > ECAP_IOTLB(unit->ecap) + 8 ? end : ECAP_IOTLB(unit->ecap) + 8;
-    if (end > size)
-        unit->registers = kernel_map_device(base, end);
+    if (CAP_FAULTS(unit->cap) + 16 * CAP_FAULT_COUNT(unit->cap) > PAGE_SIZE)
+        unit->registers = kernel_map_device(base, CAP_FAULTS(unit->cap) + 16 * CAP_FAULT_COUNT(unit->cap));
     cap_all &= unit->cap;
-    ecap_all &= unit->ecap;
+    ecap_all &= get64(unit, VTD_EXTENDED_CAPABILITY);
 }
 
 /* Of segment 0; the IOAPICs' interrupts are messages like any other's. */
@@ -408,14 +388,10 @@ static bool take_over(struct unit *unit, bool is_ours)
     set64(unit, VTD_ROOT, kernel_hpa(is_ours ? (void *)root : none).value);
     if (!command(unit, ROOT_POINTER, true) || !command(unit, QUEUE, false))
         return false;
-    if (unit->ecap & ECAP_QUEUE) {
-        unit->queue = memory_pages(QUEUE_ENTRIES * 16 / PAGE_SIZE);
-        set64(unit, VTD_QUEUE_TAIL, 0);
-        set64(unit, VTD_QUEUE, kernel_hpa(unit->queue).value);
-        if (!command(unit, QUEUE, true))
-            return false;
-    }
-    if (!invalidate_unit(unit) || !command(unit, TRANSLATION, true))
+    unit->queue = memory_pages(QUEUE_ENTRIES * 16 / PAGE_SIZE);
+    set64(unit, VTD_QUEUE_TAIL, 0);
+    set64(unit, VTD_QUEUE, kernel_hpa(unit->queue).value);
+    if (!command(unit, QUEUE, true) || !invalidate_unit(unit) || !command(unit, TRANSLATION, true))
         return false;
     if (unit->cap & CAP_PROTECTED) {
         set(unit, VTD_PROTECTED_MEMORY, 0);
@@ -453,8 +429,8 @@ struct iommu vtd_find(void)
     }
     for (uint32_t i = 0; i < dmar.units; i++)
         find_unit(&units[i], dmar.unit[i].base);
-    if (!(cap_all & (CAP_LEVELS_3 | CAP_LEVELS_4))) {
-        log_line("VT-d is not used: it has no tables of 3 or 4 levels");
+    if (!(cap_all & (CAP_LEVELS_3 | CAP_LEVELS_4)) || !(ecap_all & ECAP_QUEUE)) {
+        log_line("VT-d is not used: it lacks tables of 3 or 4 levels, or queued invalidation");
         return none;
     }
     tables.top_shift = cap_all & CAP_LEVELS_4 ? 39 : 30;
@@ -464,7 +440,7 @@ struct iommu vtd_find(void)
     bits = tables.top_shift + 9;
     for (uint32_t i = 0; i < dmar.units; i++)
         bits = CAP_ADDRESS_BITS(units[i].cap) < bits ? CAP_ADDRESS_BITS(units[i].cap) : bits;
-    if (dmar.remapping && (ecap_all & ECAP_REMAPPING) && (ecap_all & ECAP_QUEUE) && find_ioapics())
+    if (dmar.remapping && (ecap_all & ECAP_REMAPPING) && find_ioapics())
         ops.remap = remap;
     root = memory_pages(1);
     interrupts = memory_pages(IOMMU_MESSAGES_MAX * 16 / PAGE_SIZE);

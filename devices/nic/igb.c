@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The 82576 (Intel 82576EB gigabit Ethernet controller datasheet): advanced descriptors, MSI-X. */
+#include "igb_virtual.h"
 #include "intel.h"
 
 #define GPIE 0x1514u
@@ -22,7 +23,13 @@
 #define CONTROL_NEGOTIATE 0x1200u /* switched on, and anew */
 #define CTRL_EXT_LOADED (1u << 28)
 
+#define QUEUE_REGISTERS 0x40u
+#define RECEIVE 0xc000u /* queue 0 */
+#define TRANSMIT 0xe000u
 #define SRRCTL (0x0cu)
+#define QUEUE_REGISTERS 0x40u
+#define RECEIVE 0xc000u /* queue 0 */
+#define TRANSMIT 0xe000u
 #define SRRCTL_WANTED (1u << 31 | 1u << 25 | INTEL_BUFFER_SIZE >> 10) /* drop when full, advanced with one buffer */
 #define QUEUE_ENABLE (1u << 25)
 #define LOOKS 10000u /* at a register, at most */
@@ -48,6 +55,9 @@ static void negotiate(struct intel *nic)
 static void start(struct intel *nic)
 {
     negotiate(nic);
+    nic->queue = igb_virtual_count(nic);
+    nic->rx.registers = nic->registers + RECEIVE + QUEUE_REGISTERS * nic->queue;
+    nic->tx.registers = nic->registers + TRANSMIT + QUEUE_REGISTERS * nic->queue;
     intel_set(nic, GPIE, GPIE_WANTED);
     intel_set(nic, EIMC, ~0u);
     intel_set(nic, EIAC, MESSAGE);
@@ -57,6 +67,7 @@ static void start(struct intel *nic)
     intel_set(nic, INTEL_IMS, INTEL_ICR_LINK);
     intel_set(nic, INTEL_CTRL_EXT, intel_get(nic, INTEL_CTRL_EXT) | CTRL_EXT_LOADED);
     mmio_write32(nic->rx.registers + SRRCTL, SRRCTL_WANTED);
+    igb_virtual_start(nic);
 }
 
 static void enable(uintptr_t control)
@@ -91,16 +102,23 @@ static struct intel_descriptor data(const struct intel_offload *offload, uint32_
     };
 }
 
+static void attend(struct intel *nic, uint32_t causes)
+{
+    if (causes & IGB_ICR_MAILBOX)
+        igb_virtual_attend(nic);
+}
+
 static const struct intel_model model = {
     .name = "igb",
     .device = 0x10c9,
-    .receive = 0xc000,
-    .transmit = 0xe000,
+    .receive = RECEIVE,
+    .transmit = TRANSMIT,
     .mask = EIMC,
     .unmask = EIMS,
     .causes = MESSAGE,
     .start = start,
     .start_queues = start_queues,
+    .attend = attend,
     .context = context,
     .data = data,
 };

@@ -338,7 +338,7 @@ static void start(struct intel *nic)
     ring_set(&nic->tx);
     nic->model->start_queues(nic);
     intel_set(nic, INTEL_TCTL, TCTL_WANTED);
-    intel_set(nic, INTEL_RCTL, RCTL_WANTED);
+    intel_set(nic, INTEL_RCTL, RCTL_WANTED | nic->receive_control);
     rx_tell(nic);
     intel_set(nic, nic->model->unmask, nic->model->causes);
 }

@@ -80,7 +80,9 @@ struct intel {
     const struct intel_model *model;
     struct pci_function function;
     uintptr_t registers;
-    uint32_t queue; /* of the device's: behind those of its virtual functions */
+    uint32_t queue;           /* of the device's: behind those of its virtual functions */
+    uint32_t receive_control; /* what the model adds to RCTL */
+    uint32_t virtual_ready;   /* mask of virtual functions whose drivers have come */
     struct loop_source source;
     struct interrupt_handler handler;
     struct intel_ring rx, tx;

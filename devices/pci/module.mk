@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-mgmt-y += devices/pci/ecam.o devices/pci/drivers.o
+mgmt-y += devices/pci/ecam.o devices/pci/drivers.o devices/pci/virtual.o

@@ -47,6 +47,12 @@ void pci_disable_master(const struct pci_function *function);
  * interrupt_register(), or 0. An edge: the device sends it once for what becomes pending. */
 uint32_t pci_message(const struct pci_function *function);
 
+/* Virtual functions (SR-IOV), as configured: how many the kernel has switched on of this one, and what it says of the
+ * i-th (NULL: no partition has that one). */
+struct pci_config;
+uint32_t pci_virtual_count(const struct pci_function *function);
+const struct pci_config *pci_virtual(const struct pci_function *function, uint32_t index);
+
 /* Drivers: each is asked for every function, in the order of the bus; true: the function is its own. */
 bool virtio_pci_probe(const struct pci_function *function);
 bool nvme_probe(const struct pci_function *function);

@@ -16,11 +16,11 @@ def partition_offset(disk, name):
     return entry["start"] * 512
 
 
-def test_disk_content_and_boundaries(default_build, tmp_path):
+def test_disk_content_and_boundaries(default_build, tmp_path, hardware):
     """What a guest writes and flushes stands on the appliance's disk, within the guest's partition and nowhere else."""
     disk = tmp_path / "disk.img"
     subprocess.run(["cp", "--sparse=always", str(default_build / "disk.img"), str(disk)], check=True)
-    with Appliance(default_build, disk=disk, folder=tmp_path) as appliance:
+    with Appliance(default_build, disk=disk, folder=tmp_path, hardware=hardware) as appliance:
         appliance.shell.wait_prompt()
         one, two = attach(appliance, "linux1").wait_ready(), attach(appliance, "linux2").wait_ready()
         assert int(one.run("cat /sys/block/vda/size")) * 512 == 64 * 1024 * 1024
@@ -43,12 +43,12 @@ def test_disk_content_and_boundaries(default_build, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def regions(build_with, tmp_path_factory):
+def regions(build_with, tmp_path_factory, hardware):
     out = build_with("regions", [
         "CONFIG_P1_DISK1=y", "CONFIG_P1_DISK1_REGION=y", 'CONFIG_P1_DISK1_LABEL="data"', 'CONFIG_P1_DISK1_OFFSET="1M"', 'CONFIG_P1_DISK1_SIZE="4M"',
         "CONFIG_P2_DISK1=y", "CONFIG_P2_DISK1_REGION=y", 'CONFIG_P2_DISK1_LABEL="data"', 'CONFIG_P2_DISK1_OFFSET="8M"', 'CONFIG_P2_DISK1_SIZE="4M"',
         "CONFIG_P2_DISK1_READONLY=y"])
-    with Appliance(out, folder=tmp_path_factory.mktemp("regions")) as appliance:
+    with Appliance(out, folder=tmp_path_factory.mktemp("regions"), hardware=hardware) as appliance:
         appliance.shell.wait_prompt()
         yield appliance, attach(appliance, "linux1").wait_ready(), attach(appliance, "linux2").wait_ready()
 

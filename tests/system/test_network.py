@@ -9,8 +9,8 @@ from guest import attach
 
 
 @pytest.fixture(scope="module")
-def pair(default_build, tmp_path_factory):
-    with Appliance(default_build, folder=tmp_path_factory.mktemp("network")) as appliance:
+def pair(default_build, tmp_path_factory, hardware):
+    with Appliance(default_build, folder=tmp_path_factory.mktemp("network"), hardware=hardware) as appliance:
         appliance.shell.wait_prompt()
         yield appliance, attach(appliance, "linux1").wait_ready(), attach(appliance, "linux2").wait_ready()
 

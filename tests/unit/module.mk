@@ -28,7 +28,9 @@ unit-nested_paging-cflags := $(machine-x86-cflags)
 unit-tests += channel
 unit-channel-sources := tests/unit/test_channel.c core/channel.c $(machine)
 unit-channel-cflags := $(machine-cflags)
-unit-tests += iommu
+unit-tests += iommu vtd
+unit-vtd-sources := tests/unit/test_vtd.c devices/iommu/vtd.c
+unit-vtd-cflags := $(machine-x86-cflags)
 unit-iommu-sources := tests/unit/test_iommu.c devices/iommu/iommu.c
 unit-iommu-cflags := $(machine-cflags)
 
@@ -59,6 +61,11 @@ unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/drive
 unit-tests += virtio_pci
 unit-virtio_pci-sources := tests/unit/test_virtio_pci.c devices/virtio/pci_transport.c devices/virtio/device.c \
 	devices/virtio/driver_queue.c devices/pci/ecam.c
+unit-tests += nvme ahci intel
+unit-ahci-sources := tests/unit/test_ahci.c tests/unit/fake_pci.c devices/disk/ahci.c lib/segment.c
+unit-intel-sources := tests/unit/test_intel.c tests/unit/fake_pci.c devices/nic/intel.c devices/nic/e1000e.c devices/nic/igb.c \
+	net/offload.c net/checksum.c lib/segment.c
+unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c devices/disk/nvme.c lib/segment.c
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
 
@@ -118,6 +125,9 @@ unit-acpi-cflags := -Iarch/x86/include
 unit-tests += ivrs
 unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include
+unit-tests += amdvi
+unit-amdvi-sources := tests/unit/test_amdvi.c devices/iommu/amdvi.c
+unit-amdvi-cflags := $(machine-x86-cflags) -mcx16
 
 # PCI: the machine's functions and domains' virtual hosts, on a fake machine.
 unit-tests += pci
