@@ -18,12 +18,14 @@ MACHINE = None  # set by --arch
 
 def pytest_addoption(parser):
     parser.addoption("--arch", choices=sorted(BY_ARCH), default="arm64", help="whose default board is tested")
+    parser.addoption("--slow", action="store_true", help="also the tests that take very long")
 
 
 def pytest_configure(config):
     global MACHINE
     MACHINE = BY_ARCH[config.getoption("--arch")]
     config.addinivalue_line("markers", "arch(name): a test for one architecture only")
+    config.addinivalue_line("markers", "slow: a test that takes very long, run by hand")
     config.addinivalue_line("markers", "once: a test that does not depend on the architecture")
 
 
@@ -31,7 +33,7 @@ def pytest_collection_modifyitems(config, items):
     """Leaves out what is of another architecture; what depends on none runs with arm64."""
     def wanted(item):
         only = [mark.args[0] for mark in item.iter_markers("arch")] + ["arm64"] * bool(item.get_closest_marker("once"))
-        return all(name == MACHINE.arch for name in only)
+        return all(name == MACHINE.arch for name in only) and (config.getoption("--slow") or not item.get_closest_marker("slow"))
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = [item for item in items if wanted(item)]
