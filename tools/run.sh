@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# [UBOOT=1] [UEFI=1] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
+# [UBOOT=1] [UEFI=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
 set -euo pipefail
 output=$1 board=$2 cpu=$3 smp=$4 memory=$5 port=$6
 
@@ -12,6 +12,26 @@ port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 while ! port_is_free "$port"; do
     port=$((port + 1))
 done
+
+# Why KVM cannot run the kernel on this machine; empty: it can.
+kvm_lacks() {
+    local module
+    case $(grep -m1 -owE 'svm|vmx' /proc/cpuinfo) in
+    svm) module=kvm_amd ;;
+    vmx) module=kvm_intel ;;
+    *)
+        echo "this machine's CPU shows no hardware virtualization"
+        return
+        ;;
+    esac
+    if ! (exec 3<>/dev/kvm) 2>/dev/null; then
+        echo "/dev/kvm cannot be opened"
+    elif ! grep -qs '[Y1]' "/sys/module/$module/parameters/nested"; then
+        echo "$module lends it to no guest (parameter nested)"
+    elif ! timeout 20 "$1" -M none -accel kvm -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
+        echo "$(basename "$1") cannot use it"
+    fi
+}
 
 # Paths as short as they can be said from here.
 certificates=$(realpath --relative-to=. "$output/certificates")
@@ -39,10 +59,13 @@ case $board in
 q35)
     qemu=qemu-system-x86_64
     machine=(-M q35)
-    # Where this machine lends its own virtualization to guests, that is used.
-    if [ -w /dev/kvm ] && grep -qs '[Y1]' /sys/module/kvm_{intel,amd}/parameters/nested; then
+    lacks=$([ "${ACCEL:-}" = kvm ] || kvm_lacks "${QEMU:-$qemu}")
+    if [ -z "$lacks" ] && [ "${ACCEL:-}" != tcg ]; then
         machine=(-M q35 -accel kvm)
         cpu=host
+        echo "Runs on this machine's own virtualization (KVM, nested); ACCEL=tcg: emulated."
+    else
+        echo "Runs emulated (TCG, CPU $cpu): ${lacks:-ACCEL=tcg}."
     fi
     virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;

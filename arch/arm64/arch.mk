@@ -7,6 +7,7 @@ picolibc-cross := tools/third_party/aarch64.cross
 arch-flags := -march=armv8-a -mno-outline-atomics
 kernel-arch-flags := $(arch-flags)
 native-arch-flags := $(arch-flags) -mstrict-align
+kernel-stack := crash_exception:272 kernel_main,cpu_main,exit_sync,exit_irq,exit_serror
 # lib/sha256: the build of it that uses the CPU's instructions.
 sha256-arch := armv8.o
 sha256-arch-flags := -march=armv8-a+crypto

@@ -30,6 +30,8 @@ uint64_t machine_read(uint64_t ipa, uint32_t width);
 /* The guest on the current CPU takes its most urgent interrupt (1023: none), and ends it. */
 uint32_t machine_take(void);
 void machine_end(uint32_t intid);
+/* x86-64: whether CPUs deliver interrupts themselves, and find those that are posted. */
+void machine_virtualize(bool on, bool posts);
 
 struct machine_record {
     uint32_t kicks;        /* cpu_request()s that interrupted a CPU */
@@ -40,6 +42,8 @@ struct machine_record {
     uint32_t eoi_exits;                             /* ends of interrupts that the guest's CPU could not do alone */
     uint32_t message_line, message_cpu;             /* the last that was routed to a CPU, and that */
     int overlays;                                   /* pages that lie over guests' memory */
+    uint32_t watches;                               /* of interrupts that wait (struct apic_virtualization) */
+    uint32_t notices;                               /* of interrupts that were posted */
 };
 extern struct machine_record machine;
 

@@ -202,7 +202,7 @@ static void read_dsdt(struct hpa base)
 static void read_fadt(struct acpi_table fadt)
 {
     uint32_t flags = (uint32_t)acpi_get(fadt, FADT_FLAGS, 4);
-    uint64_t dsdt = acpi_get(fadt, FADT_X_DSDT, 8), space = acpi_get(fadt, FADT_RESET_REGISTER, 1);
+    uint64_t dsdt = acpi_get(fadt, FADT_X_DSDT, 8), reset = acpi_get(fadt, FADT_RESET_REGISTER + 4, 8);
 
     platform.arch.pm_timer_port = (uint16_t)acpi_get(fadt, FADT_PM_TIMER, 4);
     platform.arch.pm_timer_32 = flags & FLAG_TIMER_32;
@@ -210,11 +210,11 @@ static void read_fadt(struct acpi_table fadt)
     platform.arch.sleep_port[1] = (uint16_t)acpi_get(fadt, FADT_PM1B_CONTROL, 4);
     if (acpi_get(fadt, FADT_BOOT_ARCHITECTURE, 2) & BOOT_NO_CLOCK)
         platform.arch.clock_port = 0;
-    if ((flags & FLAG_RESET) && (space == SPACE_MEMORY || space == SPACE_PORT)) {
-        platform.arch.reset_register.address = acpi_get(fadt, FADT_RESET_REGISTER + 4, 8);
-        platform.arch.reset_register.port = space == SPACE_PORT;
-        platform.arch.reset_value = (uint8_t)acpi_get(fadt, FADT_RESET_VALUE, 1);
-    }
+    platform.arch.reset_value = (uint8_t)acpi_get(fadt, FADT_RESET_VALUE, 1);
+    if ((flags & FLAG_RESET) && acpi_get(fadt, FADT_RESET_REGISTER, 1) == SPACE_PORT)
+        platform.arch.reset_port = (uint16_t)reset;
+    else if ((flags & FLAG_RESET) && acpi_get(fadt, FADT_RESET_REGISTER, 1) == SPACE_MEMORY && reset)
+        platform.arch.reset_memory = kernel_map_device(hpa(reset), 1);
     read_dsdt(hpa(dsdt ? dsdt : acpi_get(fadt, FADT_DSDT, 4)));
 }
 

@@ -166,6 +166,9 @@ void interrupt_handle(uint32_t vector)
     } else if (vector - VECTOR_MESSAGES < MESSAGES_MAX) {
         end();
         message_interrupt(vector - VECTOR_MESSAGES);
+    } else if (vector == VECTOR_POSTED) {
+        end();
+        vlapic_notified(vcpu_current());
     } else if (vector - VECTOR_LINES < ISA_LINES) {
         passthrough_interrupt(vector);
         end();

@@ -41,10 +41,11 @@
 /* SYSCALL, NX, MMX extensions, FXSR_OPT, 1 GiB pages, RDTSCP, LM, 3DNow; and, on AMD, leaf 1 again */
 #define FEATURES_81D_PASSED (BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(26) | BIT(27) | BIT(29) | BIT(30) | BIT(31))
 #define FEATURES_81D_SAME 0x0183f3ffu
-/* CLZERO, XSAVE of error pointers, IBPB, IBRS, STIBP, SSBD */
-#define FEATURES_88B_PASSED (BIT(0) | BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(24))
-/* No nested data breakpoints, LFENCE serializes, null selectors clear the base */
-#define FEATURES_821A_PASSED (BIT(0) | BIT(2) | BIT(6))
+/* CLZERO, XSAVE of error pointers, IBPB, IBRS, STIBP, SSBD; SSB_NO, BTC_NO, IBPB_RET */
+#define FEATURES_88B_PASSED                                                                                            \
+    (BIT(0) | BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(24) | BIT(26) | BIT(29) | BIT(30))
+/* No nested data breakpoints, LFENCE serializes, VERW_CLEAR, null selectors clear the base; IBPB_BRTYPE, SRSO_NO */
+#define FEATURES_821A_PASSED (BIT(0) | BIT(2) | BIT(5) | BIT(6) | BIT(28) | BIT(29))
 
 #define VIRTUAL_BITS 48u
 #define HIGHEST_BASIC 0xdu
@@ -104,10 +105,12 @@ static struct cpuid structured_features(struct cpuid r, uint32_t subleaf)
 
     if (subleaf == 1) /* AVX-VNNI, AVX512-BF16 */
         return (struct cpuid){.eax = r.eax & (BIT(4) | (wide ? BIT(5) : 0))};
-    if (subleaf > 1)
+    if (subleaf == 2) /* more bits of SPEC_CTRL, and MCDT_NO */
+        return (struct cpuid){.edx = r.edx & 0x3f};
+    if (subleaf > 2)
         return (struct cpuid){0};
     return (struct cpuid){
-        .eax = least(r.eax, 1),
+        .eax = least(r.eax, 2),
         .ebx = r.ebx & (FEATURES_7B_PASSED | (wide ? FEATURES_7B_AVX512 : 0)),
         .ecx = r.ecx & (FEATURES_7C_PASSED | (wide ? FEATURES_7C_AVX512 : 0)),
         .edx = r.edx & FEATURES_7D_PASSED,

@@ -12,6 +12,8 @@
 #define EXCEPTIONS 32
 #define STUB_SIZE 16 /* vectors.S */
 #define GATE 0x8e00u /* present, 64-bit interrupt gate */
+#define GATE_OWN_STACK 0x8e01u
+#define DOUBLE_FAULT 8
 
 /* What vectors.S leaves on the stack. */
 struct exception_frame {
@@ -24,6 +26,12 @@ static struct {
     uint16_t offset_low, selector, flags, offset_middle;
     uint32_t offset_high, reserved;
 } idt[256];
+
+static struct tss {
+    uint32_t reserved;
+    uint64_t rsp[3], reserved_1, ist[7], reserved_2;
+    uint16_t reserved_3, ports;
+} __attribute__((packed)) tss[BULKHEAD_CPUS_MAX];
 
 extern const uint8_t exception_stubs[], line_stubs[], system_stubs[];
 _Noreturn void exception_handle(const struct exception_frame *frame);
@@ -75,6 +83,14 @@ void idt_load(void)
     } __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
 
     __asm__ volatile("lidt %0" ::"m"(pointer));
+}
+
+/* A stack that runs into its guard becomes a double fault. */
+uint64_t cpu_task_state(const struct vcpu *vcpu)
+{
+    tss[vcpu->cpu] = (struct tss){.ist = {(uint64_t)vcpu - CPU_VCPU + CPU_AREA_SIZE}, .ports = sizeof(struct tss)};
+    idt[DOUBLE_FAULT].flags = GATE_OWN_STACK;
+    return (uint64_t)&tss[vcpu->cpu];
 }
 
 static void system_registers(uint64_t registers[CRASH_REGISTERS])

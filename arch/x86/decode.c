@@ -34,10 +34,12 @@ enum rex_bits { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
 
 struct prefixes {
     bool operand, address; /* the other size */
-    uint8_t rex;           /* 0: none */
+    bool repeat;
+    uint8_t rex; /* 0: none */
+    uint8_t segment;
 };
 
-/* Reads prefixes, and the first byte of the opcode. Segments matter for the address only, which the fault has told. */
+/* Reads prefixes, and the first byte of the opcode. */
 static uint8_t read_prefixes(struct reader *reader, enum code_size size, struct prefixes *prefixes)
 {
     while (reader->at < INSTRUCTION_MAX) {
@@ -54,8 +56,15 @@ static uint8_t read_prefixes(struct reader *reader, enum code_size size, struct 
         case 0x2e:
         case 0x36:
         case 0x3e:
+            prefixes->segment = byte >> 3 & 3;
+            break;
         case 0x64:
         case 0x65:
+            prefixes->segment = byte & 7;
+            break;
+        case 0xf2:
+        case 0xf3:
+            prefixes->repeat = true;
             break;
         case 0x40 ... 0x4f:
             if (size != CODE_64)
@@ -124,9 +133,33 @@ static struct opcode find(uint8_t byte, struct reader *reader, enum code_size si
     return (struct opcode){0};
 }
 
+static inline struct reader open(const uint8_t bytes[INSTRUCTION_MAX], unsigned count)
+{
+    struct reader reader = {.at = 0, .count = count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX};
+
+    __builtin_memcpy(reader.bytes, bytes, INSTRUCTION_MAX);
+    __builtin_memset(reader.bytes + INSTRUCTION_MAX, 0, ROOM - INSTRUCTION_MAX);
+    return reader;
+}
+
+struct string_instruction decode_string(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size)
+{
+    struct reader reader = open(bytes, count);
+    struct prefixes prefixes = {.segment = 3}; /* DS */
+    uint8_t opcode = read_prefixes(&reader, size, &prefixes);
+    bool wide = (size == CODE_16) == prefixes.address;
+
+    if (opcode < 0x6c || opcode > 0x6f || reader.at > reader.count)
+        return (struct string_instruction){0};
+    return (struct string_instruction){opcode < 0x6e ? 0 /* ES */ : prefixes.segment,
+                                       size == CODE_64 && !prefixes.address ? 8
+                                       : wide || size == CODE_64            ? 4
+                                                                            : 2};
+}
+
 struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size)
 {
-    struct reader reader;
+    struct reader reader = open(bytes, count);
     struct prefixes prefixes = {0};
     struct instruction instruction = {0};
     struct opcode opcode;
@@ -134,14 +167,10 @@ struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, 
     uint8_t modrm;
     bool wide;
 
-    __builtin_memcpy(reader.bytes, bytes, INSTRUCTION_MAX);
-    __builtin_memset(reader.bytes + INSTRUCTION_MAX, 0, ROOM - INSTRUCTION_MAX);
-    reader.at = 0;
-    reader.count = count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX;
     opcode = find(read_prefixes(&reader, size, &prefixes), &reader, size);
     operand = prefixes.rex & REX_W ? 8 : (size == CODE_16) == prefixes.operand ? 4 : 2;
     wide = size == CODE_64 || (size == CODE_16) == prefixes.address;
-    if (opcode.form == NONE)
+    if (opcode.form == NONE || prefixes.repeat)
         return instruction;
     instruction.write = opcode.form != LOAD && opcode.form != LOAD_MOFFS;
     instruction.width = opcode.width ? opcode.width : operand;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A domain's interrupt controller and devices: where they stand, and their reset. */
+#include "vendor.h"
+
 #include <arch/guest_power.h>
 #include <arch/hyperv.h>
 #include <arch/passthrough.h>
@@ -7,6 +9,7 @@
 #include <arch/vioapic.h>
 #include <core/arch.h>
 #include <core/interrupt.h>
+#include <core/platform.h>
 #include <devices/rtc/cmos.h>
 #include <devices/serial/uart16550.h>
 #include <devices/watchdog/wdat.h>
@@ -41,10 +44,13 @@ void arch_domain_reset(struct domain *domain)
         wdat_reset(domain);
 }
 
-/* A guest's counter begins at its start; the management domain's is the system's, in which the kernel tells times. */
+/* A guest's counter begins at its start, unless it is to write TSC deadlines of the CPU's (lent_timer.c); the management
+ * domain's is the system's, in which the kernel tells times. */
 void arch_domain_start(struct domain *domain)
 {
-    domain->arch.counter_offset = domain->config->flags & PARTITION_MANAGEMENT ? 0 : -timer_count();
+    bool own = vendor->deadline != NULL && platform.arch.tsc_deadline;
+
+    domain->arch.counter_offset = own || (domain->config->flags & PARTITION_MANAGEMENT) ? 0 : -timer_count();
 }
 
 bool arch_owns_serial(struct domain *domain)

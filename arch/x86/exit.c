@@ -111,7 +111,6 @@ void exit_xsetbv(struct vcpu *vcpu, uint32_t length)
         inject_general_protection(vcpu);
 }
 
-/* String instructions have no emulated port that would want them. */
 void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t next_rip)
 {
     uint64_t *rax = &vcpu->arch.x[RAX];
@@ -119,7 +118,7 @@ void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t nex
 
     count_exit(vcpu, EXIT_REGISTER);
     if (access->string) {
-        inject_general_protection(vcpu);
+        exit_port_string(vcpu, access, next_rip);
         return;
     }
     vcpu->arch.rip = next_rip;
@@ -136,7 +135,7 @@ void exit_halt(struct vcpu *vcpu, uint32_t length, bool interruptible)
 {
     count_exit(vcpu, EXIT_WFI);
     vcpu->arch.rip += length;
-    while (runs(vcpu) && !(vlapic_next(vcpu) != 0 && interruptible) && !vcpu->arch.nmi_pending)
+    while (runs(vcpu) && !(vlapic_wakes(vcpu) && interruptible) && !vcpu->arch.nmi_pending)
         cpu_wait();
 }
 

@@ -19,6 +19,7 @@ struct port_access {
     bool in, string, repeat;
 };
 void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t next_rip);
+void exit_port_string(struct vcpu *vcpu, const struct port_access *access, uint64_t next_rip); /* string_io.c */
 
 /* A nested page fault. */
 struct page_fault {
@@ -40,7 +41,7 @@ _Noreturn void exit_impossible(struct vcpu *vcpu, uint64_t reason);
 void exit_finish(struct vcpu *vcpu);
 
 /* Exceptions for the guest. */
-enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13 };
+enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 void inject_undefined(struct vcpu *vcpu);
 void inject_general_protection(struct vcpu *vcpu);
 

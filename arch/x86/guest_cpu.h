@@ -15,7 +15,8 @@ const uint32_t *msr_guests_own(void);
 /* Own CPU. False: #GP. */
 bool guest_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool guest_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-/* Own CPU: those that the vendor's file does not reset. */
+/* Own CPU, at a start: those that the vendor's file does not reset; and what was computed here until now, the kernel's
+ * seeds included, cannot be found in the CPU's predictors, buffers and first cache. */
 void guest_msr_reset(void);
 
 uint64_t xstate_components(void); /* that guests may enable in XCR0; 0: no XSAVE */

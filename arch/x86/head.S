@@ -247,7 +247,7 @@ load_segments:
     ret
 
 boot_high:
-    mov $cpu_areas + CPU_STACK_SIZE, %rsp
+    mov $cpu_areas + CPU_VCPU, %rsp
     mov $bss_start, %rdi
     mov $bss_end, %rcx
     sub %rdi, %rcx
@@ -287,7 +287,7 @@ cpu_entry:
 5:  hlt
     jmp 5b
 4:  imul $CPU_AREA_SIZE, %rcx, %rcx
-    lea cpu_areas + CPU_STACK_SIZE(%rcx), %rsp
+    lea cpu_areas + CPU_VCPU(%rcx), %rsp
     mov %rsp, %rbx
     call load_segments
     mov kernel_cr3, %rax

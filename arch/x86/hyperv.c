@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See arch/hyperv.h; sections are those of the TLFS, version 6.0b. */
-#include <arch/cpu.h>
+#include "vendor.h"
+
 #include <arch/cpu.h>
 #include <arch/stage2.h>
 #include <arch/timer.h>
@@ -38,6 +39,7 @@ enum hyperv_msr {
 #define FEATURE_FREQUENCIES (1u << 11)
 #define FEATURE_TSC_INVARIANT (1u << 15)
 #define FEATURE_FREQUENCIES_EDX (1u << 8)
+#define LEAF_HINTS 0x40000004u
 #define HINT_APIC_MSRS (1u << 3)
 #define HINT_RELAXED_TIMING (1u << 5)
 #define HINT_X2APIC (1u << 8)
@@ -79,6 +81,8 @@ void hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t registers[4])
 
     for (uint32_t i = 0; i < 4; i++)
         registers[i] = known ? leaves[index][i] : 0;
+    if (known && leaf == LEAF_HINTS && apic_virtualization != NULL) /* where the APIC's own EOI does not exit */
+        registers[0] &= ~HINT_APIC_MSRS;
 }
 
 bool hyperv_tsc_invariant(const struct vcpu *vcpu)

@@ -123,4 +123,7 @@ void arch_init(struct hpa handover)
     gather_entropy();
 }
 
-void arch_close(void) {}
+void arch_close(void)
+{
+    cpus_tell_threads();
+}

@@ -42,7 +42,7 @@ static struct table level1_devices[DEVICE_VA_SIZE / BLOCK_SIZE];
 static uint64_t devices_used, blocks_used;
 uint64_t kernel_cr3;
 
-extern char image_head[], image_text_end[], image_rodata_end[], image_end[];
+extern char image_head[], image_text_end[], image_rodata_end[], image_end[], cpu_areas[];
 
 static unsigned index_at(uint64_t address, unsigned level)
 {
@@ -71,6 +71,8 @@ uint64_t mmu_build_tables(void)
         level1_kernel[0].entry[offset / PAGE_SIZE] = (KERNEL_HPA + offset) | (offset < text     ? TEXT
                                                                               : offset < rodata ? READ_ONLY
                                                                                                 : DATA);
+    for (uint64_t i = 0; i < BULKHEAD_CPUS_MAX; i++) /* each stack's guard */
+        level1_kernel[0].entry[((uint64_t)cpu_areas - KERNEL_VA + i * CPU_AREA_SIZE) / PAGE_SIZE] = 0;
     kernel_cr3 = physical(&level4);
     return kernel_cr3;
 }

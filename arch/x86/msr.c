@@ -7,6 +7,7 @@
 #include "vendor.h"
 
 #include <arch/cpu.h>
+#include <arch/layout.h>
 #include <arch/timer.h>
 
 #define MSR_PLATFORM_ID 0x17u
@@ -15,6 +16,7 @@
 #define MSR_PRED_CMD 0x49u
 #define MSR_MICROCODE 0x8bu
 #define MSR_ARCH_CAPABILITIES 0x10au
+#define MSR_FLUSH_CMD 0x10bu
 #define MSR_MISC_ENABLE 0x1a0u
 #define MSR_SYSCFG 0xc0010010u
 #define MSR_HWCR 0xc0010015u
@@ -30,13 +32,18 @@
 #define MISC_ENABLE_FAST_STRINGS 1u
 #define HWCR_TSC_AT_P0 (1u << 24)
 #define DECODE_LFENCE_SERIALIZES 2u
-/* What of ARCH_CAPABILITIES says that the CPU has no flaw (RDCL_NO to ITLB_NO, FBSDP, PBRSB, ...), and nothing more. */
-#define CAPABILITIES_PASSED 0x0c0be16bull
+/*
+ * Of ARCH_CAPABILITIES, what says which flaws the CPU has or has not, and which a guest's own instructions help against;
+ * not what stands for another MSR: TSX_CTRL, MCU, DOITM, FB_CLEAR_CTRL, XAPIC_DISABLE, GDS_CTRL, ...
+ */
+#define CAPABILITIES_PASSED 0x400000001d1ae17full
 #define PRED_CMD_IBPB 1u
+#define FLUSH_CMD_L1D 1u
 
 #define SPEC_CTRL_FEATURES (1u << 26 | 1u << 27 | 1u << 31)     /* CPUID 7 edx */
 #define AMD_SPEC_CTRL_FEATURES (1u << 14 | 1u << 15 | 1u << 24) /* CPUID 80000008 ebx */
 #define AMD_IBPB (1u << 12)
+#define L1D_FLUSH (1u << 28)
 #define ARCH_CAPABILITIES (1u << 29)
 
 static bool has_spec_ctrl(void)
@@ -73,12 +80,13 @@ const uint32_t *msr_guests_own(void)
 
 void guest_msr_reset(void)
 {
-    if (has_tsc_aux())
-        msr_write(MSR_TSC_AUX, 0);
-    if (has_spec_ctrl())
-        msr_write(MSR_SPEC_CTRL, 0);
-    if (has_ibpb()) /* what the last run taught the predictors does not steer the next */
-        msr_write(MSR_PRED_CMD, PRED_CMD_IBPB);
+    uint16_t selector = SELECTOR_DATA;
+
+    for (const uint32_t *msr = msr_guests_own(); *msr != 0; msr++)
+        msr_write(*msr, *msr == MSR_PRED_CMD ? PRED_CMD_IBPB : 0);
+    if (cpuid(7, 0).edx & L1D_FLUSH)
+        msr_write(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+    __asm__ volatile("verw %0" ::"m"(selector) : "cc"); /* MD_CLEAR, VERW_CLEAR: buffers of loads and stores */
 }
 
 /* MSRs that say what kind of CPU this is. Writes that stock kernels make at boot change nothing. */

@@ -21,10 +21,11 @@ void machine_reset(void)
         uint16_t limit;
         uint64_t base;
     } __attribute__((packed)) no_idt = {0, 0};
-    const struct acpi_address *reset = &platform.arch.reset_register;
 
-    if (reset->address && reset->port)
-        port_write8((uint16_t)reset->address, platform.arch.reset_value);
+    if (platform.arch.reset_port)
+        port_write8(platform.arch.reset_port, platform.arch.reset_value);
+    if (platform.arch.reset_memory)
+        *platform.arch.reset_memory = platform.arch.reset_value;
     wait();
     port_write8(RESET_CONTROL, 2);
     port_write8(RESET_CONTROL, 6);

@@ -15,17 +15,20 @@
 /* SDM 3A, 9.4.4: INIT, 10 ms, start-up, and once more for CPUs that missed it. */
 #define INITS_A_S 100 /* 10 ms each */
 #define STARTUP_NS 200000ull
+#define FAULT_STACK_MIN 2048         /* a crash record needs most of it */
 #define START_LIMIT_NS 1000000000ull /* for a CPU to come up */
 
-/* The stack grows down from the vCPU; assembly knows both sizes. */
+/* The stack grows down from the vCPU; assembly knows the sizes. */
 struct cpu_area {
-    uint8_t stack[CPU_STACK_SIZE];
+    uint8_t guard[CPU_GUARD_SIZE], stack[CPU_STACK_SIZE];
     union {
         struct vcpu vcpu;
-        uint8_t size[CPU_AREA_SIZE - CPU_STACK_SIZE];
+        uint8_t size[CPU_AREA_SIZE - CPU_VCPU];
     };
 } __attribute__((aligned(CPU_AREA_SIZE)));
-_Static_assert(sizeof(struct cpu_area) == CPU_AREA_SIZE, "layout.h");
+_Static_assert(sizeof(struct cpu_area) == CPU_AREA_SIZE && offsetof(struct cpu_area, vcpu) == CPU_VCPU &&
+                   sizeof(struct vcpu) <= CPU_AREA_SIZE - CPU_VCPU - FAULT_STACK_MIN,
+               "layout.h");
 
 extern struct cpu_area cpu_areas[BULKHEAD_CPUS_MAX];
 struct cpu_area cpu_areas[BULKHEAD_CPUS_MAX];
@@ -111,4 +114,19 @@ void cpu_halt(void)
 {
     for (;;)
         __asm__ volatile("cli\n\thlt");
+}
+
+/* A core's threads share its caches and predictors: what one computes, the other may find out by timing. */
+void cpus_tell_threads(void)
+{
+    uint32_t shift = cpuid(0, 0).eax >= 0xb ? cpuid(0xb, 0).eax & 31 : 0;
+
+    for (uint32_t i = 0; i < platform.cpu_count; i++)
+        for (uint32_t j = i + 1; j < platform.cpu_count; j++) {
+            const struct domain *a = cpus[i].vcpu->domain, *b = cpus[j].vcpu->domain;
+
+            if (a && b && a != b && cpus[i].id >> shift == cpus[j].id >> shift)
+                log_line("CPUs %u and %u are threads of one core, but belong to %s and %s", i, j, a->config->name,
+                         b->config->name);
+        }
 }

@@ -31,6 +31,7 @@
 #define EFER_FFXSR (1ull << 14)
 #define DEBUGCTL_IGNORED 3ull /* LBR, BTF */
 #define DR6_RESET 0xffff0ff0u
+#define DR6_STEP (1u << 14)
 #define DR7_RESET 0x400u
 #define CR_FROM_REGISTER (1ull << 63) /* EXITINFO1: which one is in bits 0..3 */
 #define CR4_OF_EVERY_CPU                                                                                               \
@@ -38,7 +39,7 @@
      CR4_OSXMMEXCPT)
 #define ASID 1u /* a CPU never runs another guest */
 
-enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17 };
+enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17, MACHINE_CHECK = 18 };
 #define TYPE_SOFTWARE 4u
 
 #define BIT(exit) (1u << ((exit)&31))
@@ -139,7 +140,7 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     struct vmcb *vmcb = vcpu->arch.control;
 
     memset(vmcb, 0, sizeof(*vmcb));
-    vmcb->exceptions = 1u << DEBUG | 1u << ALIGNMENT; /* whose delivery may never end */
+    vmcb->exceptions = 1u << DEBUG | 1u << ALIGNMENT | 1u << MACHINE_CHECK; /* two whose delivery may never end */
     vmcb->cr_writes = BIT(SVM_CR4_WRITE & 15);
     vmcb->intercepts[0] = INTERCEPT_ALWAYS;
     vmcb->intercepts[1] = INTERCEPT_ALWAYS_1;
@@ -189,6 +190,20 @@ static void state(struct vcpu *vcpu, struct guest_state *state)
         .code32 = vmcb->segment[CS].attributes & 1u << 10,
         .code_base = vmcb->segment[CS].base,
     };
+}
+
+static void read_segment(struct vcpu *vcpu, unsigned which, struct segment *segment)
+{
+    const struct vmcb_segment *from = &((const struct vmcb *)vcpu->arch.control)->segment[which];
+
+    asm volatile("vmsave" ::"a"(vcpu->arch.control_hpa) : "memory"); /* FS and GS */
+    *segment = (struct segment){from->base, from->limit, from->selector,
+                                (uint16_t)((from->attributes & 0xff) | (from->attributes & 0xf00) << 4)};
+}
+
+static void fault_address(struct vcpu *vcpu, uint64_t linear)
+{
+    ((struct vmcb *)vcpu->arch.control)->cr2 = linear;
 }
 
 static bool can_take(struct vcpu *vcpu, enum event_type type)
@@ -431,6 +446,9 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
     case SVM_EXCEPTION + ALIGNMENT:
         inject(vcpu, EVENT_EXCEPTION, ALIGNMENT, 0);
         return;
+    case SVM_EXCEPTION + MACHINE_CHECK:
+        asm volatile("int $18" ::: "memory");
+        return;
     case SVM_RDPMC:
         inject_general_protection(vcpu);
         return;
@@ -513,6 +531,10 @@ void svm_exit(struct vcpu *vcpu)
     if (vmcb->rip != vcpu->arch.rip) {
         vmcb->rip = vcpu->arch.rip;
         vmcb->shadow &= ~SHADOW_ACTIVE;
+        if ((vmcb->rflags & RFLAGS_TF) && !(vmcb->event & EVENT_VALID)) { /* the instruction was one step */
+            vmcb->dr6 |= DR6_STEP;
+            inject(vcpu, EVENT_EXCEPTION, DEBUG, -1);
+        }
     }
     vmcb->interrupt = offer(vcpu);
     vmcb->tlb_control = vcpu->arch.flush ? TLB_FLUSH_ALL : 0;
@@ -541,6 +563,8 @@ const struct vendor svm = {
     .can_take = can_take,
     .inject = inject,
     .window = window,
+    .segment = read_segment,
+    .fault_address = fault_address,
     .msr_read = read_msr,
     .msr_write = write_msr,
     .lend_timer = lend_timer,

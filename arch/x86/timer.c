@@ -1,41 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Time: the TSC, whose frequency CPUID tells or the ACPI timer or HPET; and the local APIC's timer for deadlines. */
-#include <arch/timer.h>
+#include "time_scale.h"
 
 #include <arch/apic.h>
 #include <arch/boot.h>
-#include <arch/cpu.h>
+#include <arch/timer.h>
 #include <core/arch.h>
 #include <core/deadline.h>
 #include <core/platform.h>
 
-#define NS_PER_S 1000000000ull
 #define FS_PER_S 1000000000000000ull
 #define PM_TIMER_HZ 3579545u
 #define HPET_PERIOD 4u /* bits 32.. of its capabilities: femtoseconds a tick */
 #define HPET_CONFIGURATION 0x10u
 #define HPET_COUNTER 0xf0u
-#define CALIBRATIONS_A_S 50u /* it takes 20 ms */
+#define CPUID_HYPERVISOR (1u << 31) /* 1 ecx */
+#define HYPERVISOR 0x40000000u
+#define HYPERVISOR_CLOCKS 0x40000010u
+#define PRECISION 20000u     /* clocks are measured until they are known to 50 parts in a million, */
+#define MEASUREMENTS_A_S 50u /* or for 20 ms */
+#define LOOKS 16u
+#define TSC_PATIENCE (1ull << 36)
 #define DIVIDE_BY_16 3u
 #define TSC_HZ_MIN 20000000u /* more than the 10 MHz in which guests are told the time */
 #define APIC_DIVISOR 16u
 #define GUEST_APIC_HZ 125000000u /* where the kernel emulates their timers anyway */
 
-/* Counts to nanoseconds and back, as fixed-point factors with 32 bits after the point. */
-static uint64_t ns_per_count, counts_per_ns, apic_counts_per_ns;
-static uint64_t wall_origin_s; /* UNIX time at time_ns() 0; 0: the machine has no clock */
+static struct time_scale tsc_scale;
+static uint64_t apic_counts_per_ns; /* as in struct time_scale */
+static uint64_t wall_origin_s;      /* UNIX time at time_ns() 0; 0: the machine has no clock */
 static const volatile uint8_t *hpet;
 
-static uint64_t scale(uint64_t value, uint64_t factor)
-{
-    return (uint64_t)((unsigned __int128)value * factor >> 32);
-}
-
+/* The HPET, which counts faster than the ACPI timer. */
 static uint32_t reference_read(void)
 {
-    if (platform.arch.pm_timer_port)
-        return port_read32(platform.arch.pm_timer_port);
-    return *(const volatile uint32_t *)(hpet + HPET_COUNTER);
+    return hpet ? *(const volatile uint32_t *)(hpet + HPET_COUNTER) : port_read32(platform.arch.pm_timer_port);
 }
 
 /* The reference's frequency, or 0: there is none. */
@@ -44,52 +43,75 @@ static uint64_t reference_init(uint32_t *mask)
     uint32_t period;
 
     *mask = UINT32_MAX;
-    if (platform.arch.pm_timer_port) {
-        *mask = platform.arch.pm_timer_32 ? UINT32_MAX : 0xffffff;
-        return PM_TIMER_HZ;
+    if (platform.arch.hpet.value) {
+        hpet = kernel_map_device(platform.arch.hpet, PAGE_SIZE);
+        *(volatile uint32_t *)(hpet + HPET_CONFIGURATION) |= 1;
+        period = *(const volatile uint32_t *)(hpet + HPET_PERIOD);
+        if (period)
+            return FS_PER_S / period;
+        hpet = NULL;
     }
-    if (!platform.arch.hpet.value)
-        return 0;
-    hpet = kernel_map_device(platform.arch.hpet, PAGE_SIZE);
-    *(volatile uint32_t *)(hpet + HPET_CONFIGURATION) |= 1;
-    period = *(const volatile uint32_t *)(hpet + HPET_PERIOD);
-    return period ? FS_PER_S / period : 0;
+    *mask = platform.arch.pm_timer_32 ? UINT32_MAX : 0xffffff;
+    return platform.arch.pm_timer_port ? PM_TIMER_HZ : 0;
+}
+
+/* All clocks at once: the TSC was between `tsc` and `tsc` + `width` when the others were read. */
+struct look {
+    uint64_t tsc, width;
+    uint32_t reference, apic;
+};
+
+static struct look look(void)
+{
+    struct look now = {.tsc = timer_count()};
+
+    now.reference = reference_read();
+    now.apic = (uint32_t)msr_read(X2APIC_TIMER_CURRENT);
+    now.width = timer_count() - now.tsc;
+    return now;
 }
 
 /* TSC and APIC timer (as it counts with the divisor in use) against the reference. */
 static void calibrate(uint64_t *tsc_hz, uint64_t *apic_hz)
 {
-    uint32_t mask, start, passed;
-    uint64_t hz = reference_init(&mask), tsc, apic;
+    uint32_t mask, passed;
+    uint64_t hz = reference_init(&mask), tsc;
+    struct look start, end;
 
     if (!hz)
-        boot_refuse("it has no timer to measure its clocks with (ACPI PM timer, HPET)");
-    start = reference_read();
-    while (reference_read() == start)
-        cpu_relax();
-    start = reference_read();
-    tsc = timer_count();
+        boot_refuse("it has no timer to measure its clocks with (HPET, ACPI PM timer)");
     msr_write(X2APIC_TIMER_INITIAL, UINT32_MAX);
+    start = look();
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        end = look();
+        if (end.width < start.width)
+            start = end;
+    }
     do {
         cpu_relax();
-        passed = (reference_read() - start) & mask;
-    } while (passed < hz / CALIBRATIONS_A_S);
-    tsc = timer_count() - tsc;
-    apic = UINT32_MAX - msr_read(X2APIC_TIMER_CURRENT);
+        end = look();
+        passed = (end.reference - start.reference) & mask;
+        tsc = end.tsc - start.tsc;
+    } while (tsc < TSC_PATIENCE && passed < hz / MEASUREMENTS_A_S &&
+             (!passed || (start.width + end.width + tsc / passed) * PRECISION > tsc));
     msr_write(X2APIC_TIMER_INITIAL, 0);
-    *tsc_hz = tsc * hz / passed;
-    *apic_hz = apic * hz / passed;
+    *tsc_hz = passed ? tsc * hz / passed : 0;
+    *apic_hz = passed ? (uint64_t)(start.apic - end.apic) * hz / passed : 0;
 }
 
-/* CPUID leaf 15h (SDM 2A): the TSC's frequency by the crystal's. */
+/* The TSC's frequency by the crystal's (CPUID 15h, SDM 2A), or as a hypervisor tells it in kHz; 0: neither. What leaf
+ * 16h says is the CPU's nominal one. */
 static uint64_t tsc_hz_by_cpuid(void)
 {
-    struct cpuid clock;
+    struct cpuid clock = {0};
 
-    if (cpuid(0, 0).eax < 0x15)
-        return 0;
-    clock = cpuid(0x15, 0);
-    return clock.eax && clock.ebx && clock.ecx ? (uint64_t)clock.ecx * clock.ebx / clock.eax : 0;
+    if (cpuid(0, 0).eax >= 0x15)
+        clock = cpuid(0x15, 0);
+    if (clock.eax && clock.ebx && clock.ecx)
+        return (uint64_t)clock.ecx * clock.ebx / clock.eax;
+    if ((cpuid(1, 0).ecx & CPUID_HYPERVISOR) && cpuid(HYPERVISOR, 0).eax >= HYPERVISOR_CLOCKS)
+        return cpuid(HYPERVISOR_CLOCKS, 0).eax * 1000ull;
+    return 0;
 }
 
 void timer_init(void)
@@ -106,9 +128,8 @@ void timer_init(void)
     }
     if (platform.arch.tsc_hz < TSC_HZ_MIN || (!platform.arch.tsc_deadline && apic_hz < 1000))
         boot_refuse("its timers do not count");
-    ns_per_count = (NS_PER_S << 32) / platform.arch.tsc_hz; /* NS_PER_S < 2^30 */
-    counts_per_ns = (platform.arch.tsc_hz << 30) / (NS_PER_S >> 2);
-    apic_counts_per_ns = (apic_hz << 32) / NS_PER_S;
+    tsc_scale = time_scale(platform.arch.tsc_hz);
+    apic_counts_per_ns = divide128(apic_hz >> (64 - SCALE_SHIFT), apic_hz << SCALE_SHIFT, NS_PER_S);
     platform.arch.apic_hz = apic_hz * APIC_DIVISOR;
     platform.arch.guest_apic_hz = apic_hz != 0 ? platform.arch.apic_hz >> TIMER_GUEST_SHIFT : GUEST_APIC_HZ;
     wall_origin_s = clock_read();
@@ -130,7 +151,7 @@ uint64_t time_wall_s(void)
 
 uint64_t time_ns(void)
 {
-    return scale(timer_count(), ns_per_count);
+    return scale_to_ns(&tsc_scale, timer_count());
 }
 
 uint64_t timer_guest_count(const struct domain *domain)
@@ -140,7 +161,10 @@ uint64_t timer_guest_count(const struct domain *domain)
 
 uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
 {
-    return scale(count - domain->arch.counter_offset, ns_per_count) + 1;
+    uint64_t tsc = count - domain->arch.counter_offset;
+    uint64_t ns = tsc < count ? UINT64_MAX : scale_to_ns(&tsc_scale, tsc); /* the offset is negative */
+
+    return ns + (ns != UINT64_MAX);
 }
 
 static void arm_by_count(uint64_t at_ns)
@@ -151,8 +175,9 @@ static void arm_by_count(uint64_t at_ns)
         msr_write(X2APIC_TIMER_INITIAL, 0);
         return;
     }
-    counts = at_ns > now ? scale(at_ns - now, apic_counts_per_ns) + 1 : 1;
-    msr_write(X2APIC_TIMER_INITIAL, counts < UINT32_MAX ? counts : UINT32_MAX); /* early: core/deadline.c looks again */
+    counts = at_ns > now ? scale_by(at_ns - now, apic_counts_per_ns) : 0;
+    msr_write(X2APIC_TIMER_INITIAL,
+              counts < UINT32_MAX ? counts + 1 : UINT32_MAX); /* early: core/deadline.c looks again */
 }
 
 void timer_arm(uint64_t at_ns)
@@ -161,5 +186,5 @@ void timer_arm(uint64_t at_ns)
         return;
     if (!platform.arch.tsc_deadline)
         return arm_by_count(at_ns);
-    msr_write(MSR_TSC_DEADLINE, at_ns ? scale(at_ns, counts_per_ns) + 1 : 0);
+    msr_write(MSR_TSC_DEADLINE, at_ns ? scale_to_count(&tsc_scale, at_ns) : 0);
 }

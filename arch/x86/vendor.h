@@ -64,13 +64,33 @@ struct vendor {
     void (*inject)(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error); /* error < 0: none */
     /* Exit as soon as the vCPU can take an interrupt of `vector`'s class, or (EVENT_NMI) an NMI. */
     void (*window)(struct vcpu *vcpu, enum event_type type, uint32_t vector);
+    void (*segment)(struct vcpu *vcpu, unsigned which, struct segment *segment);
+    void (*fault_address)(struct vcpu *vcpu, uint64_t linear); /* CR2, for a page fault that is injected */
     /* MSRs that live in the control block or need its help (EFER, PAT, DEBUGCTL, ...). False: #GP. */
     bool (*msr_read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*msr_write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-    /* NULL: cannot. The guest reads and writes the APIC timer's initial count, and reads its current count, itself. */
+    /* NULL: cannot. The guest uses the CPU's APIC timer itself: it reads and writes the TSC deadline where the CPU has that
+     * mode, else the initial count, and reads the current count. */
     void (*lend_timer)(struct vcpu *vcpu, bool lent);
+    /* NULL: cannot. Exit, and deadline_interrupt(), when the TSC has come to `count`; 0: never. */
+    void (*deadline)(struct vcpu *vcpu, uint64_t count);
     struct nested_format format;
 };
+
+/*
+ * What the CPU is told where it chooses among the interrupts in a vCPU's APIC page (vlapic.h) itself, and answers EOI, TPR,
+ * IPIs to self and most reads, without an exit. Own CPU, except for notify().
+ */
+struct apic_virtualization {
+    void (*request)(struct vcpu *vcpu, uint32_t vector); /* one more in IRR */
+    void (*service)(uint32_t vector);                    /* the highest in ISR; 0: none */
+    /* Vectors from 32 * word on whose EOI is vioapic_eoi()'s as well. */
+    void (*exit_on_eoi)(uint32_t word, uint32_t vectors);
+    void (*watch)(struct vcpu *vcpu); /* vlapic.taken counts on when the vCPU could take an interrupt */
+    /* NULL: cannot. Any CPU: VECTOR_POSTED, for vlapic.posted; a CPU that runs the vCPU takes up what is there. */
+    void (*notify)(struct vcpu *vcpu);
+};
+extern const struct apic_virtualization *apic_virtualization; /* const after boot; NULL: vlapic.c chooses */
 
 extern const struct vendor svm, vmx;
 extern const struct vendor *vendor; /* const after boot */

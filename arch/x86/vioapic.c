@@ -166,6 +166,8 @@ static enum mmio_result access_registers(struct vcpu *vcpu, void *device, struct
 
 void vioapic_init(struct domain *domain)
 {
+    for (uint32_t i = 0; i < domain->vcpu_count; i++)
+        vlapic_init(domain->vcpu[i]);
     interrupt_reset(domain);
     mmio_add(domain, &(struct mmio_region){GUEST_IOAPIC_BASE, PAGE_SIZE, access_registers, domain, EXIT_REGISTER});
 }

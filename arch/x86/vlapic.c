@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The local APIC's registers and timer; see arch/vlapic.h. A vCPU's APIC ID is its index in the domain. */
+#include "vendor.h"
+
 #include <arch/cpu.h>
 #include <arch/timer.h>
 #include <arch/vcpu.h>
 #include <core/deadline.h>
 #include <core/interrupt.h>
+#include <core/memory.h>
 #include <core/platform.h>
+#include <string.h>
 
 #define MSR_APIC_BASE 0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -13,6 +17,7 @@
 #define APIC_BASE_BSP 0x100ull
 
 enum x2apic_register { /* MSRs */
+                       APIC_BASE = 0x800,
                        APIC_ID = 0x802,
                        APIC_VERSION = 0x803,
                        APIC_TPR = 0x808,
@@ -54,30 +59,56 @@ static const uint32_t lvt_writable[VLAPIC_LVTS] = {
 };
 
 static struct deadline timers[BULKHEAD_CPUS_MAX];
+const struct apic_virtualization *apic_virtualization;
 
-/* --- Sets of vectors --- */
+/* --- Registers and sets of vectors --- */
 
-static inline void add(struct vlapic_set *set, uint32_t vector)
+static inline uint32_t *reg(struct vlapic *vlapic, uint32_t msr)
 {
-    set->word[vector / 32] |= 1u << vector % 32;
-    set->used |= (uint8_t)(1u << vector / 32);
+    return &vlapic->page[VLAPIC_REGISTER(msr)];
 }
 
-static inline void drop(struct vlapic_set *set, uint32_t vector)
+/* `set`: APIC_IRR or APIC_ISR. */
+static inline uint8_t *used(struct vlapic *vlapic, uint32_t set)
 {
-    if ((set->word[vector / 32] &= ~(1u << vector % 32)) == 0)
-        set->used &= (uint8_t) ~(1u << vector / 32);
+    return set == APIC_IRR ? &vlapic->requested : &vlapic->served;
+}
+
+static inline void add(struct vlapic *vlapic, uint32_t set, uint32_t vector)
+{
+    *reg(vlapic, set + vector / 32) |= 1u << vector % 32;
+    *used(vlapic, set) |= (uint8_t)(1u << vector / 32);
+}
+
+static inline void drop(struct vlapic *vlapic, uint32_t set, uint32_t vector)
+{
+    if ((*reg(vlapic, set + vector / 32) &= ~(1u << vector % 32)) == 0)
+        *used(vlapic, set) &= (uint8_t) ~(1u << vector / 32);
+}
+
+static inline uint32_t top(uint32_t bits)
+{
+    return 31 ^ (uint32_t)__builtin_clz(bits);
 }
 
 /* 0: the set is empty. */
-static inline uint32_t highest(const struct vlapic_set *set)
+static inline uint32_t highest(struct vlapic *vlapic, uint32_t set)
 {
-    uint32_t word;
+    uint32_t word = *used(vlapic, set);
 
-    if (set->used == 0)
+    if (word == 0)
         return 0;
-    word = 31 - (uint32_t)__builtin_clz(set->used);
-    return word * 32 + 31 - (uint32_t)__builtin_clz(set->word[word]);
+    word = top(word);
+    return word * 32 + top(*reg(vlapic, set + word));
+}
+
+/* What of it the CPU has changed. */
+static uint32_t look_up(struct vlapic *vlapic, uint32_t set)
+{
+    *used(vlapic, set) = 0;
+    for (uint32_t word = 0; word < 8; word++)
+        *used(vlapic, set) |= (uint8_t)((*reg(vlapic, set + word) != 0) << word);
+    return highest(vlapic, set);
 }
 
 static inline bool is_single(uint32_t bits)
@@ -87,9 +118,9 @@ static inline bool is_single(uint32_t bits)
 
 /* --- Which interrupt is next --- */
 
-static inline bool is_level(const struct vlapic *vlapic, uint32_t vector)
+static inline bool is_level(struct vlapic *vlapic, uint32_t vector)
 {
-    return __atomic_load_n(&vlapic->level[vector / 32], __ATOMIC_RELAXED) >> vector % 32 & 1;
+    return __atomic_load_n(reg(vlapic, APIC_TMR + vector / 32), __ATOMIC_RELAXED) >> vector % 32 & 1;
 }
 
 /* The guest's EOI exits again. If it had given one to the page, that takes effect. */
@@ -101,20 +132,19 @@ static inline void end_lazy(struct vlapic *vlapic)
         return;
     vlapic->lazy = 0;
     if (!(__atomic_exchange_n(vlapic->assist, 0, __ATOMIC_RELAXED) & ASSIST_NO_EOI))
-        drop(&vlapic->service, vector);
+        drop(vlapic, APIC_ISR, vector);
 }
 
-/* Something has changed about what is requested, in service or masked. */
+/* Something has changed about what is requested, in service or masked; nothing is lazy. */
 static void choose(struct vlapic *vlapic)
 {
     uint32_t vector, served;
 
-    end_lazy(vlapic);
     vlapic->next = vlapic->masked = 0;
-    if (vlapic->request.used == 0)
+    if (vlapic->requested == 0 || apic_virtualization != NULL)
         return;
-    vector = highest(&vlapic->request);
-    served = highest(&vlapic->service);
+    vector = highest(vlapic, APIC_IRR);
+    served = highest(vlapic, APIC_ISR);
     if (vector >> 4 <= served >> 4)
         return;
     if (vector >> 4 <= vlapic->tpr >> 4) {
@@ -122,30 +152,51 @@ static void choose(struct vlapic *vlapic)
         return;
     }
     vlapic->next = (uint8_t)vector;
-    if (vlapic->assist != NULL && served == 0 && is_single(vlapic->request.used) &&
-        is_single(vlapic->request.word[vector / 32]) && !is_level(vlapic, vector)) {
+    if (vlapic->assist != NULL && served == 0 && is_single(vlapic->requested) &&
+        is_single(*reg(vlapic, APIC_IRR + vector / 32)) && !is_level(vlapic, vector)) {
         __atomic_store_n(vlapic->assist, ASSIST_NO_EOI, __ATOMIC_RELAXED);
         vlapic->lazy = (uint8_t)vector;
     }
 }
 
-/* For the calling CPU's own vCPU. */
-static void accept(struct vlapic *vlapic, uint32_t vector)
+/* Where the CPU chooses: 32 vectors from 32 * word on, of which it is told the highest. */
+static __attribute__((noinline)) void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
 {
-    if (!(vlapic->svr & SVR_ENABLE))
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+    uint32_t level = __atomic_load_n(reg(vlapic, APIC_TMR + word), __ATOMIC_RELAXED);
+
+    *reg(vlapic, APIC_IRR + word) |= vectors;
+    if (vlapic->eoi_exits[word] != level) {
+        vlapic->eoi_exits[word] = level;
+        apic_virtualization->exit_on_eoi(word, level);
+    }
+    apic_virtualization->request(vcpu, word * 32 + top(vectors));
+}
+
+/* For the calling CPU's own vCPU. */
+static void accept(struct vcpu *vcpu, uint32_t vector)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+
+    if (!(*reg(vlapic, APIC_SVR) & SVR_ENABLE))
         return;
-    add(&vlapic->request, vector);
+    if (apic_virtualization != NULL) {
+        request(vcpu, vector / 32, 1u << vector % 32);
+        return;
+    }
+    add(vlapic, APIC_IRR, vector);
+    end_lazy(vlapic);
     choose(vlapic);
 }
 
-static uint32_t priority(const struct vlapic *vlapic)
+static uint32_t priority(struct vlapic *vlapic)
 {
-    uint32_t served = highest(&vlapic->service);
+    uint32_t served = highest(vlapic, APIC_ISR), tpr = *reg(vlapic, APIC_TPR);
 
-    return served >> 4 > vlapic->tpr >> 4 ? served & 0xf0 : vlapic->tpr;
+    return served >> 4 > tpr >> 4 ? served & 0xf0 : tpr;
 }
 
-static __attribute__((noinline)) void take_up(struct vcpu *vcpu)
+static __attribute__((noinline)) uint32_t take_up(struct vcpu *vcpu)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
     uint32_t words = __atomic_exchange_n(&vlapic->arrived_words, 0, __ATOMIC_ACQUIRE);
@@ -156,32 +207,51 @@ static __attribute__((noinline)) void take_up(struct vcpu *vcpu)
         uint32_t word = (uint32_t)__builtin_ctz(words);
         uint32_t bits = __atomic_exchange_n(&vlapic->arrived[word], 0, __ATOMIC_ACQUIRE);
 
-        if (bits == 0 || !(vlapic->svr & SVR_ENABLE))
+        if (bits == 0 || !(*reg(vlapic, APIC_SVR) & SVR_ENABLE))
             continue;
-        vlapic->request.word[word] |= bits;
-        vlapic->request.used |= (uint8_t)(1u << word);
+        if (apic_virtualization != NULL) {
+            request(vcpu, word, bits);
+            continue;
+        }
+        *reg(vlapic, APIC_IRR + word) |= bits;
+        vlapic->requested |= (uint8_t)(1u << word);
     }
+    end_lazy(vlapic);
     choose(vlapic);
+    return vlapic->next;
 }
 
 uint32_t vlapic_next(struct vcpu *vcpu)
 {
     if (__atomic_load_n(&vcpu->arch.vlapic.arrived_words, __ATOMIC_RELAXED) != 0)
-        take_up(vcpu);
+        return take_up(vcpu);
     return vcpu->arch.vlapic.next;
+}
+
+bool vlapic_wakes(struct vcpu *vcpu)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+
+    if (apic_virtualization == NULL)
+        return vlapic_next(vcpu) != 0;
+    vlapic_next(vcpu);
+    look_up(vlapic, APIC_ISR);
+    return look_up(vlapic, APIC_IRR) >> 4 > priority(vlapic) >> 4;
 }
 
 void vlapic_take(struct vcpu *vcpu, uint32_t vector)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    drop(&vlapic->request, vector);
-    add(&vlapic->service, vector);
+    drop(vlapic, APIC_IRR, vector);
+    add(vlapic, APIC_ISR, vector);
     vlapic->taken++;
     if (vlapic->next == vector) /* of what is requested, the others are less urgent */
         vlapic->next = 0;
-    else
+    else {
+        end_lazy(vlapic);
         choose(vlapic);
+    }
 }
 
 bool interrupt_untaken(struct vcpu *vcpu)
@@ -190,7 +260,9 @@ bool interrupt_untaken(struct vcpu *vcpu)
     bool waits, untaken;
 
     vlapic_next(vcpu);
-    waits = vlapic->request.used != 0;
+    if (apic_virtualization != NULL && look_up(vlapic, APIC_IRR) != 0)
+        apic_virtualization->watch(vcpu);
+    waits = vlapic->requested != 0;
     untaken = waits && vlapic->waited && vlapic->seen == vlapic->taken;
     vlapic->waited = waits;
     vlapic->seen = vlapic->taken;
@@ -205,6 +277,33 @@ static void arrive(struct vcpu *vcpu, uint32_t words)
     cpu_request(vcpu->cpu, CPU_REQUEST_INTERRUPTS);
 }
 
+static bool can_post(struct vlapic *vlapic)
+{
+    return vlapic->posted != NULL && (*reg(vlapic, APIC_SVR) & SVR_ENABLE);
+}
+
+static void post(struct vcpu *vcpu, uint32_t vector)
+{
+    struct vlapic_posted *posted = vcpu->arch.vlapic.posted;
+
+    __atomic_fetch_or(&posted->requests[vector / 32], 1u << vector % 32, __ATOMIC_RELAXED);
+    if (!(__atomic_fetch_or(&posted->outstanding, 1, __ATOMIC_SEQ_CST) & 1))
+        apic_virtualization->notify(vcpu);
+}
+
+void vlapic_notified(struct vcpu *vcpu)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+
+    __atomic_store_n(&vlapic->posted->outstanding, 0, __ATOMIC_SEQ_CST);
+    for (uint32_t word = 0; word < 8; word++) {
+        uint32_t bits = __atomic_exchange_n(&vlapic->posted->requests[word], 0, __ATOMIC_ACQUIRE);
+
+        __atomic_fetch_or(&vlapic->arrived[word], bits, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&vlapic->arrived_words, (uint32_t)(bits != 0) << word, __ATOMIC_RELEASE);
+    }
+}
+
 void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
@@ -213,9 +312,13 @@ void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level)
     if (vector < VECTOR_MIN)
         return;
     if (level != is_level(vlapic, vector))
-        __atomic_fetch_xor(&vlapic->level[vector / 32], bit, __ATOMIC_RELAXED);
+        __atomic_fetch_xor(reg(vlapic, APIC_TMR + vector / 32), bit, __ATOMIC_RELAXED);
     if (vcpu == vcpu_current()) {
-        accept(vlapic, vector);
+        accept(vcpu, vector);
+        return;
+    }
+    if (!level && can_post(vlapic)) {
+        post(vcpu, vector);
         return;
     }
     __atomic_fetch_or(&vlapic->arrived[vector / 32], bit, __ATOMIC_RELEASE);
@@ -291,7 +394,8 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
 
     if (icr & ICR_RESERVED)
         return false;
-    vcpu->arch.vlapic.icr = icr;
+    *reg(&vcpu->arch.vlapic, APIC_ICR) = (uint32_t)icr;
+    reg(&vcpu->arch.vlapic, APIC_ICR)[1] = (uint32_t)(icr >> 32);
     switch (icr >> 18 & 3) {
     case 0:
         targets = vlapic_targets(domain, (uint32_t)(icr >> 32), icr & ICR_LOGICAL);
@@ -307,7 +411,7 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
         break;
     }
     if (mode <= DELIVERY_LOWEST && (icr & 0xff) < VECTOR_MIN)
-        vcpu->arch.vlapic.esr |= ESR_SEND_ILLEGAL;
+        *reg(&vcpu->arch.vlapic, APIC_ESR) |= ESR_SEND_ILLEGAL;
     else if (mode != DELIVERY_INIT || (icr & (ICR_ASSERT | ICR_LEVEL)) != ICR_LEVEL) /* not INIT's de-assertion */
         vlapic_deliver(domain, targets, mode, (uint8_t)icr, false);
     return true;
@@ -315,9 +419,16 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
 
 /* --- Timer --- */
 
-static uint32_t divide_shift(const struct vlapic *vlapic)
+static uint32_t timer_lvt(struct vlapic *vlapic)
 {
-    return ((vlapic->divide & 3) + (vlapic->divide >> 1 & 4) + 1) & 7;
+    return *reg(vlapic, APIC_LVT + LVT_TIMER);
+}
+
+static uint32_t divide_shift(struct vlapic *vlapic)
+{
+    uint32_t divide = *reg(vlapic, APIC_DIVIDE);
+
+    return ((divide & 3) + (divide >> 1 & 4) + 1) & 7;
 }
 
 /* value * times / by */
@@ -328,20 +439,20 @@ static uint64_t ratio(uint64_t value, uint64_t times, uint64_t by)
     return divide128((uint64_t)(product >> 64), (uint64_t)product, by);
 }
 
-static uint64_t counts_to_ns(const struct vlapic *vlapic, uint32_t counts)
+static uint64_t counts_to_ns(struct vlapic *vlapic, uint32_t counts)
 {
     return ratio((uint64_t)counts << divide_shift(vlapic), NS_PER_S, platform.arch.guest_apic_hz);
 }
 
 /* `ns`: what is left of at most 2^32 counts. */
-static uint32_t ns_to_counts(const struct vlapic *vlapic, uint64_t ns)
+static uint32_t ns_to_counts(struct vlapic *vlapic, uint64_t ns)
 {
     return (uint32_t)(ratio(ns, platform.arch.guest_apic_hz, NS_PER_S) >> divide_shift(vlapic));
 }
 
-static uint64_t period_ns(const struct vlapic *vlapic)
+static uint64_t period_ns(struct vlapic *vlapic)
 {
-    return counts_to_ns(vlapic, vlapic->initial_count);
+    return counts_to_ns(vlapic, *reg(vlapic, APIC_INITIAL_COUNT));
 }
 
 static void timer_stop(struct vcpu *vcpu)
@@ -354,7 +465,7 @@ static void timer_expired(struct deadline *deadline)
 {
     struct vcpu *vcpu = deadline->owner;
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    uint32_t lvt = vlapic->lvt[LVT_TIMER];
+    uint32_t lvt = timer_lvt(vlapic);
     uint64_t now;
 
     if (!vcpu->in)
@@ -370,7 +481,7 @@ static void timer_expired(struct deadline *deadline)
         vlapic->timer_end_ns = 0;
     }
     if (!(lvt & LVT_MASKED))
-        accept(vlapic, lvt & 0xff);
+        accept(vcpu, lvt & 0xff);
 }
 
 static void timer_start(struct vcpu *vcpu, uint64_t end_ns)
@@ -386,7 +497,7 @@ static void write_tsc_deadline(struct vcpu *vcpu, uint64_t value)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    if ((vlapic->lvt[LVT_TIMER] & LVT_TIMER_MODE) != TIMER_TSC_DEADLINE)
+    if ((timer_lvt(vlapic) & LVT_TIMER_MODE) != TIMER_TSC_DEADLINE)
         return;
     vlapic->timer_deadline = value;
     if (value == 0)
@@ -399,27 +510,21 @@ static void write_initial_count(struct vcpu *vcpu, uint32_t value)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    if ((vlapic->lvt[LVT_TIMER] & LVT_TIMER_MODE) == TIMER_TSC_DEADLINE)
+    if ((timer_lvt(vlapic) & LVT_TIMER_MODE) == TIMER_TSC_DEADLINE)
         return;
     timer_stop(vcpu);
-    vlapic->initial_count = value;
+    *reg(vlapic, APIC_INITIAL_COUNT) = value;
     if (value != 0) {
         vlapic->timer_end_ns = time_ns() + period_ns(vlapic);
         timer_start(vcpu, vlapic->timer_end_ns);
     }
 }
 
-static uint32_t current_count(const struct vlapic *vlapic)
+static uint32_t current_count(struct vlapic *vlapic)
 {
     uint64_t now = time_ns();
 
     return vlapic->timer_end_ns > now ? ns_to_counts(vlapic, vlapic->timer_end_ns - now) : 0;
-}
-
-static bool counts_down(const struct vlapic *vlapic)
-{
-    return (vlapic->svr & SVR_ENABLE) && !(vlapic->lvt[LVT_TIMER] & LVT_MASKED) &&
-           (vlapic->lvt[LVT_TIMER] & TIMER_TSC_DEADLINE) == 0;
 }
 
 /* Before a change of what the timer does, and after it: the CPU's own timer is used by the vCPU where that can be. */
@@ -432,21 +537,32 @@ static void take_timer_back(struct vcpu *vcpu)
         return;
     vlapic->timer_lent = false;
     counts = timer_return();
-    vlapic->initial_count = counts.initial;
+    if (timer_lvt(vlapic) & TIMER_TSC_DEADLINE) {
+        write_tsc_deadline(vcpu, counts.deadline);
+        return;
+    }
+    *reg(vlapic, APIC_INITIAL_COUNT) = counts.initial;
     if (counts.current != 0) {
         vlapic->timer_end_ns = time_ns() + counts_to_ns(vlapic, counts.current);
         timer_start(vcpu, vlapic->timer_end_ns);
     }
 }
 
+static bool lend_counts(struct vlapic *vlapic)
+{
+    bool periodic = timer_lvt(vlapic) & TIMER_PERIODIC;
+    uint32_t left = current_count(vlapic);
+
+    return timer_lend(periodic, divide_shift(vlapic), periodic && left ? *reg(vlapic, APIC_INITIAL_COUNT) : left);
+}
+
 static void lend_timer(struct vcpu *vcpu)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    bool periodic = vlapic->lvt[LVT_TIMER] & TIMER_PERIODIC;
-    uint32_t left = current_count(vlapic);
+    uint32_t lvt = timer_lvt(vlapic);
 
-    if (!counts_down(vlapic) ||
-        !timer_lend(periodic, divide_shift(vlapic), periodic && left ? vlapic->initial_count : left))
+    if (!(*reg(vlapic, APIC_SVR) & SVR_ENABLE) || (lvt & LVT_MASKED) || (lvt & LVT_TIMER_MODE) == LVT_TIMER_MODE ||
+        !(lvt & TIMER_TSC_DEADLINE ? timer_lend_deadline(vlapic->timer_deadline) : lend_counts(vlapic)))
         return;
     timer_stop(vcpu);
     vlapic->timer_lent = true;
@@ -455,7 +571,7 @@ static void lend_timer(struct vcpu *vcpu)
 void vlapic_timer_interrupt(struct vcpu *vcpu)
 {
     if (vcpu->in)
-        accept(&vcpu->arch.vlapic, vcpu->arch.vlapic.lvt[LVT_TIMER] & 0xff);
+        accept(vcpu, timer_lvt(&vcpu->arch.vlapic) & 0xff);
     else
         timer_lent_stop(); /* of a guest that is no more: a periodic one would go on */
 }
@@ -465,23 +581,23 @@ static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
     value &= lvt_writable[index];
-    if (!(vlapic->svr & SVR_ENABLE))
+    if (!(*reg(vlapic, APIC_SVR) & SVR_ENABLE))
         value |= LVT_MASKED;
     if (index != LVT_TIMER) {
-        vlapic->lvt[index] = value;
+        *reg(vlapic, APIC_LVT + index) = value;
         return;
     }
     take_timer_back(vcpu);
-    if ((value ^ vlapic->lvt[index]) & LVT_TIMER_MODE)
+    if ((value ^ *reg(vlapic, APIC_LVT + index)) & LVT_TIMER_MODE)
         timer_stop(vcpu);
-    vlapic->lvt[index] = value;
+    *reg(vlapic, APIC_LVT + index) = value;
     lend_timer(vcpu);
 }
 
 static void write_divide(struct vcpu *vcpu, uint32_t value)
 {
     take_timer_back(vcpu);
-    vcpu->arch.vlapic.divide = value & 0xb;
+    *reg(&vcpu->arch.vlapic, APIC_DIVIDE) = value & 0xb;
     lend_timer(vcpu);
 }
 
@@ -490,10 +606,10 @@ static void write_svr(struct vcpu *vcpu, uint32_t value)
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
     take_timer_back(vcpu);
-    vlapic->svr = value & (SVR_ENABLE | 0xff);
+    *reg(vlapic, APIC_SVR) = value & (SVR_ENABLE | 0xff);
     if (!(value & SVR_ENABLE))
         for (uint32_t i = 0; i < VLAPIC_LVTS; i++)
-            vlapic->lvt[i] |= LVT_MASKED;
+            *reg(vlapic, APIC_LVT + i) |= LVT_MASKED;
     lend_timer(vcpu);
 }
 
@@ -501,8 +617,11 @@ static void write_svr(struct vcpu *vcpu, uint32_t value)
 
 void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
 {
-    vcpu->arch.vlapic.tpr = tpr;
-    choose(&vcpu->arch.vlapic);
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+
+    *reg(vlapic, APIC_TPR) = vlapic->tpr = tpr;
+    end_lazy(vlapic);
+    choose(vlapic);
 }
 
 void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page)
@@ -513,72 +632,40 @@ void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page)
 
 void vlapic_eoi(struct vcpu *vcpu)
 {
+    const struct apic_virtualization *cpu = apic_virtualization;
     struct vlapic *vlapic = &vcpu->arch.vlapic;
     uint32_t vector;
 
     end_lazy(vlapic);
-    vector = highest(&vlapic->service);
+    if (cpu != NULL)
+        look_up(vlapic, APIC_ISR);
+    vector = highest(vlapic, APIC_ISR);
     if (vector == 0)
         return;
-    drop(&vlapic->service, vector);
+    drop(vlapic, APIC_ISR, vector);
     if (is_level(vlapic, vector))
         vioapic_eoi(vcpu->domain, (uint8_t)vector);
-    choose(vlapic);
+    if (cpu != NULL)
+        cpu->service(highest(vlapic, APIC_ISR));
+    else
+        choose(vlapic);
 }
 
 static bool read_register(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
+    uint32_t index = msr - APIC_BASE;
 
-    switch (msr) {
-    case APIC_ID:
-        *value = vcpu->index;
-        return true;
-    case APIC_VERSION:
-        *value = VERSION;
-        return true;
-    case APIC_TPR:
-        *value = vlapic->tpr;
-        return true;
-    case APIC_PPR:
-        *value = priority(vlapic);
-        return true;
-    case APIC_LDR:
-        *value = 1u << vcpu->index;
-        return true;
-    case APIC_SVR:
-        *value = vlapic->svr;
-        return true;
-    case APIC_ISR ... APIC_ISR + 7:
-        *value = vlapic->service.word[msr - APIC_ISR];
-        return true;
-    case APIC_TMR ... APIC_TMR + 7:
-        *value = vlapic->level[msr - APIC_TMR];
-        return true;
-    case APIC_IRR ... APIC_IRR + 7:
-        *value = vlapic->request.word[msr - APIC_IRR];
-        return true;
-    case APIC_ESR:
-        *value = vlapic->esr;
-        return true;
-    case APIC_ICR:
-        *value = vlapic->icr;
-        return true;
-    case APIC_LVT ... APIC_LVT + VLAPIC_LVTS - 1:
-        *value = vlapic->lvt[msr - APIC_LVT];
-        return true;
-    case APIC_INITIAL_COUNT:
-        *value = vlapic->initial_count;
-        return true;
-    case APIC_CURRENT_COUNT:
-        *value = current_count(vlapic);
-        return true;
-    case APIC_DIVIDE:
-        *value = vlapic->divide;
-        return true;
-    default:
+    if (index >= 64 || !(VLAPIC_READABLE >> index & 1))
         return false;
-    }
+    *value = *reg(vlapic, msr);
+    if (msr == APIC_CURRENT_COUNT)
+        *value = current_count(vlapic);
+    else if (msr == APIC_PPR)
+        *value = priority(vlapic);
+    else if (msr == APIC_ICR)
+        *value |= (uint64_t)reg(vlapic, msr)[1] << 32;
+    return true;
 }
 
 bool vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
@@ -610,7 +697,7 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         write_svr(vcpu, value);
         return true;
     case APIC_ESR:
-        vlapic->esr = 0;
+        *reg(vlapic, APIC_ESR) = 0;
         return value == 0;
     case APIC_LVT ... APIC_LVT + VLAPIC_LVTS - 1:
         write_lvt(vcpu, (enum vlapic_lvt)(msr - APIC_LVT), value);
@@ -622,7 +709,13 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         write_divide(vcpu, value);
         return true;
     case APIC_SELF_IPI:
-        return value <= 0xff && send_ipi(vcpu, 1u << 18 | value);
+        if (value > 0xff)
+            return false;
+        if (value < VECTOR_MIN)
+            *reg(vlapic, APIC_ESR) |= ESR_SEND_ILLEGAL;
+        else
+            vlapic_send(vcpu, (uint8_t)value, false);
+        return true;
     default:
         return false;
     }
@@ -632,14 +725,15 @@ bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     uint64_t base;
 
+    if (msr == APIC_EOI) {
+        if (value == 0)
+            vlapic_eoi(vcpu);
+        return value == 0;
+    }
     switch (msr) {
     case MSR_TSC_DEADLINE:
         write_tsc_deadline(vcpu, value);
         return true;
-    case APIC_EOI:
-        if (value == 0)
-            vlapic_eoi(vcpu);
-        return value == 0;
     case APIC_ICR:
         return send_ipi(vcpu, value);
     case MSR_APIC_BASE:
@@ -655,8 +749,22 @@ void vlapic_reset(struct vcpu *vcpu)
 
     take_timer_back(vcpu);
     timer_stop(vcpu);
-    *vlapic = (struct vlapic){.svr = SVR_RESET};
+    *vlapic = (struct vlapic){.page = vlapic->page, .posted = vlapic->posted};
+    memset(vlapic->page, 0, PAGE_SIZE);
+    if (vlapic->posted != NULL)
+        memset(vlapic->posted, 0, sizeof(*vlapic->posted));
+    *reg(vlapic, APIC_ID) = vcpu->index;
+    *reg(vlapic, APIC_VERSION) = VERSION;
+    *reg(vlapic, APIC_LDR) = 1u << vcpu->index;
+    *reg(vlapic, APIC_SVR) = SVR_RESET;
     for (uint32_t i = 0; i < VLAPIC_LVTS; i++)
-        vlapic->lvt[i] = LVT_MASKED;
+        *reg(vlapic, APIC_LVT + i) = LVT_MASKED;
     vcpu->arch.nmi_pending = false;
+}
+
+void vlapic_init(struct vcpu *vcpu)
+{
+    vcpu->arch.vlapic.page = memory_pages(1);
+    if (apic_virtualization != NULL && apic_virtualization->notify != NULL)
+        vcpu->arch.vlapic.posted = memory_pages(1); /* as Bochs 3.0 wants it; 64 bytes would do */
 }

@@ -8,7 +8,9 @@
 enum vmcs_field {
     /* 16 bits */
     VMCS_VPID = 0x0000,
-    VMCS_GUEST_ES_SELECTOR = 0x0800, /* ES, CS, SS, DS, FS, GS, LDTR, TR: 2 apart, here and below */
+    VMCS_POSTED_VECTOR = 0x0002,
+    VMCS_GUEST_INTERRUPT_STATUS = 0x0810, /* RVI, SVI */
+    VMCS_GUEST_ES_SELECTOR = 0x0800,      /* ES, CS, SS, DS, FS, GS, LDTR, TR: 2 apart, here and below */
     VMCS_HOST_ES_SELECTOR = 0x0c00,
     VMCS_HOST_CS_SELECTOR = 0x0c02,
     VMCS_HOST_SS_SELECTOR = 0x0c04,
@@ -21,7 +23,10 @@ enum vmcs_field {
     VMCS_IO_BITMAP_B = 0x2002,
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
+    VMCS_VIRTUAL_APIC = 0x2012,
+    VMCS_POSTED_DESCRIPTOR = 0x2016,
     VMCS_EPT_POINTER = 0x201a,
+    VMCS_EOI_EXITS = 0x201c, /* 64 vectors each: 4 of them, 2 apart */
     VMCS_ENCLS_BITMAP = 0x202e,
     VMCS_GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
@@ -45,6 +50,7 @@ enum vmcs_field {
     VMCS_ENTRY_EVENT = 0x4016,
     VMCS_ENTRY_ERROR_CODE = 0x4018,
     VMCS_ENTRY_LENGTH = 0x401a,
+    VMCS_TPR_THRESHOLD = 0x401c,
     VMCS_SECONDARY_CONTROLS = 0x401e,
     VMCS_INSTRUCTION_ERROR = 0x4400,
     VMCS_EXIT_REASON = 0x4402,
@@ -61,6 +67,7 @@ enum vmcs_field {
     VMCS_GUEST_INTERRUPTIBILITY = 0x4824,
     VMCS_GUEST_ACTIVITY = 0x4826,
     VMCS_GUEST_SYSENTER_CS = 0x482a,
+    VMCS_PREEMPTION_TIMER = 0x482e,
     VMCS_HOST_SYSENTER_CS = 0x4c00,
     /* natural width */
     VMCS_CR0_MASK = 0x6000,
@@ -99,6 +106,8 @@ enum vmcs_field {
 #define PIN_INTERRUPT_EXITING (1u << 0)
 #define PIN_NMI_EXITING (1u << 3)
 #define PIN_VIRTUAL_NMIS (1u << 5)
+#define PIN_PREEMPTION_TIMER (1u << 6)
+#define PIN_POSTED_INTERRUPTS (1u << 7)
 /* 25.6.2: processor-based controls */
 #define PROCESSOR_INTERRUPT_WINDOW (1u << 2)
 #define PROCESSOR_TSC_OFFSET (1u << 3)
@@ -107,6 +116,7 @@ enum vmcs_field {
 #define PROCESSOR_RDPMC (1u << 11)
 #define PROCESSOR_CR8_LOAD (1u << 19)
 #define PROCESSOR_CR8_STORE (1u << 20)
+#define PROCESSOR_TPR_SHADOW (1u << 21)
 #define PROCESSOR_NMI_WINDOW (1u << 22)
 #define PROCESSOR_IO_ALL (1u << 24)
 #define PROCESSOR_IO_BITMAPS (1u << 25)
@@ -115,14 +125,18 @@ enum vmcs_field {
 #define PROCESSOR_SECONDARY (1u << 31)
 #define SECONDARY_EPT (1u << 1)
 #define SECONDARY_RDTSCP (1u << 3)
+#define SECONDARY_VIRTUAL_X2APIC (1u << 4)
 #define SECONDARY_VPID (1u << 5)
 #define SECONDARY_WBINVD (1u << 6)
 #define SECONDARY_UNRESTRICTED (1u << 7)
+#define SECONDARY_APIC_REGISTERS (1u << 8)
+#define SECONDARY_VIRTUAL_INTERRUPTS (1u << 9)
 #define SECONDARY_INVPCID (1u << 12)
 #define SECONDARY_ENCLS (1u << 15)
 /* 25.7.1, 25.8.1: exit and entry controls */
 #define EXIT_SAVE_DEBUG (1u << 2)
 #define EXIT_HOST_64 (1u << 9)
+#define EXIT_ACKNOWLEDGE (1u << 15) /* an interrupt is taken by its exit */
 #define EXIT_SAVE_PAT (1u << 18)
 #define EXIT_LOAD_PAT (1u << 19)
 #define EXIT_SAVE_EFER (1u << 20)
@@ -171,12 +185,15 @@ enum vmx_reason {
     VMX_MWAIT = 36,
     VMX_MONITOR = 39,
     VMX_MACHINE_CHECK_ON_ENTRY = 41,
+    VMX_VIRTUALIZED_EOI = 45,
     VMX_EPT_VIOLATION = 48,
     VMX_EPT_MISCONFIGURATION = 49,
     VMX_INVEPT = 50,
+    VMX_PREEMPTION_TIMER = 52,
     VMX_INVVPID = 53,
     VMX_WBINVD = 54,
     VMX_XSETBV = 55,
+    VMX_APIC_WRITE = 56,
     VMX_ENCLS = 60,
 };
 #define VMX_REASON_ENTRY_FAILED (1u << 31)

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Intel VMX (Intel SDM volume 3, chapters 24 to 31): one VMCS a vCPU, current on its CPU for ever. */
+/*
+ * Intel VMX (Intel SDM volume 3, chapters 24 to 31): one VMCS a vCPU, current on its CPU for ever.
+ *
+ * Where the CPU has all of APIC virtualization, it delivers a vCPU's interrupts (chapter 30); else they are injected.
+ * The guest writes the physical TSC deadline itself while vlapic.c lends it; the kernel's own deadline of that CPU is
+ * the preemption timer's then.
+ */
 #include "exit.h"
 #include "guest_cpu.h"
 #include "vendor.h"
 #include "vmcs.h"
 
+#include <arch/apic.h>
+#include <arch/boot.h>
 #include <arch/cpu.h>
+#include <arch/timer.h>
 #include <core/arch.h>
+#include <core/deadline.h>
 #include <core/log.h>
 #include <core/memory.h>
 #include <string.h>
@@ -16,6 +26,8 @@
 #define FEATURE_CONTROL_VMX 4ull
 #define MSR_VMX_BASIC 0x480
 #define BASIC_TRUE_CONTROLS (1ull << 55)
+#define MSR_VMX_MISC 0x485
+#define MISC_TIMER_SHIFT 31u
 #define MSR_VMX_CR0_FIXED0 0x486
 #define MSR_VMX_CR4_FIXED0 0x488
 #define MSR_VMX_SECONDARY 0x48b
@@ -47,7 +59,16 @@ enum { DEBUG = 1, DOUBLE_FAULT = 8, PAGE_FAULT = 14, ALIGNMENT = 17, MACHINE_CHE
 static struct {
     uint32_t pin, processor, secondary, exit, entry;
 } controls;
-static uint8_t *msr_bitmap;
+static uint8_t *msr_bitmap, *lent_timer_bitmap;
+static uint32_t preemption_shift; /* the timer counts once in 2^n of the TSC's */
+
+/* MSRs 0x800 + n that do not exit where the CPU virtualizes the APIC: reads (all but of the current count), writes. */
+#define APIC_READS (VLAPIC_READABLE & ~(1ull << 0x39))
+#define APIC_WRITES (1ull << 0x08 | 1ull << 0x0b | 1ull << 0x3f) /* TPR, EOI, IPI to self */
+#define APIC_BITMAP 0x100u                                       /* where their bits are in each bitmap */
+#define APIC_SELF_IPI 0x83fu
+
+static const struct apic_virtualization vmx_apic, vmx_posting_apic;
 
 void vmx_exit_entry(void);
 void vmx_exit(struct vcpu *vcpu);
@@ -68,6 +89,22 @@ static bool has(uint32_t controls_found, uint32_t wanted)
     return (controls_found & wanted) == wanted;
 }
 
+static void find_apic_virtualization(void)
+{
+    const uint32_t secondary = SECONDARY_VIRTUAL_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPTS;
+
+    if (!has(allowed(MSR_VMX_PROCESSOR, PROCESSOR_TPR_SHADOW), PROCESSOR_TPR_SHADOW) ||
+        !has(allowed(MSR_VMX_SECONDARY, secondary), secondary))
+        return;
+    apic_virtualization = &vmx_apic;
+    if (has(allowed(MSR_VMX_PIN, PIN_POSTED_INTERRUPTS), PIN_POSTED_INTERRUPTS)) {
+        apic_virtualization = &vmx_posting_apic;
+        controls.pin |= PIN_POSTED_INTERRUPTS;
+    }
+    controls.processor = (controls.processor & ~(PROCESSOR_CR8_LOAD | PROCESSOR_CR8_STORE)) | PROCESSOR_TPR_SHADOW;
+    controls.secondary |= secondary;
+}
+
 static const char *probe(void)
 {
     const uint32_t pin = PIN_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
@@ -75,7 +112,7 @@ static const char *probe(void)
                                PROCESSOR_CR8_STORE | PROCESSOR_MSR_BITMAPS | PROCESSOR_MONITOR | PROCESSOR_SECONDARY;
     const uint32_t secondary = SECONDARY_EPT | SECONDARY_VPID | SECONDARY_UNRESTRICTED | SECONDARY_WBINVD;
     const uint32_t secondary_if_present = SECONDARY_RDTSCP | SECONDARY_INVPCID | SECONDARY_ENCLS;
-    const uint32_t exit = EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER;
+    const uint32_t exit = EXIT_ACKNOWLEDGE | EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER;
     const uint32_t entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
     uint64_t feature_control = msr_read(MSR_FEATURE_CONTROL);
 
@@ -83,27 +120,29 @@ static const char *probe(void)
         return "VMX: the firmware has disabled it";
     if (!(msr_read(MSR_VMX_BASIC) & BASIC_TRUE_CONTROLS))
         return "VMX with the TRUE capability registers";
-    controls.pin = allowed(MSR_VMX_PIN, pin);
+    controls.pin = allowed(MSR_VMX_PIN, pin | PIN_PREEMPTION_TIMER);
     controls.processor = allowed(MSR_VMX_PROCESSOR, processor);
     controls.exit = allowed(MSR_VMX_EXIT, exit);
     controls.entry = allowed(MSR_VMX_ENTRY, entry);
-    if (!has(controls.pin, pin) || !has(controls.processor, processor) || !has(controls.exit, exit) || !has(controls.entry, entry))
-        return "VMX with virtual NMIs, MSR bitmaps, and PAT and EFER switched";
+    if (!has(controls.pin, pin | PIN_PREEMPTION_TIMER) || !has(controls.processor, processor) || !has(controls.exit, exit) || !has(controls.entry, entry))
+        return "VMX with virtual NMIs, preemption timer, MSR bitmaps, and PAT and EFER switched";
+    controls.pin &= ~PIN_PREEMPTION_TIMER; /* while it is needed */
     controls.secondary = allowed(MSR_VMX_SECONDARY, secondary | secondary_if_present);
     if (!has(controls.secondary, secondary))
         return "VMX with EPT, VPID and unrestricted guests";
     if ((msr_read(MSR_VMX_EPT_VPID) & EPT_VPID_NEEDED) != EPT_VPID_NEEDED)
         return "EPT with 1 GiB pages, INVEPT and INVVPID";
+    find_apic_virtualization();
     return NULL;
 }
 
 /* MSRs that the guest may use as it likes: the VMCS or the CPU keeps them, for nobody else. */
-static void msr_allow(uint32_t msr)
+static void msr_allow(uint8_t *bitmap, uint32_t msr)
 {
     uint32_t bit = msr & 0x1fff, offset = msr >> 31 ? 1024 : 0;
 
-    msr_bitmap[offset + bit / 8] &= (uint8_t) ~(1u << bit % 8);        /* reads */
-    msr_bitmap[2048 + offset + bit / 8] &= (uint8_t) ~(1u << bit % 8); /* writes */
+    bitmap[offset + bit / 8] &= (uint8_t) ~(1u << bit % 8);        /* reads */
+    bitmap[2048 + offset + bit / 8] &= (uint8_t) ~(1u << bit % 8); /* writes */
 }
 
 static void init(void)
@@ -111,9 +150,17 @@ static void init(void)
     msr_bitmap = memory_pages(1);
     memset(msr_bitmap, 0xff, PAGE_SIZE);
     for (const uint32_t *msr = msr_guests_own(); *msr != 0; msr++)
-        msr_allow(*msr);
-    msr_allow(MSR_EFER); /* these two are switched */
-    msr_allow(MSR_PAT);
+        msr_allow(msr_bitmap, *msr);
+    msr_allow(msr_bitmap, MSR_EFER); /* these two are switched */
+    msr_allow(msr_bitmap, MSR_PAT);
+    if (apic_virtualization != NULL) {
+        *(uint64_t *)(msr_bitmap + APIC_BITMAP) = ~APIC_READS;
+        *(uint64_t *)(msr_bitmap + 2048 + APIC_BITMAP) = ~APIC_WRITES;
+    }
+    lent_timer_bitmap = memory_pages(1);
+    memcpy(lent_timer_bitmap, msr_bitmap, PAGE_SIZE);
+    msr_allow(lent_timer_bitmap, MSR_TSC_DEADLINE);
+    preemption_shift = msr_read(MSR_VMX_MISC) & MISC_TIMER_SHIFT;
     for (uint32_t i = 0; i < platform.cpu_count; i++) {
         struct vcpu *vcpu = cpus[i].vcpu;
 
@@ -166,13 +213,27 @@ static void write_host(struct vcpu *vcpu)
     vmcs_write(VMCS_HOST_CR4, control_read(cr4));
     vmcs_write(VMCS_HOST_CS_SELECTOR, SELECTOR_CODE);
     vmcs_write(VMCS_HOST_SS_SELECTOR, SELECTOR_DATA);
-    vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS); /* must not be 0, but the kernel has no use for it */
+    vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS); /* must not be 0 */
+    vmcs_write(VMCS_HOST_TR_BASE, cpu_task_state(vcpu));
     vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
     vmcs_write(VMCS_HOST_IDTR_BASE, idt.base);
     vmcs_write(VMCS_HOST_PAT, msr_read(MSR_PAT));
     vmcs_write(VMCS_HOST_EFER, msr_read(MSR_EFER));
     vmcs_write(VMCS_HOST_RSP, (uint64_t)vcpu);
     vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
+}
+
+static void write_apic(struct vcpu *vcpu)
+{
+    vmcs_write(VMCS_VIRTUAL_APIC, kernel_hpa(vcpu->arch.vlapic.page).value);
+    vmcs_write(VMCS_TPR_THRESHOLD, 0);
+    if (controls.pin & PIN_POSTED_INTERRUPTS) {
+        vmcs_write(VMCS_POSTED_VECTOR, VECTOR_POSTED);
+        vmcs_write(VMCS_POSTED_DESCRIPTOR, kernel_hpa(vcpu->arch.vlapic.posted).value);
+    }
+    vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, 0);
+    for (unsigned i = 0; i < 4; i++)
+        vmcs_write(VMCS_EOI_EXITS + 2 * i, 0);
 }
 
 static void write_controls(struct vcpu *vcpu, uint64_t efer)
@@ -193,6 +254,8 @@ static void write_controls(struct vcpu *vcpu, uint64_t efer)
     vmcs_write(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
     if (controls.secondary & SECONDARY_ENCLS)
         vmcs_write(VMCS_ENCLS_BITMAP, UINT64_MAX);
+    if (apic_virtualization != NULL)
+        write_apic(vcpu);
     vmcs_write(VMCS_EPT_POINTER, domain->stage2_root | EPT_POINTER);
     vmcs_write(VMCS_CR0_MASK, CR0_OWNED);
     vmcs_write(VMCS_CR4_MASK, ~(uint64_t)CR4_GUESTS);
@@ -203,7 +266,7 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     static const uint16_t zero[] = {
         VMCS_PAGE_FAULT_MASK, VMCS_PAGE_FAULT_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS,
         VMCS_ENTRY_MSR_LOADS, VMCS_ENTRY_EVENT, VMCS_HOST_DS_SELECTOR, VMCS_HOST_ES_SELECTOR, VMCS_HOST_FS_SELECTOR,
-        VMCS_HOST_GS_SELECTOR, VMCS_HOST_TR_BASE, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS,
+        VMCS_HOST_GS_SELECTOR, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS,
         VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL, VMCS_GUEST_IDTR_BASE, VMCS_GUEST_RSP,
         VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_ACTIVITY, VMCS_GUEST_SYSENTER_CS,
         VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP,
@@ -262,6 +325,25 @@ static void read_state(struct vcpu *vcpu, struct guest_state *state)
     state->code32 = cs & 1u << 14;
 }
 
+static void read_segment(struct vcpu *vcpu, unsigned which, struct segment *segment)
+{
+    uint64_t rights = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * which);
+
+    (void)vcpu;
+    *segment = (struct segment){
+        .base = vmcs_read(VMCS_GUEST_ES_BASE + 2 * which),
+        .limit = (uint32_t)vmcs_read(VMCS_GUEST_ES_LIMIT + 2 * which),
+        .selector = (uint16_t)vmcs_read(VMCS_GUEST_ES_SELECTOR + 2 * which),
+        .access = rights & RIGHTS_UNUSABLE ? 0 : (uint16_t)rights,
+    };
+}
+
+static void fault_address(struct vcpu *vcpu, uint64_t linear)
+{
+    (void)vcpu;
+    control_write(cr2, linear);
+}
+
 /* The instruction that made the exit was carried out: what blocked interrupts until its end is over. */
 static bool advanced(struct vcpu *vcpu)
 {
@@ -317,7 +399,67 @@ static void window(struct vcpu *vcpu, enum event_type type, uint32_t vector)
 static void close_window(struct vcpu *vcpu, uint32_t which)
 {
     count_exit(vcpu, EXIT_OTHER);
+    vcpu->arch.vlapic.taken++; /* it could be */
     vmcs_write(VMCS_PROCESSOR_CONTROLS, vmcs_read(VMCS_PROCESSOR_CONTROLS) & ~(uint64_t)which);
+}
+
+/* --- Interrupts by the CPU --- */
+/* A window, since Bochs (2.7, 3.0) delivers with the next physical interrupt what waits for IF. */
+static void request(struct vcpu *vcpu, uint32_t vector)
+{
+    uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
+
+    if (vector > (status & 0xff))
+        vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & ~0xffull) | vector);
+    if (!can_take(vcpu, EVENT_EXTERNAL))
+        window(vcpu, EVENT_EXTERNAL, vector);
+}
+
+static void service(uint32_t vector)
+{
+    vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (vmcs_read(VMCS_GUEST_INTERRUPT_STATUS) & 0xff) | vector << 8);
+}
+
+static void exit_on_eoi(uint32_t word, uint32_t vectors)
+{
+    enum vmcs_field field = VMCS_EOI_EXITS + 2 * (word / 2);
+    uint32_t shift = word % 2 * 32;
+
+    vmcs_write(field, (vmcs_read(field) & ~(0xffffffffull << shift)) | (uint64_t)vectors << shift);
+}
+
+static void watch(struct vcpu *vcpu)
+{
+    window(vcpu, EVENT_EXTERNAL, 0);
+}
+
+static void notify(struct vcpu *vcpu)
+{
+    apic_send(vcpu->cpu, VECTOR_POSTED);
+}
+
+static const struct apic_virtualization vmx_apic = {request, service, exit_on_eoi, watch, NULL};
+static const struct apic_virtualization vmx_posting_apic = {request, service, exit_on_eoi, watch, notify};
+
+/* --- Timers --- */
+static void lend_timer(struct vcpu *vcpu, bool lent)
+{
+    (void)vcpu;
+    vmcs_write(VMCS_MSR_BITMAP, kernel_hpa(lent ? lent_timer_bitmap : msr_bitmap).value);
+}
+
+static void set_deadline(struct vcpu *vcpu, uint64_t count)
+{
+    vcpu->arch.vmx.deadline = count;
+    vmcs_write(VMCS_PIN_CONTROLS, controls.pin | (count != 0 ? PIN_PREEMPTION_TIMER : 0));
+}
+
+/* It counts in the guest only: anew at each entry. */
+static void load_preemption_timer(uint64_t deadline)
+{
+    uint64_t now = timer_count(), left = deadline > now ? ((deadline - now) >> preemption_shift) + 1 : 0;
+
+    vmcs_write(VMCS_PREEMPTION_TIMER, left < UINT32_MAX ? left : UINT32_MAX);
 }
 
 static bool read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
@@ -459,7 +601,8 @@ static void dispatch(struct vcpu *vcpu)
 
     switch (reason) {
     case VMX_INTERRUPT:
-        return exit_interrupt(vcpu);
+        count_exit(vcpu, EXIT_INTERRUPT);
+        return interrupt_handle(vmcs_read(VMCS_EXIT_EVENT) & INFO_VECTOR);
     case VMX_EPT_VIOLATION:
         return nested_page(vcpu);
     case VMX_WRMSR:
@@ -474,6 +617,16 @@ static void dispatch(struct vcpu *vcpu)
         return close_window(vcpu, PROCESSOR_INTERRUPT_WINDOW);
     case VMX_NMI_WINDOW:
         return close_window(vcpu, PROCESSOR_NMI_WINDOW);
+    case VMX_PREEMPTION_TIMER:
+        count_exit(vcpu, EXIT_INTERRUPT);
+        return deadline_interrupt();
+    case VMX_VIRTUALIZED_EOI:
+        count_exit(vcpu, EXIT_SYSREG);
+        return vioapic_eoi(vcpu->domain, (uint8_t)vmcs_read(VMCS_QUALIFICATION));
+    case VMX_APIC_WRITE: /* an IPI to self that the CPU would not send: an illegal vector */
+        count_exit(vcpu, EXIT_SGI);
+        vlapic_msr_write(vcpu, APIC_SELF_IPI, vcpu->arch.vlapic.page[VLAPIC_REGISTER(APIC_SELF_IPI)]);
+        return;
     case VMX_CPUID:
         return exit_cpuid(vcpu, length);
     case VMX_IO:
@@ -516,6 +669,8 @@ void vmx_exit(struct vcpu *vcpu)
     exit_finish(vcpu);
     if (vcpu->arch.flush)
         flush(vcpu);
+    if (vcpu->arch.vmx.deadline != 0)
+        load_preemption_timer(vcpu->arch.vmx.deadline);
     if (vcpu->arch.rip == rip)
         return;
     vmcs_write(VMCS_GUEST_RIP, vcpu->arch.rip);
@@ -549,7 +704,11 @@ const struct vendor vmx = {
     .can_take = can_take,
     .inject = inject,
     .window = window,
+    .segment = read_segment,
+    .fault_address = fault_address,
     .msr_read = read_msr,
     .msr_write = write_msr,
+    .lend_timer = lend_timer,
+    .deadline = set_deadline,
     .format = {.table = 7, .read = 1, .write = 2, .execute = 4, .normal = 6 << 3, .large = 1 << 7},
 };

@@ -4,8 +4,8 @@
 
 usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [sizes] [--cpu MODEL] [--profile]
 
-Without a word: all of it (x86: events, messages and sizes, and KVM beside them). --profile prints what each event's and the network's
-figures are made of.
+Without a word: all of it (x86: KVM beside it, nested). --profile prints what each event's and the network's figures are
+made of.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 
 import boot
 import builds
+import counted
 import events
 import kvm
 import message
@@ -27,7 +28,7 @@ def report_events(machine, cpu, profile):
     print(f"\nKernel instructions an event (cpu {cpu or machine.cpu}):\n")
     print("\n".join(events.table(figures) if other is None else events.table_x86(figures, other)))
     print(f"\nReset to the guest's first instruction: {boot[0]:,} kernel instructions on its CPU, {boot[1]:,} on all CPUs"
-          f" (Xen 4.20: {peers.BOOT_INSTRUCTIONS_XEN:,.0f})")
+          f" (Xen 4.20 on arm64: {peers.BOOT_INSTRUCTIONS_XEN:,.0f})")
     for window, functions in sorted(parts.items()):
         name = "boot" if window == 0 else peers.EVENTS_X86[window] if other is not None else peers.EVENTS[window][0]
         slow = ("11",) if other is None else events.SLOW_X86
@@ -57,8 +58,8 @@ def report_messages(machine, profile):
     return True
 
 
-def report_boot():
-    inside, kernel, plain = boot.measure()
+def report_boot(machine):
+    inside, kernel, plain = boot.measure(machine.arch)
     print(f"\nA Debian guest's boot to power-off, instructions on its CPU: {inside:,} on Bulkhead, {kernel:,} of them the kernel's (loading"
           f" included); {plain:,} on plain QEMU; ratio {inside / plain:.3f}, without the kernel's {(inside - kernel) / plain:.3f}")
     return True
@@ -77,12 +78,32 @@ def report_traffic():
     return ok
 
 
+def report_counted(profile):
+    figures = counted.measure(profile)
+    rows = (("TCP stream, guest to guest", "stream"), ("TCP request/response", "request"), ("virtio-blk 4 KiB read", "block"))
+    print("\nAll that any CPU executes, guests included:\n\n| | Bulkhead | KVM, vhost-net | |\n|---|---|---|---|")
+    total = {who: {name: sum(layers.values()) for name, (layers, *_) in answer.items()} for who, answer in figures.items()}
+    for title, name in rows:
+        unit = counted.WORK[name][2]
+        print(f"| {title} | {total['Bulkhead'][name]:,.2f} | {total['KVM'][name]:,.2f} | instructions a{'n' if unit[0] in 'aeiou' else ''} {unit} |")
+    for title, name in rows if profile else ():
+        for who, answer in figures.items():
+            layers, functions, entries = answer[name]
+            print(f"\n{title}, {who}: {entries:,.4f} exits, and")
+            for layer, count in sorted(layers.items(), key=lambda item: -item[1]):
+                print(f"  {count:12,.3f}  {layer}")
+            ours = [item for item in functions.items() if item[0][1]]
+            for (layer, function), count in sorted(ours, key=lambda item: -item[1])[:16]:
+                print(f"    {count:12,.3f}  {layer}: {function}")
+    return all(total["Bulkhead"][name] < total["KVM"][name] for name in counted.WORK)
+
+
 def report_layers():
     for name, (unit, layers, functions) in traffic.profile().items():
         print(f"\n{name} is made of, instructions a{'n' if unit[0] in 'aeiou' else ''} {unit}:")
         for layer, count in sorted(layers.items(), key=lambda item: -item[1]):
             print(f"  {count:12,.3f}  {layer}")
-        ours = [item for item in functions.items() if not item[0][0].startswith("guests")]
+        ours = [item for item in functions.items() if item[0][1]]
         for (layer, function), count in sorted(ours, key=lambda item: -item[1])[:16]:
             print(f"    {count:12,.3f}  {layer}: {function}")
 
@@ -90,7 +111,8 @@ def report_layers():
 def report_sizes(machine):
     out = builds.default_configuration(machine)
     size = (out / "bulkhead.bin").stat().st_size
-    print(f"\nKernel image: {size:,} bytes (goal {peers.IMAGE_GOAL:,}; Xen 4.20: {peers.IMAGE_XEN:,})")
+    goal = f"goal {peers.IMAGE_GOAL:,}; " if machine.arch == "arm64" else ""
+    print(f"\nKernel image: {size:,} bytes ({goal}Xen 4.20: {peers.IMAGE_XEN:,})")
     return size < peers.IMAGE_XEN
 
 
@@ -102,15 +124,17 @@ def main():
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     machine = BY_ARCH[options.arch]
-    what = options.what or (["events", "messages", "boot", "traffic", "sizes"] if options.arch == "arm64" else ["events", "messages", "sizes"])
+    what = options.what or ["events", "messages", "boot", "traffic", "sizes"]
     ok = True
     if "events" in what:
         ok &= report_events(machine, options.cpu, options.profile)
     if "messages" in what:
         ok &= report_messages(machine, options.profile)
     if "boot" in what:
-        ok &= report_boot()
-    if "traffic" in what:
+        ok &= report_boot(machine)
+    if "traffic" in what and options.arch == "x86":
+        ok &= report_counted(options.profile)
+    elif "traffic" in what:
         ok &= report_traffic()
         if options.profile:
             report_layers()

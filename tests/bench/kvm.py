@@ -48,7 +48,8 @@ def measure():
         subprocess.run([machine.emulator, *machine.machine, "-cpu", machine.cpu, "-smp", "2", "-m", "512", "-display", "none",
                         "-nodefaults", "-serial", "stdio", "-no-reboot",
                         "-kernel", str(out / "guest-linux/Image"), "-initrd", str(archive),
-                        "-append", "console=ttyS0 quiet panic=-1 -- " + " ".join(modules), "-plugin", plugin],
+                        "-append", "console=ttyS0 quiet panic=-1 -- " + " ".join(modules), "-plugin", plugin,
+                        "-icount", "shift=0,sleep=off"],
                        check=True, timeout=1800, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     if b"BENCH done" not in said.read_bytes():
         raise SystemExit(f"bench: the guest did not come to its end under KVM:\n{said.read_text(errors='replace')[-2000:]}")

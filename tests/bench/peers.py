@@ -28,6 +28,7 @@ EVENTS_X86 = {
     12: "EOI (x2APIC)",
     5: "IPI to self",
     6: "timer interrupt (TSC deadline)",
+    14: "timer interrupt as Linux has it (an EOI that need not exit)",
     7: "IPI, target spinning (both CPUs)",
     8: "IPI, target in HLT (both CPUs)",
     9: "virtio register read",

@@ -5,14 +5,16 @@
  *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt][,blocks=blocks.txt]
  *            [,outside=on]
  *
- * Every executed instruction whose virtual address lies in [base, base + size) is the kernel's; with outside=on, every
- * other one is, by blocks: then the range is the guest's. The bench guest marks the window of measurement N (0..15)
- * with HINT #(96 + N) before and HINT #(112 + N) after (x86-64: NOPL with the displacement 0x48420000 + that number);
- * both execute as NOP. `out` gets a line a window: number, kernel instructions on all CPUs, windows seen; and, with N =
- * "boot", what the kernel executed before the first HINT #96, on the CPU that executed it and on all CPUs. Last come, a
- * line a CPU, all instructions that it executed, the guest's included (blocks that an exception cut short count whole).
+ * Every executed instruction whose virtual address lies in [base, base + size) and that no guest executes is the
+ * kernel's; with outside=on, every one outside of the range is, by blocks: then the range is the guest's. The bench
+ * guest marks the window of measurement N (0..15) with HINT #(96 + N) before and HINT #(112 + N) after (x86-64: NOPL
+ * with the displacement 0x48420000 + that number); both execute as NOP. `out` gets a line a window: number, kernel
+ * instructions on all CPUs, windows seen, guest entries (x86-64); and, with N = "boot", what the kernel executed before
+ * the first HINT #96, on the CPU that executed it and on all CPUs. Last come, a line a CPU, all instructions that it
+ * executed, the guest's included (blocks that an exception cut short count whole).
  * `profile` gets a line for each kernel instruction executed within a window: window, address, count.
- * `blocks` gets what all CPUs executed in window 15, guests included: CPU, address of the block, instructions.
+ * `blocks` gets what all CPUs executed in the windows from 13 on, guests included: window, CPU, 1 for a guest's
+ * (x86-64: from VMRUN to its exit) or 0, address of the block, instructions.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -42,7 +44,8 @@ EXPORT int qemu_plugin_version = 4;
 #define CPUS 16
 #define MARK_BEGIN 96u
 #define MARK_END 112u
-#define TRAFFIC 15 /* the window that `blocks` is about */
+#define BLOCKS_FIRST 13u /* the windows that `blocks` is about */
+#define BLOCKS_COUNT (WINDOWS - BLOCKS_FIRST)
 
 struct window {
     uint64_t instructions, opened, count;
@@ -58,25 +61,35 @@ static uint64_t per_cpu[CPUS]; /* kernel instructions */
 static uint64_t all[CPUS];     /* all instructions */
 static uint64_t boot_cpu_instructions, boot_instructions;
 static bool booted;
+static bool in_guest[CPUS];
+static uint64_t entries[WINDOWS][CPUS]; /* VMRUN */
+static uint64_t after_entry[4];         /* addresses behind a VMRUN */
 
 static struct block {
     struct block *next;
-    uint64_t address, length, executed[CPUS];
-} *blocks;
+    uint64_t address, length, executed[BLOCKS_COUNT][2][CPUS];
+} * blocks;
 
-static uint64_t total(void)
+static uint64_t sum(const uint64_t *counts)
 {
     uint64_t sum = 0;
 
     for (int i = 0; i < CPUS; i++)
-        sum += per_cpu[i];
+        sum += counts[i];
     return sum;
+}
+
+static uint64_t total(void)
+{
+    return sum(per_cpu);
 }
 
 static void kernel_instruction(unsigned int cpu, void *data)
 {
     uint64_t index = (uintptr_t)data;
 
+    if (in_guest[cpu % CPUS])
+        return;
     __atomic_fetch_add(&per_cpu[cpu % CPUS], 1, __ATOMIC_RELAXED);
     if (profile_name != NULL)
         for (int i = 0; i < WINDOWS; i++)
@@ -142,8 +155,9 @@ static void block_of_traffic(unsigned int cpu, void *data)
 {
     struct block *block = data;
 
-    if (windows[TRAFFIC].open)
-        __atomic_fetch_add(&block->executed[cpu % CPUS], block->length, __ATOMIC_RELAXED);
+    for (unsigned int i = 0; i < BLOCKS_COUNT; i++)
+        if (windows[BLOCKS_FIRST + i].open)
+            __atomic_fetch_add(&block->executed[i][in_guest[cpu % CPUS]][cpu % CPUS], block->length, __ATOMIC_RELAXED);
 }
 
 static void watch_block(struct qemu_plugin_tb *block)
@@ -159,12 +173,51 @@ static void watch_block(struct qemu_plugin_tb *block)
     qemu_plugin_register_vcpu_tb_exec_cb(block, block_of_traffic, QEMU_PLUGIN_CB_NO_REGS, watched);
 }
 
+static void guest_entered(unsigned int cpu, void *data)
+{
+    (void)data;
+    in_guest[cpu % CPUS] = true;
+    for (int i = 0; i < WINDOWS; i++)
+        if (windows[i].open)
+            entries[i][cpu % CPUS]++;
+}
+
+static void guest_left(unsigned int cpu, void *data)
+{
+    (void)data;
+    in_guest[cpu % CPUS] = false;
+}
+
+/* VMRUN ends a block; the block that begins behind it is entered by an exit. (A guest's own hypervisor is a guest's.)
+ */
+static void watch_entry(struct qemu_plugin_tb *block)
+{
+    static const uint8_t vmrun[3] = {0x0f, 0x01, 0xd8};
+    struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(block, qemu_plugin_tb_n_insns(block) - 1);
+    uint64_t first = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0));
+    uint8_t bytes[16] = {0};
+
+    for (size_t i = 0; i < sizeof after_entry / sizeof after_entry[0]; i++)
+        if (after_entry[i] == first && first != 0)
+            qemu_plugin_register_vcpu_tb_exec_cb(block, guest_left, QEMU_PLUGIN_CB_NO_REGS, NULL);
+    if (qemu_plugin_insn_data(last, bytes, sizeof bytes) != sizeof vmrun || memcmp(bytes, vmrun, sizeof vmrun))
+        return;
+    for (size_t i = 0; i < sizeof after_entry / sizeof after_entry[0]; i++) {
+        if (after_entry[i] == 0)
+            after_entry[i] = qemu_plugin_insn_vaddr(last) + sizeof vmrun;
+        if (after_entry[i] == qemu_plugin_insn_vaddr(last) + sizeof vmrun)
+            break;
+    }
+    qemu_plugin_register_vcpu_insn_exec_cb(last, guest_entered, QEMU_PLUGIN_CB_NO_REGS, NULL);
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     uint64_t first = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0)) - kernel_base;
     void *instructions = (void *)(uintptr_t)qemu_plugin_tb_n_insns(block);
 
     (void)id;
+    watch_entry(block);
     qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS, instructions);
     if (blocks_name != NULL)
         watch_block(block);
@@ -196,9 +249,12 @@ static void write_blocks(void)
     FILE *out = blocks_name != NULL ? fopen(blocks_name, "w") : NULL;
 
     for (struct block *block = blocks; out != NULL && block != NULL; block = block->next)
-        for (int i = 0; i < CPUS; i++)
-            if (block->executed[i] != 0)
-                fprintf(out, "%d %#" PRIx64 " %" PRIu64 "\n", i, block->address, block->executed[i]);
+        for (unsigned int i = 0; i < BLOCKS_COUNT * 2 * CPUS; i++) {
+            unsigned int window = i / (2 * CPUS), guest = i / CPUS % 2, cpu = i % CPUS;
+            if (block->executed[window][guest][cpu] != 0)
+                fprintf(out, "%u %u %u %#" PRIx64 " %" PRIu64 "\n", BLOCKS_FIRST + window, cpu, guest, block->address,
+                        block->executed[window][guest][cpu]);
+        }
     if (out != NULL)
         fclose(out);
 }
@@ -215,7 +271,8 @@ static void finished(qemu_plugin_id_t id, void *data)
     fprintf(out, "boot %" PRIu64 " %" PRIu64 "\n", boot_cpu_instructions, boot_instructions);
     for (int i = 0; i < WINDOWS; i++)
         if (windows[i].count != 0)
-            fprintf(out, "%d %" PRIu64 " %" PRIu64 "\n", i, windows[i].instructions, windows[i].count);
+            fprintf(out, "%d %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", i, windows[i].instructions, windows[i].count,
+                    sum(entries[i]));
     fprintf(out, "all %" PRIu64 "\n", total());
     for (int i = 0; i < CPUS; i++)
         if (all[i] != 0)

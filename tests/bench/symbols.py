@@ -24,24 +24,30 @@ class Symbols:
         return self.sorted[index][1] if index >= 0 else hex(address)
 
 
-def layers_of(blocks, kernel, program, program_base):
-    """{layer: instructions} and {(layer, function): instructions} of the plugin's blocks file. Guests' kernels run from
-    the upper half of the addresses; the management domain has CPU 0 and lies at program_base."""
+def layers_of(blocks, window, place):
+    """{layer: instructions} and {(layer, function): instructions} of a window of the plugin's blocks file. `place` says
+    where (CPU, whether a guest executes, address) is: (layer, function)."""
     layers, functions = collections.Counter(), collections.Counter()
     with open(blocks) as lines:
         for line in lines:
-            cpu, address, count = (int(word, 0) for word in line.split())
-            if kernel.addresses[0] <= address < kernel.addresses[-1] + 4096:
-                layer, name = "Bulkhead's kernel", kernel.name(address)
-            elif address >> 47:
-                layer, name = "guests' kernels", "guest kernel"
-            elif cpu == 0:
-                layer, name = "management domain", program.name(address - program_base)
-            else:
-                layer, name = "guests' programs", "guest program"
-            layers[layer] += count
-            functions[layer, name] += count
+            of, cpu, guest, address, count = (int(word, 0) for word in line.split())
+            if of == window:
+                layer, name = place(cpu, guest, address)
+                layers[layer] += count
+                functions[layer, name] += count
     return layers, functions
+
+
+def bulkhead_places(kernel, program, program_base, arch):
+    """Guests' kernels run from the upper half of the addresses; the management domain has CPU 0 and lies at program_base."""
+    def place(cpu, guest, address):
+        if not guest if arch == "x86" else kernel.addresses[0] <= address < kernel.addresses[-1] + 4096:
+            return "Bulkhead's kernel", kernel.name(address)
+        if cpu == 0:
+            return "management domain", program.name(address - program_base)
+        return ("guests' kernels", "") if address >> 47 else ("guests' programs", "")
+
+    return place
 
 
 def made_of(profile, symbols):

@@ -5,11 +5,12 @@
 import re
 
 import builds
-from symbols import Symbols, layers_of
 from appliance import Appliance, plain
 from machines import BY_ARCH
+from symbols import Symbols, bulkhead_places, layers_of
 
 DETACH = "\x1d"
+DISK, REQUEST, STREAM = 13, 14, 15  # windows: tests/guests/linux/mark.h
 
 
 class Guests:
@@ -60,21 +61,20 @@ MANAGEMENT_BASE = 0x40400000  # where the management domain's program lies in th
 
 def profile(megabytes=64, requests=1000):
     """{workload: (unit, {layer: instructions a unit}, {(layer, function): likewise})}"""
-    out = builds.default_configuration()
+    out = builds.default_configuration(BY_ARCH["arm64"])
     kernel, program = Symbols(out / "bulkhead.elf"), Symbols(out / "mgmt.elf")
-    library, blocks, results = builds.plugin(), builds.OUT / "bench/blocks.txt", {}
-    plugin = f"{library},base={kernel.base():#x},size=0x400000,out={builds.OUT}/bench/traffic-counts.txt,blocks={blocks}"
-    for name, command, count, unit in (("TCP stream", f"stream 192.168.77.2 {megabytes}", megabytes << 20, "byte"),
-                                       ("TCP request/response", f"request 192.168.77.2 {requests}", requests, "exchange")):
-        with Appliance(out, folder=builds.OUT / "bench/run-profile", icount=True, extra=["-plugin", plugin]) as appliance:
-            guests = ready(appliance, "linux1", "linux2")
-            guests.run("linux2", "nettest server >/dev/null 2>&1 & sleep 1")
-            guests.run("linux1", f"nettest {command}", 1200)
-            appliance.qmp("quit")
-            appliance.qemu.wait(60)
-        results[name] = unit, *({key: value / count for key, value in counter.items()}
-                                for counter in layers_of(blocks, kernel, program, MANAGEMENT_BASE))
-    return results
+    blocks = builds.OUT / "bench/blocks.txt"
+    plugin = f"{builds.plugin()},base={kernel.base():#x},size=0x400000,out={builds.OUT}/bench/traffic-counts.txt,blocks={blocks}"
+    with Appliance(out, folder=builds.OUT / "bench/run-profile", icount=True, extra=["-plugin", plugin]) as appliance:
+        guests = ready(appliance, "linux1", "linux2")
+        guests.run("linux2", "nettest server >/dev/null 2>&1 & sleep 1")
+        guests.run("linux1", f"nettest stream 192.168.77.2 {megabytes}", 1200)
+        guests.run("linux1", f"nettest request 192.168.77.2 {requests}", 1200)
+        appliance.qmp("quit")
+        appliance.qemu.wait(60)
+    place = bulkhead_places(kernel, program, MANAGEMENT_BASE, "arm64")
+    return {name: (unit, *({key: value / count for key, value in counter.items()} for counter in layers_of(blocks, window, place)))
+            for name, window, count, unit in (("TCP stream", STREAM, megabytes << 20, "byte"), ("TCP request/response", REQUEST, requests, "exchange"))}
 
 
 def measure(megabytes=256, requests=2000, reads=2000):

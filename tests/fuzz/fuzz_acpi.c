@@ -62,6 +62,11 @@ void *kernel_map_memory(struct hpa base, uint64_t size)
     return mappings[mapping_count++] = memory;
 }
 
+void *kernel_map_device(struct hpa base, uint64_t size)
+{
+    return kernel_map_memory(base, size);
+}
+
 void *kernel_map_blocks(struct hpa base, uint64_t size)
 {
     return kernel_map_memory(base, size);

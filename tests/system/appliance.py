@@ -36,6 +36,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def connect(qemu, path, log, limit=30):
+    """To a socket that a QEMU just started makes."""
+    end = time.monotonic() + limit
+    while True:
+        if qemu.poll() is not None:
+            raise AssertionError("QEMU ended: " + log.read_text())
+        try:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(str(path))
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            if time.monotonic() > end:
+                raise AssertionError(f"QEMU made no {path.name} socket in {limit} s") from None
+            time.sleep(0.05)
+
+
 class Drain(fdpexpect.fdspawn):
     """A socket that is read all the time: QEMU holds its lock, and so the whole machine, while a serial line blocks."""
 
@@ -163,7 +180,7 @@ class Appliance:
         self.log = open(self.folder / "serial.log", "wb")
         self.qemu = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, preexec_fn=end_with_us,
                                      stdout=open(self.folder / "qemu.log", "wb"), stderr=subprocess.STDOUT)
-        self.socket = self._connect(self.folder / "serial")
+        self.socket = connect(self.qemu, self.folder / "serial", self.folder / "qemu.log")
         self.serial = Line(Drain(self.socket, timeout=PATIENCE, maxread=65536), self.log)
         self.shell = Shell(self.serial)
         return self
@@ -180,24 +197,9 @@ class Appliance:
         if self.disk.parent == self.folder:
             self.disk.unlink(missing_ok=True)
 
-    def _connect(self, path, limit=30):
-        end = time.monotonic() + limit
-        while True:
-            if self.qemu.poll() is not None:
-                raise AssertionError("QEMU ended: " + (self.folder / "qemu.log").read_text())
-            try:
-                connection = socket.socket(socket.AF_UNIX)
-                connection.connect(str(path))
-                return connection
-            except (FileNotFoundError, ConnectionRefusedError):
-                connection.close()
-                if time.monotonic() > end:
-                    raise AssertionError(f"QEMU made no {path.name} socket in {limit} s") from None
-                time.sleep(0.05)
-
     def qmp(self, command, **arguments):
         """One QMP command on a connection of its own."""
-        with self._connect(self.folder / "qmp") as connection:
+        with connect(self.qemu, self.folder / "qmp", self.folder / "qemu.log") as connection:
             stream = connection.makefile("rw")
             json.loads(stream.readline())
             for name, values in (("qmp_capabilities", {}), (command, arguments)):

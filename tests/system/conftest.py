@@ -18,6 +18,7 @@ MACHINE = None  # set by --arch
 
 def pytest_addoption(parser):
     parser.addoption("--arch", choices=sorted(BY_ARCH), default="arm64", help="whose default board is tested")
+    parser.addoption("--slow", action="store_true", help="also the tests that take very long")
 
 
 def pytest_configure(config):
@@ -25,6 +26,7 @@ def pytest_configure(config):
     MACHINE = BY_ARCH[config.getoption("--arch")]
     config.addinivalue_line("markers", "arch(name): a test for one architecture only")
     config.addinivalue_line("markers", "hardware: with a NIC and a disk that are not virtio's, beyond test_hardware.py; only with -m hardware")
+    config.addinivalue_line("markers", "slow: a test that takes very long, run by hand")
     config.addinivalue_line("markers", "once: a test that does not depend on the architecture")
 
 
@@ -34,7 +36,7 @@ def pytest_collection_modifyitems(config, items):
         only = [mark.args[0] for mark in item.iter_markers("arch")] + ["arm64"] * bool(item.get_closest_marker("once"))
         if item.get_closest_marker("hardware") and "hardware" not in config.getoption("markexpr"):
             return False
-        return all(name == MACHINE.arch for name in only)
+        return all(name == MACHINE.arch for name in only) and (config.getoption("--slow") or not item.get_closest_marker("slow"))
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = [item for item in items if wanted(item)]

@@ -96,7 +96,14 @@ unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := $(machine-cflags)
 
 # x86: what guests are loaded from and handed, and the decoder.
-unit-tests += decode guest_boot mmio
+unit-tests += decode guest_boot mmio string_io time_scale
+unit-string_io-sources := tests/unit/test_string_io.c $(addprefix arch/x86/,string_io.c decode.c guest_memory.c)
+unit-string_io-cflags := -Iarch/x86/include
+unit-time_scale-sources := tests/unit/test_time_scale.c
+unit-time_scale-cflags := -Iarch/x86/include
+unit-tests += memory_x86
+unit-memory_x86-sources := tests/unit/test_memory_x86.c arch/x86/native/memcpy.S
+unit-memory_x86-cflags := -Dmemcpy=native_memcpy -Dmemmove=native_memmove -Dmemset=native_memset
 unit-decode-sources := tests/unit/test_decode.c arch/x86/decode.c
 unit-mmio-sources := tests/unit/test_mmio.c $(addprefix arch/x86/,mmio.c decode.c guest_memory.c)
 unit-mmio-cflags := -Iarch/x86/include

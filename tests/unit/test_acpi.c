@@ -32,6 +32,11 @@ void *kernel_map_memory(struct hpa base, uint64_t size)
     return mappings[mapping_count++] = mapping;
 }
 
+void *kernel_map_device(struct hpa base, uint64_t size)
+{
+    return kernel_map_memory(base, size);
+}
+
 void *kernel_map_blocks(struct hpa base, uint64_t size)
 {
     return kernel_map_memory(base, size);
@@ -89,8 +94,8 @@ static void finds_what_a_pc_has(void **state)
     assert_int_equal(platform.arch.hpet.value, 0xfed00000);
     assert_int_equal(platform.arch.pm_timer_port, 0x608);
     assert_true(platform.arch.pm_timer_32);
-    assert_true(platform.arch.reset_register.port);
-    assert_int_equal(platform.arch.reset_register.address, 0xcf9);
+    assert_int_equal(platform.arch.reset_port, 0xcf9);
+    assert_null(platform.arch.reset_memory);
     assert_int_equal(platform.arch.reset_value, 15);
     assert_true(platform.arch.can_sleep);
     assert_int_equal(platform.arch.sleep_port[0], 0x604);
@@ -120,12 +125,29 @@ static void a_damaged_table_is_not_used(void **state)
     assert_int_equal(platform.cpu_count, 1);
 }
 
+/* The FADT of the corpus lies behind the MADT. */
+static void a_reset_register_may_lie_in_memory(void **state)
+{
+    uint8_t *fadt = memory + TABLES;
+
+    (void)state;
+    while (memcmp(fadt, "FACP", 4))
+        fadt += 4;
+    assert_int_equal(fadt[116], 1); /* its address space: ports */
+    fadt[116] = 0;
+    fadt[9]++; /* the checksum */
+    assert_null(read_tables());
+    assert_int_equal(platform.arch.reset_port, 0);
+    assert_non_null(platform.arch.reset_memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(finds_what_a_pc_has, setup),
         cmocka_unit_test_setup(says_what_is_wrong, setup),
         cmocka_unit_test_setup(a_damaged_table_is_not_used, setup),
+        cmocka_unit_test_setup(a_reset_register_may_lie_in_memory, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* The virtual local APIC and IOAPIC: delivery, priorities, levels, IPIs, timer, the EOI that does not exit, total
  * decode. */
 #include "../../arch/host/machine.h"
+#include "../../arch/x86/vendor.h"
 
 #include <arch/timer.h>
 #include <bulkhead/guest_map.h>
@@ -38,6 +39,8 @@ static uint64_t read(uint32_t msr)
 {
     uint64_t value = 0xdead;
 
+    if (apic_virtualization != NULL && msr >> 6 == 0x800 >> 6 && msr != 0x839 && (VLAPIC_READABLE >> (msr & 0x3f) & 1)) /* no exit */
+        return vcpu_current()->arch.vlapic.page[VLAPIC_REGISTER(msr)];
     assert_true(vlapic_msr_read(vcpu_current(), msr, &value));
     return value;
 }
@@ -52,7 +55,9 @@ static void pin(uint32_t number, uint32_t low, uint32_t destination)
 
 static int setup(void **state)
 {
-    (void)state;
+    const bool *posts = *state;
+
+    machine_virtualize(posts != NULL, posts != NULL && *posts);
     GUEST->memory_size = 64 * MIB;
     machine_start();
     for (uint32_t cpu = 0; cpu < 4; cpu++) {
@@ -483,6 +488,86 @@ static void interrupts_left_alone_are_seen(void **state)
     assert_true(interrupt_untaken(vcpu_current()));
 }
 
+/* Where the CPU delivers: no EOI exits but a level's, and the guest is not told to avoid its EOI register. */
+static void the_cpu_delivers(void **state)
+{
+    uint32_t hints[4];
+
+    (void)state;
+    hyperv_cpuid(vcpu_current(), 0x40000004, hints);
+    assert_int_equal(hints[0] & 1u << 3, 0);
+    hyperv_write(0x40000073, 0x5001);
+    for (uint32_t i = 0; i < 10; i++) {
+        vlapic_send(vcpu_current(), (uint8_t)(0x50 + 0x10 * (i % 3)), false);
+        assert_int_equal(vlapic_next(vcpu_current()), 0);
+        assert_true(vlapic_wakes(vcpu_current()));
+        assert_int_equal(machine_take(), 0x50 + 0x10 * (i % 3));
+        assert_false(vlapic_wakes(vcpu_current()));
+        machine_end(0);
+    }
+    assert_int_equal(machine.eoi_exits, 0);
+    pin(LINE, LEVEL | 0x61, 0);
+    interrupt_set_level(GUEST, LINE, true);
+    assert_int_equal(machine_take(), 0x61);
+    interrupt_set_level(GUEST, LINE, false);
+    machine_end(0x61);
+    assert_int_equal(machine.eoi_exits, 1);
+    vlapic_send(vcpu_current(), 0x61, false); /* an edge again: its EOI need not exit */
+    assert_int_equal(machine_take(), 0x61);
+    machine_end(0x61);
+    assert_int_equal(machine.eoi_exits, 1);
+    vlapic_send(vcpu_current(), 0x41, false); /* ends by registers that exit always */
+    assert_int_equal(machine_take(), 0x41);
+    vlapic_send(vcpu_current(), 0x51, false);
+    assert_int_equal(machine_take(), 0x51);
+    vlapic_send(vcpu_current(), 0x45, false);
+    hyperv_write(0x40000070, 0);
+    assert_int_equal(machine_take(), NOTHING);
+    hyperv_write(0x40000070, 0);
+    assert_int_equal(machine_take(), 0x45);
+    machine_end(0x45);
+    write(0x808, 0x80);
+    vlapic_send(vcpu_current(), 0x70, false);
+    assert_false(vlapic_wakes(vcpu_current()));
+    assert_int_equal(machine_take(), NOTHING);
+    assert_int_equal(machine.watches, 0);
+    assert_false(interrupt_untaken(vcpu_current()));
+    assert_true(interrupt_untaken(vcpu_current()));
+    assert_int_equal(machine.watches, 2);
+    vcpu_current()->arch.vlapic.taken++;
+    assert_false(interrupt_untaken(vcpu_current()));
+}
+
+static void what_is_posted_needs_no_exit(void **state)
+{
+    (void)state;
+    vlapic_send(GUEST->vcpu[1], 0x41, false);
+    vlapic_send(GUEST->vcpu[1], 0x51, false);
+    assert_int_equal(machine.kicks, 0);
+    assert_int_equal(machine.notices, 1); /* the CPU has not looked yet */
+    machine_on(2);
+    assert_int_equal(machine_take(), 0x51);
+    machine_end(0x51);
+    assert_int_equal(machine_take(), 0x41);
+    machine_end(0x41);
+    machine_on(1);
+    vlapic_send(GUEST->vcpu[1], 0x42, false);
+    machine_on(2);
+    vlapic_notified(vcpu_current()); /* it was in the kernel */
+    assert_true(vlapic_wakes(vcpu_current()));
+    assert_int_equal(machine_take(), 0x42);
+    machine_end(0x42);
+    machine_on(1);
+    pin(LINE, LEVEL | 0x61, 1); /* whose EOI has to exit: by a kick */
+    interrupt_set_level(GUEST, LINE, true);
+    assert_int_equal(machine.notices, 2);
+    machine_on(2);
+    interrupt_set_level(GUEST, LINE, false);
+    assert_int_equal(machine_take(), 0x61);
+    machine_end(0x61);
+    assert_int_equal(machine.eoi_exits, 1);
+}
+
 static void decode_is_total(void **state)
 {
     static const uint64_t values[] = {0,          1,       0xff,       0x100,      0x1ff,          0x61,
@@ -576,27 +661,54 @@ static void whatever_comes_ends(void **state)
     }
 }
 
+#define PLAIN(test) cmocka_unit_test_setup(test, setup)
+static bool does = true, does_not;
+#define VIRTUAL(test) {#test " by the CPU", test, setup, NULL, &does_not}
+#define POSTED(test) {#test " posted", test, setup, NULL, &does}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(the_reset_state_is_x2apic, setup),
-        cmocka_unit_test_setup(the_most_urgent_comes_first, setup),
-        cmocka_unit_test_setup(ipis_reach_whom_they_name, setup),
-        cmocka_unit_test_setup(an_nmi_is_kept_for_its_cpu, setup),
-        cmocka_unit_test_setup(a_cpu_starts_by_init_and_sipi, setup),
-        cmocka_unit_test_setup(the_deadline_timer_fires_once, setup),
-        cmocka_unit_test_setup(the_count_down_timer_counts, setup),
-        cmocka_unit_test_setup(an_edge_comes_once, setup),
-        cmocka_unit_test_setup(an_edge_waits_for_its_pin, setup),
-        cmocka_unit_test_setup(a_level_stays_until_it_falls, setup),
-        cmocka_unit_test_setup(routes_are_physical_or_logical, setup),
-        cmocka_unit_test_setup(messages_have_fixed_vectors, setup),
-        cmocka_unit_test_setup(a_reset_forgets_everything, setup),
-        cmocka_unit_test_setup(an_end_need_not_exit, setup),
-        cmocka_unit_test_setup(its_pages_lie_over_memory, setup),
-        cmocka_unit_test_setup(interrupts_left_alone_are_seen, setup),
-        cmocka_unit_test_setup(decode_is_total, setup),
-        cmocka_unit_test_setup(whatever_comes_ends, setup),
+        PLAIN(the_reset_state_is_x2apic),
+        PLAIN(the_most_urgent_comes_first),
+        PLAIN(ipis_reach_whom_they_name),
+        PLAIN(an_nmi_is_kept_for_its_cpu),
+        PLAIN(a_cpu_starts_by_init_and_sipi),
+        PLAIN(the_deadline_timer_fires_once),
+        PLAIN(the_count_down_timer_counts),
+        PLAIN(an_edge_comes_once),
+        PLAIN(an_edge_waits_for_its_pin),
+        PLAIN(a_level_stays_until_it_falls),
+        PLAIN(routes_are_physical_or_logical),
+        PLAIN(messages_have_fixed_vectors),
+        PLAIN(a_reset_forgets_everything),
+        PLAIN(an_end_need_not_exit),
+        PLAIN(its_pages_lie_over_memory),
+        PLAIN(interrupts_left_alone_are_seen),
+        PLAIN(decode_is_total),
+        PLAIN(whatever_comes_ends),
+        VIRTUAL(the_reset_state_is_x2apic),
+        VIRTUAL(the_most_urgent_comes_first),
+        VIRTUAL(ipis_reach_whom_they_name),
+        VIRTUAL(an_nmi_is_kept_for_its_cpu),
+        VIRTUAL(a_cpu_starts_by_init_and_sipi),
+        VIRTUAL(the_deadline_timer_fires_once),
+        VIRTUAL(the_count_down_timer_counts),
+        VIRTUAL(an_edge_comes_once),
+        VIRTUAL(an_edge_waits_for_its_pin),
+        VIRTUAL(a_level_stays_until_it_falls),
+        VIRTUAL(routes_are_physical_or_logical),
+        VIRTUAL(messages_have_fixed_vectors),
+        VIRTUAL(a_reset_forgets_everything),
+        VIRTUAL(the_cpu_delivers),
+        VIRTUAL(decode_is_total),
+        VIRTUAL(whatever_comes_ends),
+        POSTED(an_edge_comes_once),
+        POSTED(a_level_stays_until_it_falls),
+        POSTED(messages_have_fixed_vectors),
+        POSTED(a_reset_forgets_everything),
+        POSTED(what_is_posted_needs_no_exit),
+        POSTED(whatever_comes_ends),
     };
 
     machine_init();

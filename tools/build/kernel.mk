@@ -4,7 +4,7 @@
 kernel-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
 	$(include-flags) -Iarch/$(ARCH)/include -I$(LIBFDT_DIR) -include $(config-header) \
 	$(kernel-arch-flags) -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map) $(warnings)
+	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map) $(warnings) -fcallgraph-info=su
 kernel-register-flags := -mgeneral-regs-only
 
 $(eval $(call compile-rules,kernel,$(kernel-flags) $(kernel-register-flags),$(LIBFDT_DIR)/.unpacked $(O)/generated/version.h))
@@ -32,11 +32,15 @@ kernel-objects := $(addprefix $(O)/kernel/,$(sort $(kernel-y))) $(O)/kernel/gene
 	$(libfdt-objects) $(sha256-objects)
 $(call depend,$(kernel-objects))
 
-$(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds
+# A CPU's stack; arch.mk says where the kernel is entered, and what comes on top (tools/stack_depth.py).
+kernel-stack-size = $(shell sed -n 's/^.define [A-Z0-9]*_STACK_SIZE \([0-9]*\).*/\1/p' arch/$(ARCH)/include/arch/layout.h)
+$(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds tools/stack_depth.py
 	$(call say,LD,$(call shown,$@))
 	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,--fatal-warnings \
 		-Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,-Map=$(O)/bulkhead.map \
 		-T $(O)/arch/$(ARCH)/kernel.lds -o $@ $(kernel-objects)
+	$(Q)depth=$$($(PYTHON) tools/stack_depth.py $(kernel-stack-size) $(kernel-stack) $$(ls $(kernel-objects:.o=.ci) 2>/dev/null)); \
+		printf '  %-9s%s\n' STACK "$$depth"
 
 $(O)/bulkhead.bin: $(O)/bulkhead.elf
 	$(call say,OBJCOPY,$(call shown,$@))
@@ -45,3 +49,12 @@ $(O)/bulkhead.bin: $(O)/bulkhead.elf
 
 .PHONY: kernel
 kernel: $(O)/bulkhead.bin ## Build the separation kernel (bulkhead.elf, bulkhead.bin)
+
+# What the compiler read of this tree: sources, headers and linker script of the objects that the kernel is linked from.
+.PHONY: size
+size: $(O)/bulkhead.bin ## Count the kernel's lines of code (with cloc)
+	$(Q)command -v cloc >/dev/null || { echo "make size needs cloc: apt-get install cloc"; exit 1; }
+	$(Q)files=$$(cat $(wildcard $(kernel-objects:.o=.d)) $(O)/arch/$(ARCH)/kernel.lds.d | tr -s ' \\:' '\n' | grep -v '^/' | \
+		grep -v '^$$' | sort -u); \
+	printf '  %-9s%s\n' SIZE "kernel of $(ARCH): $$(cloc --quiet --csv $$files | awk -F, '$$2 == "SUM" { print $$5 }') lines of \
+code in $$(wc -w <<<"$$files") files, $$(cat $$files | wc -l) with comments and empty ones"

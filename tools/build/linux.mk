@@ -24,7 +24,7 @@ $(O)/guest-linux/Image: $(O)/guest-linux/.kernel
 # Programs for tests and measurements inside a Linux guest: one C file each, static.
 linux-tools := $(addprefix $(O)/guest-linux/bin/,disktest nettest)
 linux-tools-pci := $(O)/guest-linux/bin/edutest
-$(O)/guest-linux/bin/%: tests/guests/linux/%.c $(O)/flags/debian
+$(O)/guest-linux/bin/%: tests/guests/linux/%.c $(wildcard tests/guests/linux/*.h) $(O)/flags/debian
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) -std=gnu2x -O2 -static -s $(prefix-map) -Wall -Wextra -Werror -Wl,--build-id=none -o $@ $<

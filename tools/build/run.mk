@@ -16,7 +16,7 @@ dependencies: ## Install the Debian packages that building, running and testing 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
 	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(filter bochs,$(board)),test)
 	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance)
-	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
+	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 ARCHS ?= arm64 x86
 

@@ -8,6 +8,8 @@
  *   disktest discard|zeroes DEVICE OFFSET LENGTH   BLKDISCARD or BLKZEROOUT of bytes
  */
 #define _GNU_SOURCE
+#include "mark.h"
+
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdint.h>
@@ -82,11 +84,13 @@ int main(int arguments, char **argument)
         size_t size = (second ? second : 4) * 1024;
         off_t end = lseek(device, 0, SEEK_END);
         uint64_t blocks = (uint64_t)end / size, block = 0, start = now_ns();
+        MARK_BEGIN(MARK_DISK);
         for (uint64_t i = 0; i < first; i++) {
             block = (block + 7919) % blocks;
             if (pread(device, buffer, size, (off_t)(block * size)) != (ssize_t)size)
                 die("disktest: read");
         }
+        MARK_END(MARK_DISK);
         printf("disktest read: %llu reads of %zu bytes, %llu ns each\n", (unsigned long long)first, size,
                (unsigned long long)((now_ns() - start) / (first ? first : 1)));
     } else {

@@ -3,11 +3,14 @@
  * TCP between two guests, for tests and for `make bench`:
  *
  *   nettest server                        serves one connection after the other on port 5001
- *   nettest stream HOST MEGABYTES         one-way stream; prints nanoseconds and Mbit/s; the server checks every byte's
- * place nettest request HOST COUNT            one byte there and one back; prints nanoseconds each
+ *   nettest stream HOST MEGABYTES [check] one-way stream; prints nanoseconds and Mbit/s; check: the server compares
+ *                                         every byte, and the bench counts nothing
+ *   nettest request HOST COUNT            one byte there and one back; prints nanoseconds each
  *
  * Times are CLOCK_MONOTONIC: under -icount shift=0 a nanosecond is one instruction of all CPUs together.
  */
+#include "mark.h"
+
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
@@ -21,15 +24,6 @@
 #define CHUNK (128 * 1024)
 
 static char buffer[CHUNK];
-
-/* The bench's plugin counts what all CPUs execute between these two; else they are NOPs. */
-#ifdef __aarch64__
-#define MARK_BEGIN() __asm__ volatile("hint #111" ::: "memory")
-#define MARK_END() __asm__ volatile("hint #127" ::: "memory")
-#else
-#define MARK_BEGIN() ((void)0)
-#define MARK_END() ((void)0)
-#endif
 
 struct hello {
     uint32_t mode;  /* 0 stream, 1 request/response */
@@ -154,26 +148,28 @@ int main(int arguments, char **argument)
     setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     write_all(connection, &hello, sizeof hello);
 
-    MARK_BEGIN();
     uint64_t start = now_ns();
     if (hello.mode) {
+        MARK_BEGIN(MARK_REQUEST);
         for (uint64_t i = 0; i < hello.amount; i++) {
             char byte = (char)i;
             write_all(connection, &byte, 1);
             read_all(connection, &byte, 1);
         }
+        MARK_END(MARK_REQUEST);
         uint64_t took = now_ns() - start;
-        MARK_END();
         printf("nettest request: %llu exchanges, %llu ns each\n", (unsigned long long)hello.amount,
                (unsigned long long)(took / (hello.amount ? hello.amount : 1)));
         return 0;
     }
     uint32_t bad = 1;
+    if (!hello.check)
+        MARK_BEGIN(MARK_STREAM);
     for (uint64_t sent = 0; sent < hello.amount; sent += CHUNK)
         write_all(connection, buffer, CHUNK);
     read_all(connection, &bad, sizeof bad);
+    MARK_END(MARK_STREAM);
     uint64_t took = now_ns() - start;
-    MARK_END();
     printf("nettest stream: %llu bytes in %llu ns, %.3f ns a byte, %.0f Mbit/s, content %s\n",
            (unsigned long long)hello.amount, (unsigned long long)took, (double)took / (double)hello.amount,
            (double)hello.amount * 8e3 / (double)took,

@@ -266,23 +266,120 @@ static void sweep_ports(void)
 /* Strings at ports, which an emulator has to take apart. */
 static void string_ports(void)
 {
-    static uint8_t data[256];
-    struct registers in = {.rcx = 64, .rdx = 0x1234, .rdi = (uint64_t)data};
-    struct registers out = {.rcx = 64, .rdx = 0x1234, .rsi = (uint64_t)data};
+    static const char text[] = "by REP OUTSB\n";
+    static uint8_t data[100000];
+    struct registers in = {.rcx = sizeof(data), .rdx = 0x1234, .rdi = (uint64_t)data};
+    struct registers out = {.rcx = sizeof(text) - 1, .rdx = GUEST_PORT_UART, .rsi = (uint64_t)text};
     struct fault fault;
 
     fault = instruction_run(INSTRUCTION(0xf3, 0x6c), &in); /* rep insb */
-    check(fault.count == 0 ? data[0] == 0xff && data[63] == 0xff && in.rcx == 0 : is_refused(fault),
-          "REP INSB of nothing");
+    check(fault.count == 0 && data[0] == 0xff && data[sizeof(data) - 1] == 0xff && in.rcx == 0 &&
+              in.rdi == (uint64_t)data + sizeof(data),
+          "REP INSB of nothing, 100,000 times");
     fault = instruction_run(INSTRUCTION(0xf3, 0x6e), &out); /* rep outsb */
-    check(fault.count == 0 ? out.rcx == 0 : is_refused(fault), "REP OUTSB to nothing");
+    check(fault.count == 0 && out.rcx == 0 && out.rsi == (uint64_t)text + sizeof(text) - 1, "REP OUTSB to the console");
     in = (struct registers){.rcx = 4, .rdx = 0x1234, .rdi = 0xf1000000}; /* to where no memory is */
-    check(instruction_run(INSTRUCTION(0xf3, 0x6d), &in).count <= 1, "REP INSL to nowhere");
+    fault = instruction_run(INSTRUCTION(0xf3, 0x6d), &in);
+    check(is_refused(fault) && in.rcx == 4, "REP INSL to no memory is refused");
+    in = (struct registers){.rcx = 4, .rdx = 0x1234, .rdi = WINDOW_UNMAPPED};
+    fault = instruction_run(INSTRUCTION(0xf3, 0x6d), &in);
+    check(fault.count == 1 && fault.vector == FAULT_PAGE && fault.error == 2 && fault.address == WINDOW_UNMAPPED,
+          "REP INSL to an unmapped page faults there");
+    out = (struct registers){.rcx = 4, .rdx = 0x1234, .rsi = WINDOW_UNMAPPED + 0xffe};
+    fault = instruction_run(INSTRUCTION(0x6f), &out);
+    check(fault.count == 1 && fault.vector == FAULT_PAGE && fault.error == 0, "OUTSL from an unmapped page faults");
+    out.rsi = 0x8000000000000000;
+    fault = instruction_run(INSTRUCTION(0x67, 0x65, 0x6f), &out); /* with 32 bits of the address: from page 0 */
+    check(fault.count == 0 && out.rsi == 4, "OUTSL with GS and an address of 32 bits");
+    out.rsi = 0x8000000000000000;
+    fault = instruction_run(INSTRUCTION(0x6f), &out);
+    check(is_refused(fault), "OUTSL from a non-canonical address is refused");
+}
+
+/* All general registers but RSP around one instruction. */
+void run_with_all(const uint8_t *code, uint64_t general[16]);
+__asm__(".text\nrun_with_all:\n\t"
+        "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15; push %rsi; push %rdi\n\t"
+        "mov %rsi, %rax\n\tmov 8(%rax), %rcx; mov 16(%rax), %rdx; mov 24(%rax), %rbx; mov 40(%rax), %rbp\n\t"
+        "mov 48(%rax), %rsi; mov 56(%rax), %rdi; mov 64(%rax), %r8; mov 72(%rax), %r9; mov 80(%rax), %r10\n\t"
+        "mov 88(%rax), %r11; mov 96(%rax), %r12; mov 104(%rax), %r13; mov 112(%rax), %r14; mov 120(%rax), %r15\n\t"
+        "mov (%rax), %rax\n\tcall *(%rsp)\n\tpush %rax\n\tmov 16(%rsp), %rax\n\t"
+        "mov %rcx, 8(%rax); mov %rdx, 16(%rax); mov %rbx, 24(%rax); mov %rbp, 40(%rax); mov %rsi, 48(%rax)\n\t"
+        "mov %rdi, 56(%rax); mov %r8, 64(%rax); mov %r9, 72(%rax); mov %r10, 80(%rax); mov %r11, 88(%rax)\n\t"
+        "mov %r12, 96(%rax); mov %r13, 104(%rax); mov %r14, 112(%rax); mov %r15, 120(%rax)\n\t"
+        "pop %rcx\n\tmov %rcx, (%rax)\n\t"
+        "pop %rdi; pop %rsi; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n\tret");
+
+/* What an exit leaves in registers is its result and nothing of the kernel's: FPU and debug registers included. */
+static void registers_survive_exits(void)
+{
+    enum { RAX, RCX, RDX, RBX, RSP = 4, RDI = 7, R8 = 8 };
+    static const struct {
+        const char *name;
+        uint8_t bytes[8], count;
+        uint64_t rax, rcx, rdx;
+        uint32_t results; /* registers, by number */
+    } exits[] = {
+        {"CPUID", {0x0f, 0xa2}, 2, 0x40000000, 0, 0, 1 << RAX | 1 << RCX | 1 << RDX | 1 << RBX},
+        {"a call of no function (VMMCALL)", {0x0f, 0x01, 0xd9}, 3, 0x12345678, 0, 0, 1 << RAX},
+        {"a call of no function (VMCALL)", {0x0f, 0x01, 0xc1}, 3, 0x12345678, 0, 0, 1 << RAX},
+        {"RDMSR", {0x0f, 0x32}, 2, 1, MSR_X2APIC_ID, 1, 1 << RAX | 1 << RDX},
+        {"WRMSR", {0x0f, 0x30}, 2, 0, MSR_X2APIC_TPR, 0, 0},
+        {"a refused RDMSR", {0x0f, 0x32}, 2, 1, MSR_VM_HSAVE_PA, 1, 0},
+        {"IN", {0xec}, 1, 0, 0, GUEST_PORT_UART + 5, 1 << RAX},
+        {"OUT", {0xef}, 1, 0x77, 0, 0x1234, 0},
+        {"a register of the IOAPIC", {0x41, 0x8b, 0x00}, 3, 0, 0, 0, 1 << RAX}, /* mov (%r8), %eax */
+        {"a page fault", {0x8a, 0x07}, 2, 0x55, 0, 0, 0},                       /* mov (%rdi), %al */
+    };
+    static uint8_t code[16] __attribute__((aligned(64)));
+    uint64_t general[16], dr[4], pattern = 0x1ead1ead00000000;
+    uint32_t wrong = 0;
+
+    for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+        for (unsigned r = 0; r < 16; r++)
+            general[r] = pattern | i << 8 | r;
+        general[RAX] = exits[i].rax;
+        general[RCX] = exits[i].rcx;
+        general[RDX] = exits[i].rdx;
+        general[R8] = GUEST_IOAPIC_BASE;
+        general[RDI] = WINDOW_UNMAPPED;
+        for (unsigned b = 0; b < exits[i].count; b++)
+            code[b] = exits[i].bytes[b];
+        code[exits[i].count] = 0xc3;
+        simd_set(pattern | i);
+        __asm__ volatile("mov %0, %%dr0\n\tmov %0, %%dr1\n\tmov %0, %%dr2\n\tmov %0, %%dr3" ::"r"(0x100000 + i));
+        fault_expect();
+        run_with_all(code, general);
+        fault_taken();
+        __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
+                         : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
+        for (unsigned r = 0; r < 16; r++) {
+            uint64_t before = r == RAX   ? exits[i].rax
+                              : r == RCX ? exits[i].rcx
+                              : r == RDX ? exits[i].rdx
+                              : r == R8  ? GUEST_IOAPIC_BASE
+                              : r == RDI ? WINDOW_UNMAPPED
+                                         : (pattern | i << 8 | r);
+
+            bool is_result = exits[i].results >> r & 1;
+
+            /* The kernel's addresses begin with as many ones. */
+            if (is_result ? general[r] >> 40 == 0xffffff && general[r] != UINT64_MAX : general[r] != before) {
+                check(false, "%s: register %u is %lx", exits[i].name, r, general[r]);
+                wrong++;
+            }
+        }
+        wrong += !simd_is(pattern | i) + (dr[0] != 0x100000 + i || dr[1] != dr[0] || dr[2] != dr[0] || dr[3] != dr[0]);
+    }
+    __asm__ volatile("mov %0, %%dr0\n\tmov %0, %%dr1\n\tmov %0, %%dr2\n\tmov %0, %%dr3" ::"r"(0ull));
+    check(wrong == 0, "exits leave general, SIMD and debug registers as they were, but for results (%u)",
+          (unsigned)wrong);
 }
 
 void guest_main(void)
 {
     virtualization_is_hidden();
+    registers_survive_exits();
     sweep_cpuid();
     sweep_reads();
     sweep_writes(~0ull);

@@ -13,9 +13,10 @@
 #define MESSAGES_MAX 56
 #define VECTOR_TIMER 0xf0
 #define VECTOR_KICK 0xf1
-#define VECTOR_STRAY 0xfd /* stands for all others */
 #define VECTOR_DEADLINE 0xf2 /* lent_timer.c */
 #define VECTOR_IOMMU 0xf3    /* to CPU 0: faults are recorded */
+#define VECTOR_POSTED 0xf4   /* vlapic.c; a CPU in its guest takes it without an exit */
+#define VECTOR_STRAY 0xfd    /* stands for all others */
 #define VECTOR_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 

@@ -9,10 +9,7 @@ static inline void cpu_relax(void)
     __builtin_ia32_pause();
 }
 
-/* Interrupts masked: sleep until one is pending, and take it. STI takes effect after HLT: none is missed in between. */
-static inline void cpu_wait(void)
-{
-    __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
-}
+/* Interrupts masked: sleep until one is pending, and take it (lent_timer.c). */
+void cpu_wait(void);
 
 #endif

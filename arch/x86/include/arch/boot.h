@@ -9,9 +9,12 @@
 uint64_t mmu_build_tables(void);
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
+void cpus_tell_threads(void);               /* boot CPU, domains built: which of them share a core */
 void cpu_setup(void);                       /* own CPU: control registers, IDT, local APIC, timer, once */
 void idt_init(void);                        /* boot CPU, once */
 void idt_load(void);                        /* own CPU */
+/* Own CPU: a task state by which a double fault has a stack of its own, once the CPU has it in TR for good. */
+uint64_t cpu_task_state(const struct vcpu *vcpu);
 
 /* efi.c has left boot services: on with the boot, by head.S. */
 struct multiboot_information;

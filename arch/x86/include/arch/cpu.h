@@ -111,6 +111,8 @@ static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
 #define RFLAGS_ONE (1ull << 1)
 #define RFLAGS_TF (1ull << 8)
 #define RFLAGS_IF (1ull << 9)
+#define RFLAGS_DF (1ull << 10)
+#define RFLAGS_AC (1ull << 18)
 
 #define MSR_TSC 0x10u
 #define MSR_APIC_BASE 0x1bu

@@ -15,8 +15,13 @@
 #define BLOCK_VA_SIZE 0x40000000
 #define WINDOW_VA 0xffffffff00000000 /* a 2 MiB window a CPU */
 
-/* A CPU's stack, and its vCPU above it: aligned to their size, so that RSP tells the CPU (arch/vcpu.h). */
-#define CPU_STACK_SIZE 12288
+/*
+ * A CPU's area, aligned to its size, so that RSP tells the CPU (arch/vcpu.h): a page that is not mapped, the stack, the
+ * vCPU; what is left above that is the stack of a double fault.
+ */
+#define CPU_GUARD_SIZE 4096
+#define CPU_STACK_SIZE 8192
+#define CPU_VCPU 12288
 #define CPU_AREA_SIZE 16384
 
 #define TRAMPOLINE_HPA 0x8000 /* where a started CPU begins, in real mode */

@@ -9,12 +9,6 @@
 #define IOAPICS_MAX 8
 #define ISA_LINES 16
 
-/* ACPI's Generic Address Structure, as far as it is used: address 0: none. */
-struct acpi_address {
-    uint64_t address;
-    bool port; /* an I/O port; else an hpa */
-};
-
 struct arch_platform {
     struct hpa rsdp;                     /* 0: the loader did not say */
     uint32_t apic_id[BULKHEAD_CPUS_MAX]; /* x2APIC IDs; the boot CPU first */
@@ -32,7 +26,8 @@ struct arch_platform {
     struct hpa hpet;
     uint16_t pm_timer_port; /* 0: none */
     bool pm_timer_32;       /* else it has 24 bits */
-    struct acpi_address reset_register;
+    uint16_t reset_port;            /* 0: none; or else: */
+    volatile uint8_t *reset_memory; /* mapped; NULL: none */
     uint8_t reset_value;
     uint16_t sleep_port[2]; /* PM1a and PM1b control; 0: none */
     uint8_t sleep_type[2];  /* SLP_TYP of S5 for each */

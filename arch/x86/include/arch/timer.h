@@ -15,8 +15,10 @@ void timer_arm(uint64_t at_ns);
  */
 struct timer_counts {
     uint32_t initial, current;
+    uint64_t deadline;
 };
 bool timer_lend(bool periodic, uint32_t shift, uint32_t count);
+bool timer_lend_deadline(uint64_t count); /* likewise the TSC deadline, where the guest's TSC is the CPU's */
 struct timer_counts timer_return(void);
 bool timer_is_lent(void);
 void timer_lent_stop(void); /* it does not fire again until somebody programs it */

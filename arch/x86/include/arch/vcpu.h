@@ -3,7 +3,7 @@
  * What a vCPU and a domain are on x86-64.
  *
  * A vCPU never leaves its CPU, and the kernel uses no x87, SSE, debug, FS, GS or SYSCALL register of its own: the
- * guest's stay live in the CPU (SVM: TR and LDTR too, so the kernel's IDT uses no IST). Only general registers are
+ * guest's stay live in the CPU (SVM: TR and LDTR too, so no exception has a stack of its own). Only general registers are
  * stored at an exit. Each CPU has CPU_AREA_SIZE bytes, aligned to their size: its stack, and above that its vCPU, to
  * which RSP points while the guest runs. So an exit stores with [rsp + offset] and calls C at once, and any RSP tells
  * whose CPU this is. A CPU that belongs to nobody has a vCPU that is never entered.
@@ -40,6 +40,9 @@ struct arch_vcpu {
         uint32_t offered;    /* vector in V_INTR_VECTOR; 0: none */
         bool nmi_blocked;
     } svm;
+    struct {               /* vmx.c's own */
+        uint64_t deadline; /* TSC at which the preemption timer makes an exit; 0: never */
+    } vmx;
 };
 
 #define STAGE2_SPARE_TABLES_MAX 16
@@ -64,7 +67,7 @@ static inline struct vcpu *vcpu_current(void)
     uint64_t sp;
 
     asm("mov %%rsp, %0" : "=r"(sp));
-    return (struct vcpu *)((sp & -(uint64_t)CPU_AREA_SIZE) + CPU_STACK_SIZE);
+    return (struct vcpu *)((sp & -(uint64_t)CPU_AREA_SIZE) + CPU_VCPU);
 }
 
 #endif

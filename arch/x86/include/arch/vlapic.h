@@ -2,8 +2,9 @@
 /*
  * A vCPU's local APIC (SDM volume 3A, chapter 11), in x2APIC mode from its reset on, for ever.
  *
- * Its registers belong to its own CPU. Others leave what they send in `arrived`, with a kick, and vlapic_next() takes
- * it up there before the vCPU is entered: the one place where an interrupt is chosen.
+ * Its registers are a page, as VMX's virtual-APIC page has them, and belong to its own CPU. Others leave what they send
+ * in `arrived`, with a kick, and vlapic_next() takes it up there before the vCPU is entered: the one place where an
+ * interrupt is chosen. Or the CPU chooses itself (vendor.h: struct apic_virtualization), and is told what is requested.
  *
  * An EOI need not exit (TLFS, "Virtual APIC assist page"): where the guest has given a page, and an edge-triggered
  * interrupt is taken while nothing else is in service or waits, bit 0 there tells it so. The guest ends the interrupt
@@ -17,32 +18,36 @@
 
 enum vlapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, VLAPIC_LVTS };
 
-struct vlapic_set {
-    uint32_t word[8];
-    uint8_t used; /* bit w: word[w] is not zero */
+/* VMX's posted-interrupt descriptor (SDM volume 3, 30.6). */
+struct vlapic_posted {
+    uint32_t requests[8];
+    uint32_t outstanding; /* bit 0: the CPU has been notified, and has not looked yet */
 };
 
 struct vlapic {
+    uint32_t *page; /* x2APIC register `msr` is page[VLAPIC_REGISTER(msr)]; TMR: any CPU, atomic */
     /* Any CPU, atomic: */
     uint32_t arrived_words; /* bit w: arrived[w] is not zero; VLAPIC_ARRIVED_NMI */
     uint32_t arrived[8];    /* vectors, one bit each */
-    uint32_t level[8];      /* TMR: sent as level-triggered */
+    struct vlapic_posted *posted; /* or here: the CPU finds them without an exit; NULL: it cannot */
     /* Own CPU: */
-    struct vlapic_set request, service; /* IRR, ISR */
-    uint8_t next;                       /* vector that may be delivered now; 0: none */
-    uint8_t masked;                     /* vector that only `tpr` holds back; 0: none */
-    uint8_t lazy;                       /* its EOI need not exit: the assist page says so to the guest; 0: none */
-    uint8_t tpr;
-    uint32_t svr, esr, lvt[VLAPIC_LVTS], initial_count, divide;
-    uint64_t icr;
-    uint64_t timer_deadline; /* IA32_TSC_DEADLINE */
-    bool timer_lent;         /* the CPU's own: timer_lend(). Of what follows, only the deadline's mode is in use then */
-    uint64_t timer_end_ns;   /* of the current period in one-shot and periodic mode; 0: stopped */
-    uint32_t *assist;        /* the vCPU's assist page, in kernel memory; NULL: the guest uses none */
-    uint32_t taken;          /* counts; with `seen`, for interrupt_untaken() */
+    uint8_t requested, served; /* bit w: word w of IRR, ISR is not zero */
+    uint8_t next;              /* vector that may be delivered now; 0: none */
+    uint8_t masked;            /* vector that only TPR holds back; 0: none */
+    uint8_t tpr;               /* as in the page, unless the CPU chooses */
+    uint8_t lazy;              /* its EOI need not exit: the assist page says so to the guest; 0: none */
+    bool timer_lent;           /* the CPU's own: timer_lend(). What follows of it is not in use then */
+    uint64_t timer_deadline;   /* IA32_TSC_DEADLINE */
+    uint64_t timer_end_ns;     /* of the current period in one-shot and periodic mode; 0: stopped */
+    uint32_t *assist;          /* the vCPU's assist page, in kernel memory; NULL: the guest uses none */
+    uint32_t taken;            /* counts; with `seen`, for interrupt_untaken() */
     uint32_t seen;
     bool waited;
+    uint32_t eoi_exits[8]; /* vectors whose EOI exits, where the CPU delivers: those sent as level-triggered */
 };
+#define VLAPIC_REGISTER(msr) (((msr)-0x800) * 4)
+/* Bit n: MSR 0x800 + n can be read. */
+#define VLAPIC_READABLE 0x43fd01ffffffa50cull
 #define VLAPIC_ARRIVED_NMI 0x100u
 
 struct domain;
@@ -56,6 +61,7 @@ enum apic_delivery { /* as in the ICR and in the IOAPIC's entries */
                      DELIVERY_STARTUP = 6,
 };
 
+void vlapic_init(struct vcpu *vcpu); /* boot CPU, once */
 /* Own CPU, vCPU not running: as after a reset. */
 void vlapic_reset(struct vcpu *vcpu);
 /* Any CPU, no lock: a fixed interrupt of `vector` (16..255) for the vCPU. */
@@ -69,6 +75,10 @@ void vlapic_deliver(struct domain *domain, uint32_t targets, enum apic_delivery 
 /* Own CPU, between exit and entry. What others have sent is taken up (an NMI: arch.nmi_pending); the vector that the
  * vCPU has to take as soon as it can, 0: none. */
 uint32_t vlapic_next(struct vcpu *vcpu);
+/* VECTOR_POSTED has come while the vCPU did not run. */
+void vlapic_notified(struct vcpu *vcpu);
+/* Own CPU: whether an interrupt ends the vCPU's HLT. */
+bool vlapic_wakes(struct vcpu *vcpu);
 /* The vCPU has taken that vector, or takes it with the entry that follows. */
 void vlapic_take(struct vcpu *vcpu, uint32_t vector);
 /* The CPU's timer, which the vCPU has been lent, has fired. */
