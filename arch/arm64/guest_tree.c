@@ -17,6 +17,7 @@
 #define DEVICE_CLOCKS_MAX 4
 #define GICD_BYTES 0x10000
 #define GICR_BYTES 0x20000
+#define LINES_MAX 4       /* INTx of a domain's PCI functions */
 #define REGS_MAX 8        /* register windows of a device */
 #define CLOCK_HZ 24000000 /* of the UART: it only shapes the baud rate that nobody sees */
 enum line_type { SPI = 0, PPI = 1 };
@@ -242,6 +243,26 @@ static void put_messages(void *tree)
     fdt_property(tree, "bulkhead,messages", messages, sizeof(messages));
 }
 
+/* INTx: each device has one line for all of its pins. */
+static void put_pci_lines(void *tree, struct domain *domain)
+{
+    fdt32_t mask[] = {cpu_to_fdt32(0x1fu << 11), 0, 0, 0}, map[LINES_MAX][10] = {};
+    uint32_t count = 0;
+
+    for (uint32_t slot, line; count < LINES_MAX && passthrough_pci_line(domain, count, &slot, &line); count++) {
+        map[count][0] = cpu_to_fdt32(slot << 11);
+        map[count][4] = cpu_to_fdt32(PHANDLE_GIC); /* then an address of two cells */
+        map[count][7] = cpu_to_fdt32(SPI);
+        map[count][8] = cpu_to_fdt32(line);
+        map[count][9] = cpu_to_fdt32(LEVEL);
+    }
+    if (!count)
+        return;
+    fdt_property_u32(tree, "#interrupt-cells", 1);
+    fdt_property(tree, "interrupt-map-mask", mask, sizeof(mask));
+    fdt_property(tree, "interrupt-map", map, (int)(count * sizeof(*map)));
+}
+
 /* The virtual PCI host. Its functions are where the kernel has put them, and stay there. */
 static void put_pci(void *tree, struct domain *domain)
 {
@@ -271,6 +292,7 @@ static void put_pci(void *tree, struct domain *domain)
     tree_put_reg1(tree, host.ecam.value, (uint64_t)host.buses << 20);
     if (host.messages)
         fdt_property_u32(tree, "msi-parent", PHANDLE_GIC);
+    put_pci_lines(tree, domain);
     if (host.messages && is_management(domain))
         put_messages(tree);
     fdt_end_node(tree);

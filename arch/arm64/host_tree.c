@@ -197,6 +197,14 @@ uint32_t host_tree_cell(int node, const char *name, unsigned index)
     return value && (int)(4 * (index + 1)) <= length ? fdt32_to_cpu(value[index]) : HOST_TREE_NONE;
 }
 
+int host_tree_with(const char *name, int previous)
+{
+    for (unsigned i = (unsigned)(previous + 1); i < node_count; i++)
+        if (property((int)i, name, NULL))
+            return (int)i;
+    return -1;
+}
+
 bool host_tree_is_compatible(int node, const char *name)
 {
     return is_compatible(node, name);

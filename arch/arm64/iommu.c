@@ -170,6 +170,26 @@ static void read_pci_map(void)
                              .unit = unit_of(host_tree_cell(node, "iommu-map", 4 * i + 1))});
 }
 
+static uint64_t cells(int node, const char *name, unsigned index)
+{
+    return (uint64_t)host_tree_cell(node, name, index) << 32 | host_tree_cell(node, name, index + 1);
+}
+
+/* Memory that firmware claims for devices: a reserved region's `iommu-addresses`, each device, address, size. */
+static void read_regions(void)
+{
+    static const char name[] = "iommu-addresses";
+
+    for (int node = -1; (node = host_tree_with(name, node)) >= 0;)
+        for (unsigned i = 0; host_tree_cell(node, name, i + 4) != HOST_TREE_NONE; i += 5) {
+            int device = host_tree_phandle(host_tree_cell(node, name, i));
+            uint32_t requester;
+
+            for (unsigned j = 0; device >= 0 && (requester = arch_iommu_requester(device, j)) != IOMMU_NONE; j++)
+                iommu_reserve(requester, hpa(cells(node, name, i + 1)), cells(node, name, i + 3));
+        }
+}
+
 struct iommu arch_iommu_find(void)
 {
     bool works = false;
@@ -186,5 +206,6 @@ struct iommu arch_iommu_find(void)
             gic_claim(units[i].intid, iommu_fault_interrupt);
     }
     read_pci_map();
+    read_regions();
     return (struct iommu){.ops = works ? &ops : NULL, .address_bits = stage2_bits()};
 }

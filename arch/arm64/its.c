@@ -244,10 +244,10 @@ struct its_doorbell its_doorbell(void)
 
 /* --- Messages --- */
 
-/* As the ITS calls the function: `msi-map`. */
+/* As the ITS calls the function: `msi-map`; without one, by its requester ID. */
 static bool device_of(uint32_t requester, uint32_t *device)
 {
-    int node = host_tree_find("pci-host-ecam-generic", -1);
+    int node = host_tree_find("pci-host-ecam-generic", -1), its = host_tree_find("arm,gic-v3-its", -1);
 
     for (unsigned i = 0; host_tree_cell(node, "msi-map", 4 * i + 3) != HOST_TREE_NONE; i++) {
         uint32_t first = host_tree_cell(node, "msi-map", 4 * i);
@@ -255,9 +255,10 @@ static bool device_of(uint32_t requester, uint32_t *device)
         if (requester - first >= host_tree_cell(node, "msi-map", 4 * i + 3))
             continue;
         *device = host_tree_cell(node, "msi-map", 4 * i + 2) + (requester - first);
-        return host_tree_phandle(host_tree_cell(node, "msi-map", 4 * i + 1)) == host_tree_find("arm,gic-v3-its", -1);
+        return host_tree_phandle(host_tree_cell(node, "msi-map", 4 * i + 1)) == its;
     }
-    return false;
+    *device = requester;
+    return host_tree_phandle(host_tree_cell(node, "msi-parent", 0)) == its;
 }
 
 /* `bytes` for an ITT; they share pages. */

@@ -4,6 +4,7 @@
 #include <arch/host_tree.h>
 #include <arch/iommu.h>
 #include <arch/stage2.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/channel.h>
 #include <core/interrupt.h>
@@ -29,6 +30,12 @@ static struct device {
     volatile uint8_t *registers;
 } devices[DEVICES_MAX];
 static uint32_t device_count;
+/* INTx of the device `slot` of a domain's PCI bus is the line. */
+static struct pci_line {
+    const struct domain *domain;
+    uint32_t slot, line;
+} lines[LINES_MAX];
+static uint32_t line_count;
 
 void passthrough_each(struct domain *domain, void (*each)(int node, void *context), void *context)
 {
@@ -135,6 +142,60 @@ static void add(struct domain *domain, int node)
     for (unsigned i = 0; i < count; i++)
         interrupt_pass_through(domain, intids[i]);
     device_count++;
+}
+
+/* --- INTx of PCI functions: the host bridge's `interrupt-map` (Devicetree Specification, 2.4.3) --- */
+
+static const char map_name[] = "interrupt-map", mask_name[] = "interrupt-map-mask";
+
+static uint32_t pci_intid(uint32_t device, uint32_t pin)
+{
+    int node = host_tree_find("pci-host-ecam-generic", -1);
+    uint32_t place = device << 11 & host_tree_cell(node, mask_name, 0), parent_cells;
+
+    pin &= host_tree_cell(node, mask_name, 3);
+    for (unsigned at = 0; host_tree_cell(node, map_name, at) != HOST_TREE_NONE; at += 5 + parent_cells + 3) {
+        int parent = host_tree_phandle(host_tree_cell(node, map_name, at + 4));
+
+        parent_cells = parent < 0 ? HOST_TREE_NONE : host_tree_cell(parent, "#address-cells", 0);
+        if (parent_cells == HOST_TREE_NONE)
+            parent_cells = 0;
+        if (host_tree_cell(node, map_name, at) == place && host_tree_cell(node, map_name, at + 3) == pin)
+            return host_tree_cell(node, map_name, at + 5 + parent_cells + 1) + 32;
+    }
+    return 0;
+}
+
+/* What a guest's own devices may have is not given to others. */
+static bool is_free(uint32_t line)
+{
+    return line > GUEST_LINE_RTC && line - GUEST_LINE_VIRTIO >= GUEST_VIRTIO_SLOTS && line < GUEST_LINE_MESSAGES;
+}
+
+/* Under the machine's number, and linked in the list register: levels are the hardware's. */
+uint32_t arch_pci_line(struct domain *domain, uint32_t device, uint32_t pin, uint32_t slot)
+{
+    uint32_t intid = pci_intid(device, pin);
+
+    if (line_count == LINES_MAX || intid < 32 || !is_free(intid - 32))
+        return 0;
+    for (uint32_t i = 0; i < line_count; i++)
+        if (lines[i].line == intid - 32 && lines[i].domain != domain)
+            return 0;
+    interrupt_pass_through(domain, intid);
+    lines[line_count++] = (struct pci_line){domain, slot, intid - 32};
+    return intid - 32;
+}
+
+bool passthrough_pci_line(const struct domain *domain, uint32_t index, uint32_t *slot, uint32_t *line)
+{
+    for (uint32_t i = 0; i < line_count; i++)
+        if (lines[i].domain == domain && index-- == 0) {
+            *slot = lines[i].slot;
+            *line = lines[i].line;
+            return true;
+        }
+    return false;
 }
 
 void passthrough_init(struct domain *domain)

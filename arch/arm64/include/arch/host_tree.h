@@ -17,6 +17,7 @@ int host_tree_find(const char *name, int previous);
 bool host_tree_is_compatible(int node, const char *name);
 const char *host_tree_name(int node);
 int host_tree_phandle(uint32_t phandle); /* the node that has it; negative: none */
+int host_tree_with(const char *name, int previous); /* the next one that has this property */
 /* Number `index` of a property of cells; HOST_TREE_NONE behind its end. */
 #define HOST_TREE_NONE UINT32_MAX
 uint32_t host_tree_cell(int node, const char *name, unsigned index);

@@ -11,5 +11,8 @@ void passthrough_init(struct domain *domain);
 void passthrough_reset(struct domain *domain);
 /* Boot CPU, after passthrough_init(): calls `each` for every device, with its node in the host's tree. */
 void passthrough_each(struct domain *domain, void (*each)(int node, void *context), void *context);
+/* Boot CPU: INTx number `index` of the domain's PCI functions: which line it is for which device of the domain's bus.
+ * False: it has no more. */
+bool passthrough_pci_line(const struct domain *domain, uint32_t index, uint32_t *slot, uint32_t *line);
 
 #endif

@@ -25,7 +25,7 @@
 
 #define GUEST_LINE_UART 1
 #define GUEST_LINE_RTC 2
-#define GUEST_LINE_WATCHDOG 3
+#define GUEST_LINE_WATCHDOG 0 /* 3 to 6 are INTx on some machines, and stay themselves */
 #define GUEST_LINE_DOORBELL 4 /* a back-end's doorbell page */
 #define GUEST_LINE_VIRTIO 16
 #define GUEST_LINE_MESSAGES 416 /* of PCI functions: the last ones that there are */
