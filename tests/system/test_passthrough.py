@@ -159,7 +159,7 @@ def test_restart_under_load(two_guests, server):
         guest.line.send_line("sleep 2; echo busy''-now")
         guest.line.expect("busy-now")
         two_guests.bhctl("domain", "restart", "linux1")
-        guest = attach(two_guests, "linux1").wait_ready()
+        guest.wait_ready()
         assert guest.run("dd if=/dev/nvme0n1 bs=1M count=2 2>/dev/null | sha256sum").split()[0] == wanted
     reaches(guest, interface_of(guest, "e1000e"), 9, server)
     assert devices(two_guests)["00:11.0"]["resets"] >= before + 2
