@@ -139,7 +139,7 @@ static uint32_t answer(struct intel *nic, uint32_t vf, uint32_t word[MAILBOX_WOR
         set_bits(nic, VFTE, 0, pool);
         set_bits(nic, VFRE, 0, pool);
         nic->virtual_ready |= pool;
-        word[0] = MESSAGE_RESET | MESSAGE_ACK | MESSAGE_CLEAR_TO_SEND;
+        word[0] = MESSAGE_RESET | MESSAGE_ACK; /* and no other bit */
         word[2] = 0;
         memcpy(&word[1], config->mac, sizeof config->mac);
         return 3;
