@@ -2,7 +2,6 @@
 #include <devices/iommu/smmuv3.h>
 
 #include <arch/stage2.h>
-#include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/log.h>
 #include <core/memory.h>
