@@ -27,6 +27,8 @@
 #define DTXSWC_LOOPBACK (1u << 31) /* between functions */
 #define VMVIR(vf) (0x3700u + 4 * (vf))
 #define VMVIR_ALWAYS (1u << 30)
+#define MTA(index) (0x5200u + 4 * (index))
+#define MTA_WORDS 128u
 #define RAL(index) (0x5400u + 8 * (index))
 #define RAH(index) (0x5404u + 8 * (index))
 #define RAH_VALID (1u << 31)
@@ -39,9 +41,11 @@
 #define VT_REPLICATE (1u << 30)
 #define VMOLR(pool) (0x5ad0u + 4 * (pool))
 #define VMOLR_UNTAGGED (1u << 24)
+#define VMOLR_MULTICAST_TABLE (1u << 25)
 #define VMOLR_UNICAST_TABLE (1u << 26)
 #define VMOLR_BROADCAST (1u << 27)
 #define VMOLR_MULTICAST (1u << 28)
+#define VMOLR_MULTICAST_ALL (VMOLR_MULTICAST | VMOLR_MULTICAST_TABLE) /* with all of that table set */
 #define VMOLR_STRIP_VLAN (1u << 30)
 #define VLVF(index) (0x5d00u + 4 * (index))
 #define VLVF_POOL(pool) (1u << (12 + (pool)))
@@ -80,7 +84,7 @@ static void set_bits(struct intel *nic, uint32_t offset, uint32_t clear, uint32_
 /* Only frames of its own address and VLAN, broadcasts and multicasts come in; only such as its own go out. */
 static bool set_filters(struct intel *nic, uint32_t vf, const struct pci_config *config)
 {
-    uint32_t receive = VMOLR_BROADCAST | VMOLR_MULTICAST | (config->vlan ? VMOLR_STRIP_VLAN : VMOLR_UNTAGGED);
+    uint32_t receive = VMOLR_BROADCAST | VMOLR_MULTICAST_ALL | (config->vlan ? VMOLR_STRIP_VLAN : VMOLR_UNTAGGED);
     uint64_t address = 0;
 
     memcpy(&address, config->mac, sizeof config->mac);
@@ -106,7 +110,9 @@ void igb_virtual_start(struct intel *nic)
     intel_set(nic, MRQC, MRQC_POOLS);
     intel_set(nic, VT_CTL, VT_DEFAULT(own) | VT_REPLICATE);
     set_bits(nic, RAH(0), 0, RAH_POOL(own));
-    intel_set(nic, VMOLR(own), VMOLR_UNTAGGED | VMOLR_BROADCAST | VMOLR_MULTICAST | VMOLR_UNICAST_TABLE);
+    intel_set(nic, VMOLR(own), VMOLR_UNTAGGED | VMOLR_BROADCAST | VMOLR_MULTICAST_ALL | VMOLR_UNICAST_TABLE);
+    for (uint32_t i = 0; i < MTA_WORDS; i++)
+        intel_set(nic, MTA(i), ~0u);
     for (uint32_t vf = 0; vf < own; vf++) {
         const struct pci_config *config = pci_virtual(&nic->function, vf);
 
@@ -181,6 +187,7 @@ static bool take_mailbox(struct intel *nic, uint32_t vf)
     return false;
 }
 
+/* The mailbox is kept from the question to the answer, or its driver's next message would be written over. */
 static void serve_mailbox(struct intel *nic, uint32_t vf)
 {
     uint32_t word[MAILBOX_WORDS], count;
@@ -191,13 +198,10 @@ static void serve_mailbox(struct intel *nic, uint32_t vf)
     }
     for (uint32_t i = 0; i < MAILBOX_WORDS; i++)
         word[i] = intel_get(nic, VMBMEM(vf, i));
-    intel_set(nic, P2VMAILBOX(vf), MAILBOX_ACK);
     count = answer(nic, vf, word);
-    if (!take_mailbox(nic, vf))
-        return;
     for (uint32_t i = 0; i < count; i++)
         intel_set(nic, VMBMEM(vf, i), word[i]);
-    intel_set(nic, P2VMAILBOX(vf), MAILBOX_STATUS);
+    intel_set(nic, P2VMAILBOX(vf), MAILBOX_ACK | MAILBOX_STATUS);
 }
 
 void igb_virtual_attend(struct intel *nic)
