@@ -59,13 +59,17 @@ case $board in
 q35)
     qemu=qemu-system-x86_64
     machine=(-M q35)
-    lacks=$([ "${ACCEL:-}" = kvm ] || kvm_lacks "${QEMU:-$qemu}")
-    if [ -z "$lacks" ] && [ "${ACCEL:-}" != tcg ]; then
+    case ${ACCEL:-} in
+    kvm) lacks= ;;
+    tcg) lacks=ACCEL=tcg ;;
+    *) lacks=$(kvm_lacks "${QEMU:-$qemu}") ;;
+    esac
+    if [ -z "$lacks" ]; then
         machine=(-M q35 -accel kvm)
         cpu=host
         echo "Runs on this machine's own virtualization (KVM, nested); ACCEL=tcg: emulated."
     else
-        echo "Runs emulated (TCG, CPU $cpu): ${lacks:-ACCEL=tcg}."
+        echo "Runs emulated (TCG, CPU $cpu): $lacks."
     fi
     virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;

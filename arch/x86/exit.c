@@ -131,11 +131,16 @@ void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t nex
         *rax = access->width == 2 ? (*rax & ~0xffffull) | (value & 0xffff) : (*rax & ~0xffull) | (value & 0xff);
 }
 
+static bool interrupted(struct vcpu *vcpu)
+{
+    return vlapic_next(vcpu) != 0 || (apic_virtualization != NULL && vlapic_would_deliver(vcpu));
+}
+
 void exit_halt(struct vcpu *vcpu, uint32_t length, bool interruptible)
 {
     count_exit(vcpu, EXIT_WFI);
     vcpu->arch.rip += length;
-    while (runs(vcpu) && !(vlapic_wakes(vcpu) && interruptible) && !vcpu->arch.nmi_pending)
+    while (runs(vcpu) && !(interrupted(vcpu) && interruptible) && !vcpu->arch.nmi_pending)
         cpu_wait();
 }
 

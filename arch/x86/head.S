@@ -24,6 +24,19 @@
 #define LARGE_PAGE 0x83 /* present, writable, 2 MiB */
 #define COM1 0x3f8
 
+.macro paging_on /* and long mode, on the boot tables */
+    mov $CR4_PAE, %eax
+    mov %eax, %cr4
+    mov $PHYSICAL(boot_level4), %eax
+    mov %eax, %cr3
+    mov $MSR_EFER, %ecx
+    mov $EFER_ON, %eax
+    xor %edx, %edx
+    wrmsr
+    mov $CR0_ON, %eax
+    mov %eax, %cr0
+.endm
+
     .section .head, "ax"
 head:
     .ascii "MZ"
@@ -109,16 +122,7 @@ multiboot_entry:
     movl $LARGE_PAGE, PHYSICAL(boot_level2)
     movl $KERNEL_HPA + LARGE_PAGE, PHYSICAL(boot_level2) + (KERNEL_HPA >> 21) * 8
 
-    mov $CR4_PAE, %eax
-    mov %eax, %cr4
-    mov $PHYSICAL(boot_level4), %eax
-    mov %eax, %cr3
-    mov $MSR_EFER, %ecx
-    mov $EFER_ON, %eax
-    xor %edx, %edx
-    wrmsr
-    mov $CR0_ON, %eax
-    mov %eax, %cr0
+    paging_on
     lgdt PHYSICAL(gdt_pointer_low)
     ljmp $SELECTOR_CODE, $PHYSICAL(boot_long)
 
@@ -150,16 +154,7 @@ trampoline_start:
     mov %cs, %ax
     mov %ax, %ds
     lgdtl trampoline_gdt_pointer - trampoline_start
-    mov $CR4_PAE, %eax
-    mov %eax, %cr4
-    mov $PHYSICAL(boot_level4), %eax
-    mov %eax, %cr3
-    mov $MSR_EFER, %ecx
-    mov $EFER_ON, %eax
-    xor %edx, %edx
-    wrmsr
-    mov $CR0_ON, %eax
-    mov %eax, %cr0
+    paging_on
     ljmpl $SELECTOR_CODE, $TRAMPOLINE_HPA + trampoline_long - trampoline_start
     .code64
 trampoline_long:

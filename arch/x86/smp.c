@@ -16,6 +16,7 @@
 #define INITS_A_S 100 /* 10 ms each */
 #define STARTUP_NS 200000ull
 #define FAULT_STACK_MIN 2048         /* a crash record needs most of it */
+#define LEVEL_THREADS 1u             /* CPUID 0xb */
 #define START_LIMIT_NS 1000000000ull /* for a CPU to come up */
 
 /* The stack grows down from the vCPU; assembly knows the sizes. */
@@ -87,6 +88,9 @@ void cpus_start(void)
 
     if (!(cpuid(0x80000007, 0).edx >> 8 & 1))
         log_line("The TSC may change its speed in sleep states (CPUID does not call it invariant)");
+    log_line("%s: interrupts are %s", vendor->name, apic_virtualization == NULL           ? "injected"
+                                                    : apic_virtualization->notify == NULL ? "delivered by the CPU"
+                                                                                          : "delivered by the CPU, and posted");
     memcpy(kernel_map_memory(hpa(TRAMPOLINE_HPA), size), trampoline_start, size);
     while (platform.cpu_count > 1 && timer_count() - init_count < platform.arch.tsc_hz / INITS_A_S)
         cpu_relax();
@@ -119,7 +123,8 @@ void cpu_halt(void)
 /* A core's threads share its caches and predictors: what one computes, the other may find out by timing. */
 void cpus_tell_threads(void)
 {
-    uint32_t shift = cpuid(0, 0).eax >= 0xb ? cpuid(0xb, 0).eax & 31 : 0;
+    struct cpuid level = cpuid(0, 0).eax >= 0xb ? cpuid(0xb, 0) : (struct cpuid){0};
+    uint32_t shift = (level.ecx >> 8 & 0xff) == LEVEL_THREADS ? level.eax & 31 : 0;
 
     for (uint32_t i = 0; i < platform.cpu_count; i++)
         for (uint32_t j = i + 1; j < platform.cpu_count; j++) {

@@ -141,7 +141,7 @@ static void choose(struct vlapic *vlapic)
     uint32_t vector, served;
 
     vlapic->next = vlapic->masked = 0;
-    if (vlapic->requested == 0 || apic_virtualization != NULL)
+    if (vlapic->requested == 0)
         return;
     vector = highest(vlapic, APIC_IRR);
     served = highest(vlapic, APIC_ISR);
@@ -217,7 +217,8 @@ static __attribute__((noinline)) uint32_t take_up(struct vcpu *vcpu)
         vlapic->requested |= (uint8_t)(1u << word);
     }
     end_lazy(vlapic);
-    choose(vlapic);
+    if (apic_virtualization == NULL)
+        choose(vlapic);
     return vlapic->next;
 }
 
@@ -228,13 +229,10 @@ uint32_t vlapic_next(struct vcpu *vcpu)
     return vcpu->arch.vlapic.next;
 }
 
-bool vlapic_wakes(struct vcpu *vcpu)
+bool vlapic_would_deliver(struct vcpu *vcpu)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    if (apic_virtualization == NULL)
-        return vlapic_next(vcpu) != 0;
-    vlapic_next(vcpu);
     look_up(vlapic, APIC_ISR);
     return look_up(vlapic, APIC_IRR) >> 4 > priority(vlapic) >> 4;
 }
@@ -621,7 +619,8 @@ void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
 
     *reg(vlapic, APIC_TPR) = vlapic->tpr = tpr;
     end_lazy(vlapic);
-    choose(vlapic);
+    if (apic_virtualization == NULL)
+        choose(vlapic);
 }
 
 void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page)
@@ -630,25 +629,39 @@ void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page)
     vcpu->arch.vlapic.assist = page;
 }
 
-void vlapic_eoi(struct vcpu *vcpu)
+static inline void end(struct vcpu *vcpu, uint32_t vector)
 {
-    const struct apic_virtualization *cpu = apic_virtualization;
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    uint32_t vector;
 
-    end_lazy(vlapic);
-    if (cpu != NULL)
-        look_up(vlapic, APIC_ISR);
-    vector = highest(vlapic, APIC_ISR);
-    if (vector == 0)
-        return;
     drop(vlapic, APIC_ISR, vector);
     if (is_level(vlapic, vector))
         vioapic_eoi(vcpu->domain, (uint8_t)vector);
-    if (cpu != NULL)
-        cpu->service(highest(vlapic, APIC_ISR));
-    else
-        choose(vlapic);
+}
+
+static __attribute__((noinline)) void end_by_cpu(struct vcpu *vcpu)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+    uint32_t vector = look_up(vlapic, APIC_ISR);
+
+    if (vector == 0)
+        return;
+    end(vcpu, vector);
+    apic_virtualization->service(highest(vlapic, APIC_ISR));
+}
+
+void vlapic_eoi(struct vcpu *vcpu)
+{
+    struct vlapic *vlapic = &vcpu->arch.vlapic;
+    uint32_t vector;
+
+    if (apic_virtualization != NULL)
+        return end_by_cpu(vcpu);
+    end_lazy(vlapic);
+    vector = highest(vlapic, APIC_ISR);
+    if (vector == 0)
+        return;
+    end(vcpu, vector);
+    choose(vlapic);
 }
 
 static bool read_register(struct vcpu *vcpu, uint32_t msr, uint64_t *value)

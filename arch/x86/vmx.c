@@ -93,11 +93,11 @@ static void find_apic_virtualization(void)
 {
     const uint32_t secondary = SECONDARY_VIRTUAL_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPTS;
 
-    if (!has(allowed(MSR_VMX_PROCESSOR, PROCESSOR_TPR_SHADOW), PROCESSOR_TPR_SHADOW) ||
+    if (CONFIG_VMX_INTERRUPTS < 1 || !has(allowed(MSR_VMX_PROCESSOR, PROCESSOR_TPR_SHADOW), PROCESSOR_TPR_SHADOW) ||
         !has(allowed(MSR_VMX_SECONDARY, secondary), secondary))
         return;
     apic_virtualization = &vmx_apic;
-    if (has(allowed(MSR_VMX_PIN, PIN_POSTED_INTERRUPTS), PIN_POSTED_INTERRUPTS)) {
+    if (CONFIG_VMX_INTERRUPTS >= 2 && has(allowed(MSR_VMX_PIN, PIN_POSTED_INTERRUPTS), PIN_POSTED_INTERRUPTS)) {
         apic_virtualization = &vmx_posting_apic;
         controls.pin |= PIN_POSTED_INTERRUPTS;
     }

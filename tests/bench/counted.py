@@ -3,7 +3,7 @@
 executes nothing), of two Debian guests on Bulkhead, and of the same two under KVM, nested in the same emulated SVM.
 
 KVM's host uses no x2APIC, so its clock can be counted by instructions (-icount), which spares it its timer ticks of the emulator's
-slowness. What its figures are made of is told from a run without: with it, QEMU 10.0 tells plugins the wrong CPU."""
+slowness (its guests have one vCPU each then: with more, one waits for the other for a whole time slice). What its figures are made of is told from a run without: with it, QEMU 10.0 tells plugins the wrong CPU."""
 
 import sys
 
@@ -89,8 +89,8 @@ def kvm_guest(name, number, cpus, drive=""):
 class Peer:
     """Two guests under KVM, joined by a bridge, with vhost-net."""
 
-    def __init__(self, host):
-        self.host = host
+    def __init__(self, host, cpus):
+        self.host, self.cpus = host, cpus
         self.lines = dict(zip(("linux1", "linux2"), host.consoles))
         self.modules = []
 
@@ -103,7 +103,7 @@ class Peer:
         self.used = int(self.host.run("free -m | awk '/^Mem/{print $3}'"))
         # A halted guest's host would otherwise spin for a while before it sleeps: that counts.
         self.host.run("echo 0 >/sys/module/kvm/parameters/halt_poll_ns; brctl addbr br0; ip link set br0 up")
-        self.start_guest("linux1", 1, 2, "-drive if=none,id=d,file=/dev/vda,format=raw,cache=none,aio=native -device virtio-blk-pci,drive=d")
+        self.start_guest("linux1", 1, self.cpus, "-drive if=none,id=d,file=/dev/vda,format=raw,cache=none,aio=native -device virtio-blk-pci,drive=d")
         self.start_guest("linux2", 2, 1)
         for line in self.host.run("cat /proc/modules").splitlines():
             name, size, *_, address = (line.split() + ["0"])[:6]
@@ -141,7 +141,7 @@ def kvm(clock):
     (folder / "bridge-up").write_text('#!/bin/sh\nip link set "$1" up\nbrctl addif br0 "$1"\n')
     extra = plugin(folder, clock) + ["-drive", DISK, *BY_ARCH["x86"].device("blk", "drive=d1")]
     with Host(out, folder, guest | {"bridge-up": folder / "bridge-up"}, consoles=2, extra=extra) as host:
-        peer = Peer(host)
+        peer = Peer(host, 1 if clock else 2)
         peer.start()
         used, program = peer.memory()
         print(f"\nKVM: its host uses {used} MiB, a guest's QEMU {program:.0f} MiB beside the guest's memory")

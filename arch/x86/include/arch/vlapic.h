@@ -77,8 +77,8 @@ void vlapic_deliver(struct domain *domain, uint32_t targets, enum apic_delivery 
 uint32_t vlapic_next(struct vcpu *vcpu);
 /* VECTOR_POSTED has come while the vCPU did not run. */
 void vlapic_notified(struct vcpu *vcpu);
-/* Own CPU: whether an interrupt ends the vCPU's HLT. */
-bool vlapic_wakes(struct vcpu *vcpu);
+/* Own CPU, where the CPU chooses, after vlapic_next(): whether it has something to deliver. */
+bool vlapic_would_deliver(struct vcpu *vcpu);
 /* The vCPU has taken that vector, or takes it with the entry that follows. */
 void vlapic_take(struct vcpu *vcpu, uint32_t vector);
 /* The CPU's timer, which the vCPU has been lent, has fired. */
