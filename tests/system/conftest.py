@@ -25,7 +25,6 @@ def pytest_configure(config):
     global MACHINE
     MACHINE = BY_ARCH[config.getoption("--arch")]
     config.addinivalue_line("markers", "arch(name): a test for one architecture only")
-    config.addinivalue_line("markers", "hardware: with a NIC and a disk that are not virtio's, beyond test_hardware.py; only with -m hardware")
     config.addinivalue_line("markers", "slow: a test that takes very long, run by hand")
     config.addinivalue_line("markers", "once: a test that does not depend on the architecture")
 
@@ -34,8 +33,6 @@ def pytest_collection_modifyitems(config, items):
     """Leaves out what is of another architecture; what depends on none runs with arm64."""
     def wanted(item):
         only = [mark.args[0] for mark in item.iter_markers("arch")] + ["arm64"] * bool(item.get_closest_marker("once"))
-        if item.get_closest_marker("hardware") and "hardware" not in config.getoption("markexpr"):
-            return False
         return all(name == MACHINE.arch for name in only) and (config.getoption("--slow") or not item.get_closest_marker("slow"))
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
@@ -46,7 +43,7 @@ def pytest_generate_tests(metafunc):
     if "model" in metafunc.fixturenames:
         metafunc.parametrize("model", MACHINE.models)
     if "hardware" in metafunc.fixturenames:
-        others = [pytest.param(pair, id="-".join(pair), marks=pytest.mark.hardware) for pair in MACHINE.hardware]
+        others = [pytest.param(pair, id="-".join(pair), marks=pytest.mark.slow) for pair in MACHINE.hardware]
         metafunc.parametrize("hardware", [pytest.param(("virtio", "virtio"), id="virtio"), *others], scope="module")
 
 
