@@ -105,7 +105,7 @@ def passthrough_build(build_with, iommu):
     """Its Linux guests have four functions of the machine, and three."""
     lines = [f"CONFIG_IOMMU_{iommu.upper()}=y",
              *function(1, 0, "00:10.0"), *function(1, 1, "1b36:0010"), *function(1, 2, "00:12.0", "WITHOUT_RESET=y"),
-             *function(1, 3, "00:13.0", "WITHOUT_RESET=y"), *function(2, 0, "00:14.0"), *function(2, 1, "00:15.0"),
+             *function(1, 3, "00:13.0", "WITHOUT_RESET=y"), *function(2, 0, "00:17.0"), *function(2, 1, "00:15.0"),
              *function(2, 2, "00:16.0", "WITHOUT_RESET=y")]
     return build_with(f"passthrough-{iommu}", lines)
 
@@ -119,7 +119,7 @@ def two_guests(passthrough_build, iommu, image, tmp_path_factory):
              *drive("pd1", disks["nvme"][0]), "-device", "nvme,serial=bh1,drive=pd1,addr=11.0",
              "-device", "qemu-xhci,id=pusb,addr=12.0", *drive("pd2", disks["usb"][0]), "-device", "usb-storage,bus=pusb.0,drive=pd2",
              "-device", "ich9-ahci,id=pahci,addr=13.0", *drive("pd3", disks["ahci"][0]), "-device", "ide-hd,bus=pahci.0,drive=pd3",
-             *network("pn2", 10), "-device", f"virtio-net-pci,netdev=pn2,addr=14.0,romfile=,{virtio}",
+             *network("pn2", 10), "-device", f"virtio-net-pci,netdev=pn2,addr=17.0,romfile=,{virtio}",
              *drive("pd4", disks["virtio"][0]), "-device", f"virtio-blk-pci,drive=pd4,addr=15.0,{virtio}",
              *network("pn3", 11), "-device", "e1000,netdev=pn3,addr=16.0,romfile="]
     with Appliance(passthrough_build, folder=tmp_path_factory.mktemp("run"), extra=extra) as appliance:
@@ -144,7 +144,7 @@ def test_stock_drivers(two_guests, server):
     found = devices(two_guests)
     for address in ("00:10.0", "00:11.0", "00:12.0", "00:13.0"):
         assert found[address]["owner"] == "linux1" and found[address]["iommu"] and found[address]["interrupts"] > 0, found[address]
-    for address in ("00:14.0", "00:15.0", *(["00:16.0"] if MACHINE.arch == "x86" else [])):
+    for address in ("00:17.0", "00:15.0", *(["00:16.0"] if MACHINE.arch == "x86" else [])):
         assert found[address]["owner"] == "linux2" and found[address]["iommu"] and found[address]["interrupts"] > 0, found[address]
     no_faults(two_guests)
 
@@ -208,4 +208,4 @@ def test_names_what_is_missing(passthrough_build, tmp_path):
         states = {d["name"]: d["state"] for d in appliance.bhctl_json("domain", "list")}
         assert states["linux1"] == states["linux2"] == "absent" and states["mgmt"] == "running", states
         log = appliance.bhctl("log").stdout
-        assert "00:10.0" in log and "1b36:0010" in log and "00:14.0" in log, log
+        assert "00:10.0" in log and "1b36:0010" in log and "00:17.0" in log, log
