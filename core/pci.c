@@ -399,7 +399,9 @@ static volatile uint8_t *find_virtio(const struct pci_function *function)
 
 /* --- Virtual functions: chapter 9 --- */
 
-static bool place_virtual(const struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count)
+/* `end`: of what is left in each of two windows by the function's BARs before this one. */
+static bool place_virtual(const struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count,
+                          uint64_t end[2])
 {
     uint32_t bus = function->requester >> 8;
     const struct pci_function *bridge = pci_bridge_to(bus);
@@ -408,8 +410,12 @@ static bool place_virtual(const struct pci_function *function, struct pci_bar *b
     for (uint32_t i = 0; bar->size && !bar->base && i < 2; i++) { /* else firmware did */
         if (bridge)
             window = bridge->bar[2 * i];
-        if ((window.base + window.size) >> 32 == 0 || bar->flags & BAR_64_BITS)
-            bar->base = find_room(window.base, window.base + window.size, count * bar->size, bar->size, bus);
+        if (end[i] > window.base + window.size)
+            end[i] = window.base + window.size;
+        if (end[i] >> 32 == 0 || bar->flags & BAR_64_BITS)
+            bar->base = find_room(window.base, end[i], count * bar->size, bar->size, bus);
+        if (bar->base)
+            end[i] = bar->base;
     }
     pci_write_bar(function, function->sriov + at, bar);
     return !bar->size || bar->base;
@@ -419,6 +425,7 @@ static void enable_virtual(const struct sriov_config *config)
 {
     struct pci_function *function = pci_select(&config->function, false, 0);
     struct pci_bar bars[PCI_BARS] = {0};
+    uint64_t end[2] = {~0ull, ~0ull};
     uint32_t at, first, stride, device;
     uint16_t physical;
 
@@ -441,7 +448,7 @@ static void enable_virtual(const struct sriov_config *config)
     device = pci_read(function, at + SRIOV_DEVICE, 2);
     read_bars(function, at + SRIOV_BAR0, bars);
     for (uint32_t i = 0; i < PCI_BARS; i++)
-        if (!place_virtual(function, &bars[i], SRIOV_BAR0 + 4 * i, config->vfs)) {
+        if (!place_virtual(function, &bars[i], SRIOV_BAR0 + 4 * i, config->vfs, end)) {
             log_line("PCI: no room for the virtual functions of %s", config->function.text);
             return;
         }

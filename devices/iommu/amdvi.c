@@ -188,9 +188,19 @@ static bool add_interrupts(uint16_t name)
     return true;
 }
 
+static bool is_ioapic(uint32_t requester)
+{
+    for (uint32_t i = 0; i < ivrs.ioapic_count; i++)
+        if (ivrs.ioapic[i].requester == requester)
+            return true;
+    return false;
+}
+
+/* What a device shares with an IOAPIC it could use to send any interrupt: nobody gets it. */
 static bool covers(uint32_t requester)
 {
-    return requester < requesters && range_of(requester) >= 0 && add_interrupts(name_of(requester));
+    return requester < requesters && range_of(requester) >= 0 && !is_ioapic(requester) &&
+           add_interrupts(name_of(requester));
 }
 
 /* For word 2: nothing but what the table has comes through; without one nothing at all. */
@@ -233,14 +243,6 @@ static void attach(uint32_t requester, const struct iommu_space *space)
 static void invalidate(const struct iommu_space *space)
 {
     forget(INVALIDATE_PAGES | (uint64_t)space->id << 32, PAGES_ALL, 0);
-}
-
-static bool is_ioapic(uint32_t requester)
-{
-    for (uint32_t i = 0; i < ivrs.ioapic_count; i++)
-        if (ivrs.ioapic[i].requester == requester)
-            return true;
-    return false;
 }
 
 static bool remap(uint32_t entry, uint32_t requester, uint32_t cpu, uint8_t vector, struct message *message)

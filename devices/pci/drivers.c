@@ -5,11 +5,7 @@
 #include <mgmt/module.h>
 
 static bool (*const drivers[])(const struct pci_function *function) = {
-    virtio_pci_probe,
-    nvme_probe,
-    ahci_probe,
-    e1000e_probe,
-    igb_probe,
+    virtio_pci_probe, nvme_probe, ahci_probe, e1000e_probe, igb_probe,
 };
 
 static void found(const struct pci_function *function)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: measures and prints the tables of docs/performance.md.
 
-usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [sizes] [--cpu MODEL] [--profile]
+usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [hardware] [sizes] [--cpu MODEL] [--profile]
 
 Without a word: all of it (x86: KVM beside it, nested). --profile prints what each event's and the network's figures are
 made of.
@@ -15,6 +15,7 @@ import boot
 import builds
 import counted
 import events
+import hardware
 import kvm
 import message
 import peers
@@ -98,6 +99,13 @@ def report_counted(profile):
     return all(total["Bulkhead"][name] < total["KVM"][name] for name in counted.WORK)
 
 
+def report_hardware():
+    print("\nInstructions of the management domain:\n\n| NIC, disk | a 4 KiB read | an exchange | a byte sent | a packet |\n|---|---|---|---|---|")
+    for (nic, disk), found in hardware.measure():
+        print(f"| {nic}, {disk} | {found['read']:,.0f} | {found['exchange']:,.0f} | {found['byte']:.3f} | {found['packet']:,.0f} |", flush=True)
+    return True
+
+
 def report_layers():
     for name, (unit, layers, functions) in traffic.profile().items():
         print(f"\n{name} is made of, instructions a{'n' if unit[0] in 'aeiou' else ''} {unit}:")
@@ -118,7 +126,7 @@ def report_sizes(machine):
 
 def main():
     parser = argparse.ArgumentParser(description="measures Bulkhead on the emulator")
-    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "sizes", []], default=[])
+    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "hardware", "sizes", []], default=[])
     parser.add_argument("--arch", choices=sorted(BY_ARCH), default="arm64")
     parser.add_argument("--cpu")
     parser.add_argument("--profile", action="store_true")
@@ -138,6 +146,8 @@ def main():
         ok &= report_traffic()
         if options.profile:
             report_layers()
+    if "hardware" in what and options.arch == "x86":
+        ok &= report_hardware()
     if "sizes" in what:
         ok &= report_sizes(machine)
     sys.exit(0 if ok else "bench: a figure is worse than the peer's")

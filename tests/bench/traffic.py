@@ -24,11 +24,16 @@ class Guests:
         if self.name == name:
             return
         if self.name:
-            self.line.send(DETACH)
-            self.shell.wait_prompt()
+            self.leave()
         self.line.send_line(f"console {name}")
         self.name = name
         self.line.expect(r"Ctrl-\] detaches")
+
+    def leave(self):
+        """Back to the management shell."""
+        self.line.send(DETACH)
+        self.shell.wait_prompt()
+        self.name = None
 
     def run(self, name, command, timeout=600):
         self.attach(name)

@@ -19,7 +19,7 @@ def with_functions(request, build_with, image, tmp_path_factory):
              "CONFIG_SRIOV1=y", 'CONFIG_SRIOV1_FUNCTION="00:11.0"', "CONFIG_SRIOV1_VFS=1",
              *function(1, 0, "8086:10c9/vf0", f'MAC="{MAC}"'), *function(2, 0, "00:11.0/vf0")]
     disk = image(f"{iommu}-vf")
-    extra = [*network("pn1", 9), "-device", "igb,netdev=pn1,addr=04.0,romfile=", "-device", "nvme-subsys,id=s0",
+    extra = [*network("pn1", 9), "-device", "igb,netdev=pn1,addr=05.0,romfile=", "-device", "nvme-subsys,id=s0",
              "-device", "nvme,id=c0,serial=bh1,subsys=s0,sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=1,addr=11.0",
              *drive("pd1", disk[0]), "-device", "nvme-ns,drive=pd1,bus=c0,shared=on"]
     with Appliance(build_with(f"sriov-{iommu}", lines), folder=tmp_path_factory.mktemp("sriov"), extra=extra) as appliance:

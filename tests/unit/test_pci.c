@@ -204,6 +204,7 @@ static void virtual_functions_are_switched_on(void **state)
 
     (void)state;
     fake_sriov(nic, 8, 0x80, 2, 0x4000);
+    fake_put(nic, 0x160 + 0x24 + 12, 4, 0, (uint32_t)-0x4000); /* BAR 3 */
     physical[0] =
         (struct sriov_config){.function = {.by_id = true, .vendor = 0x8086, .device = 0x10d3, .text = "nic"}, .vfs = 3};
     physical_count = 1;
@@ -217,6 +218,8 @@ static void virtual_functions_are_switched_on(void **state)
         assert_int_equal(function->id, 0x10ca8086);
         assert_int_equal(function->bar[0].size, 0x4000);
         assert_int_equal(function->bar[0].base, pci_find(0x90)->bar[0].base + i * 0x4000);
+        assert_int_equal(function->bar[3].size, 0x4000);
+        assert_true(function->bar[3].base + 3 * 0x4000 <= function->bar[0].base);
     }
     assert_true(pci_find(0x90)->bar[0].base >= FAKE_WINDOW + 0x6000);
     assert_ptr_equal(pci_find(0x92)->owner, GUEST);

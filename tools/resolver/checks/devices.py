@@ -43,7 +43,7 @@ def check_one_owner(context, claims, partition, name, found):
             return False
         if device.dma and partition.index != 0:
             context.errors.add(partition.subject, "DEVICES", name,
-                               f"{device.path} reaches memory by itself and this board's IOMMU is not driven; only partition 0 may have it")
+                               f"{device.path} reaches memory by itself and no IOMMU of this board confines it; only partition 0 may have it")
             return False
     return True
 
