@@ -376,6 +376,37 @@ static void registers_survive_exits(void)
           (unsigned)wrong);
 }
 
+/* An instruction that exits is one step, as any other. */
+static void single_steps(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t bytes[3], count;
+        uint64_t rcx, rdx;
+    } steps[] = {{"CPUID", {0x0f, 0xa2}, 2, 0, 0},
+                 {"RDMSR", {0x0f, 0x32}, 2, MSR_X2APIC_ID, 0},
+                 {"OUT", {0xee}, 1, 0, 0x1234},
+                 {"a register of the IOAPIC", {0x8b, 0x06}, 2, 0, 0}, /* mov (%rsi), %eax */
+                 {"NOP", {0x90}, 1, 0, 0}};
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        /* pushfq; orl $0x100, (%rsp); popfq */
+        uint8_t code[16] = {0x9c, 0x81, 0x0c, 0x24, 0x00, 0x01, 0x00, 0x00, 0x9d};
+        struct registers registers = {.rcx = steps[i].rcx, .rdx = steps[i].rdx, .rsi = GUEST_IOAPIC_BASE};
+        struct fault fault;
+        uint64_t dr6;
+
+        for (unsigned b = 0; b < steps[i].count; b++)
+            code[9 + b] = steps[i].bytes[b];
+        code[9 + steps[i].count] = 0x90;
+        fault = instruction_run(code, 10u + steps[i].count, &registers);
+        __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+        check(fault.count == 1 && fault.vector == 1 && fault.rip % 64 == 9u + steps[i].count && (dr6 & 0x4000),
+              "a single step over %s (%lu faults, at %lu)", steps[i].name, fault.count, fault.rip % 64);
+        __asm__ volatile("mov %0, %%dr6" ::"r"(0xffff0ff0ull));
+    }
+}
+
 void guest_main(void)
 {
     virtualization_is_hidden();
@@ -389,5 +420,6 @@ void guest_main(void)
     forbidden_instructions();
     sweep_ports();
     string_ports();
+    single_steps();
     timer_off();
 }

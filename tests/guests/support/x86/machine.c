@@ -7,6 +7,7 @@
 #define UART_STATUS 5
 #define UART_STATUS_ROOM 0x20u
 #define STACK_BYTES 16384u
+#define RFLAGS_TF 0x100ull
 
 #define MSR_X2APIC_ISR_LAST 0x817
 #define ICR_INIT 0x4500u
@@ -117,6 +118,7 @@ static void fault(struct frame *frame)
     mine->fault.rip = frame->rip;
     frame->rip = *(uint64_t *)frame->rsp;
     frame->rsp += 8;
+    frame->rflags &= ~RFLAGS_TF;
 }
 
 void guest_exception(struct frame *frame)
