@@ -10,6 +10,9 @@ fuzz-targets :=
 fuzz-targets += gpt
 fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
 
+fuzz-targets += state
+fuzz-state-sources := tests/fuzz/fuzz_state.c storage/state_format.c storage/slots.c storage/gpt.c
+
 fuzz-targets += blk
 fuzz-blk-sources := tests/fuzz/fuzz_blk.c tests/unit/fake_disk.c tests/unit/fake_front.c $(storage-under-test) \
 	devices/virtio/backend.c devices/virtio/blk_backend.c lib/virtqueue.c lib/segment.c

@@ -5,6 +5,9 @@ storage-under-test := storage/gpt.c storage/gpt_read.c storage/volume.c
 unit-tests += gpt volume blk_backend
 unit-gpt-sources := tests/unit/test_gpt.c tests/unit/fake_disk.c storage/gpt.c storage/gpt_read.c
 unit-volume-sources := tests/unit/test_volume.c tests/unit/fake_disk.c $(storage-under-test)
+unit-tests += state slots
+unit-state-sources := tests/unit/test_state.c storage/state.c storage/state_format.c storage/gpt.c
+unit-slots-sources := tests/unit/test_slots.c storage/slots.c storage/gpt.c
 unit-blk_backend-sources := tests/unit/test_blk_backend.c tests/unit/fake_disk.c tests/unit/fake_front.c \
 	$(storage-under-test) devices/virtio/backend.c lib/virtqueue.c lib/segment.c
 
