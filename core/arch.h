@@ -66,32 +66,21 @@ void digest_sha256(const void *data, size_t length, uint8_t digest[32]);
 void arch_domain_init(struct domain *domain);
 /* CPU of vCPU 0, all vCPUs parked: everything about interrupts and devices of the domain back to its reset state. */
 void arch_domain_reset(struct domain *domain);
-/* Boot CPU: understands the kernel image (its formats are the architecture's) and places it in the domain's memory,
- * with its entry. False: damaged, or it does not fit. */
-struct image;
-struct plan;
-bool arch_plan_image(struct domain *domain, const struct image *kernel, struct plan *plan);
-/* Boot CPU: the description of its machine that the domain gets (a device tree; on x86 also what a boot protocol asks
- * for), written to `buffer`. */
-struct guest_images {
-    const struct image *kernel, *tables; /* tables NULL: the configuration names none */
-    struct ipa initrd; /* size 0: none */
-    uint64_t initrd_size;
-    struct ipa description; /* where the buffer's content will lie */
-};
+/* Boot CPU: the description of its machine that the domain gets (a device tree; on x86 what another boot protocol asks
+ * for), written to `buffer`, whose content will lie at the end of its memory. */
+struct load_plan;
 struct description {
-    uint64_t size;    /* bytes used */
+    uint64_t size;    /* bytes used; 0: the domain cannot be started, the reason is in the log */
     uint64_t context; /* offset of what the domain's first argument points to */
 };
-struct description arch_domain_describe(struct domain *domain, const struct guest_images *images, void *buffer,
-                                        size_t size);
+struct description arch_domain_describe(struct domain *domain, const struct load_plan *plan, void *buffer, size_t size);
 /* CPU of vCPU 0: what is to be new in the description at each start, its seeds, is made so. */
-void arch_domain_renew(void *description);
+void arch_domain_renew(struct domain *domain, void *description);
 /* Whether the machine's serial line is passed through to the domain. */
 bool arch_owns_serial(struct domain *domain);
-/* Boot CPU: INTx of a function, which stands behind `pin` (1 to 4) of a device of bus 0, calls vpci_interrupt() on the CPU
- * of the domain's vCPU 0; what the domain is to know that line as. 0: nobody knows how, or it is another
- * domain's. `slot` is the function's device on the domain's own bus. */
+/* Boot CPU: INTx of a function, which stands behind `pin` (1 to 4) of a device of bus 0, calls vpci_interrupt() on the
+ * CPU of the domain's vCPU 0; what the domain is to know that line as. 0: nobody knows how, or it is another domain's.
+ * `slot` is the function's device on the domain's own bus. */
 uint32_t arch_pci_line(struct domain *domain, uint32_t device, uint32_t pin, uint32_t slot);
 /* CPU of vCPU 0: the domain is about to be started. */
 void arch_domain_start(struct domain *domain);

@@ -2,6 +2,7 @@
 #include <core/domain_tree.h>
 
 #include <bulkhead/guest_map.h>
+#include <bulkhead/load_plan.h>
 #include <core/channel.h>
 #include <core/console.h>
 #include <core/log.h>
@@ -48,17 +49,18 @@ void tree_put_reg1(void *tree, uint64_t base, uint64_t size)
     tree_put_reg(tree, &(struct range64){base, size}, 1);
 }
 
-static void put_chosen(void *tree, struct domain *domain, const struct guest_images *images, const char *console)
+static void put_chosen(void *tree, struct domain *domain, const struct load_plan *plan, const char *console)
 {
     static const uint8_t seed[SEED_SIZE];
+    uint64_t initrd = domain->memory_ipa.value + plan->initrd;
 
     fdt_begin_node(tree, "chosen");
     fdt_property_string(tree, "bootargs", domain->config->command_line);
     if (domain->config->flags & PARTITION_UART)
         fdt_property_string(tree, "stdout-path", console);
-    if (images->initrd_size) {
-        fdt_property_u64(tree, "linux,initrd-start", images->initrd.value);
-        fdt_property_u64(tree, "linux,initrd-end", images->initrd.value + images->initrd_size);
+    if (plan->initrd_size) {
+        fdt_property_u64(tree, "linux,initrd-start", initrd);
+        fdt_property_u64(tree, "linux,initrd-end", initrd + plan->initrd_size);
     }
     if (domain->config->uart_console != 0xff)
         fdt_property_u32(tree, "bulkhead,console", domain->config->uart_console);
@@ -71,13 +73,13 @@ static void put_chosen(void *tree, struct domain *domain, const struct guest_ima
     fdt_end_node(tree);
 }
 
-void tree_put_root(void *tree, struct domain *domain, const struct guest_images *images, const char *console)
+void tree_put_root(void *tree, struct domain *domain, const struct load_plan *plan, const char *console)
 {
     fdt_property_string(tree, "compatible", "bulkhead,domain");
     fdt_property_string(tree, "model", "Bulkhead domain");
     fdt_property_u32(tree, "#address-cells", 2);
     fdt_property_u32(tree, "#size-cells", 2);
-    put_chosen(tree, domain, images, console);
+    put_chosen(tree, domain, plan, console);
     tree_begin(tree, "memory", domain->memory_ipa.value);
     fdt_property_string(tree, "device_type", "memory");
     tree_put_reg1(tree, domain->memory_ipa.value, domain->memory_size);

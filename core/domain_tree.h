@@ -21,7 +21,7 @@ void tree_put_reg1(void *tree, uint64_t base, uint64_t size);
 void arch_tree_put_line(void *tree, uint32_t line, bool level);
 
 /* The root's first properties; /chosen (`console`: path of the UART) and /memory. */
-void tree_put_root(void *tree, struct domain *domain, const struct guest_images *images, const char *console);
+void tree_put_root(void *tree, struct domain *domain, const struct load_plan *plan, const char *console);
 /* virtio_mmio@...: the channels of which the domain has the front-end. */
 void tree_put_front_ends(void *tree, struct domain *domain);
 /* /bulkhead: what the kernel shares with the domain that serves the others. */

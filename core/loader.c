@@ -1,19 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <core/loader.h>
 
+#include <bulkhead/load_plan.h>
 #include <core/arch.h>
 #include <core/log.h>
 #include <core/memory.h>
-#include <lib/elf.h>
 #include <libfdt.h>
 #include <string.h>
 
 #define IMAGES_MAX 32
 
-static struct plan plans[BULKHEAD_PARTITIONS_MAX];
-
+struct image {
+    const char *name;
+    const uint8_t *data;
+    uint64_t size;
+};
 static struct image images[IMAGES_MAX];
 static uint32_t image_count;
+
+/* `size` bytes at `data` go to `offset` in the domain's memory. */
+struct segment {
+    uint64_t offset, size;
+    const uint8_t *data;
+};
+static struct plan {
+    struct segment segment[LOAD_SEGMENTS_MAX + 1]; /* the description, too */
+    uint32_t segments;
+    struct ipa entry, context;
+    void *description; /* in the kernel's memory: what is copied to the end of the domain's */
+} plans[BULKHEAD_PARTITIONS_MAX];
 
 static bool image_is_genuine(const void *bundle, int node, const struct image *image)
 {
@@ -55,13 +70,14 @@ void loader_init(void)
             log_line("The bundle has more than %u images", IMAGES_MAX);
             break;
         }
+        image_count++;
         image->name = fdt_get_name(bundle, node, NULL);
         image->data = fdt_getprop(bundle, node, "data", &length);
         image->size = length > 0 ? (uint64_t)length : 0;
-        if (image->data && image_is_genuine(bundle, node, image))
-            image_count++;
-        else
+        if (!image->data || !image_is_genuine(bundle, node, image)) {
             log_line("Image '%s' does not match its SHA-256: it is not used", image->name);
+            image->size = 0;
+        }
     }
     log_line("Bundle: %u images checked, %lu KiB", image_count, platform.bundle.size / 1024);
 }
@@ -74,102 +90,58 @@ static const struct image *find_image(const char *name)
     return NULL;
 }
 
-bool loader_place(struct plan *plan, const struct domain *domain, struct segment segment, uint64_t memory_size)
+/* The bundle's builder may have meant anything: a segment lies within its image and within the domain's memory. */
+static bool take_segment(struct plan *plan, const struct domain *domain, const struct load_segment *wanted)
 {
-    if (plan->segments == SEGMENTS_MAX || segment.size > memory_size || segment.offset > domain->memory_size ||
-        memory_size > domain->memory_size - segment.offset)
+    const struct image *image;
+
+    if (wanted->image >= image_count)
         return false;
-    plan->segment[plan->segments++] = segment;
-    if (segment.offset + memory_size > plan->end)
-        plan->end = segment.offset + memory_size;
+    image = &images[wanted->image];
+    if (wanted->from > image->size || wanted->size > image->size - wanted->from || wanted->to > domain->memory_size ||
+        wanted->size > domain->memory_size - wanted->to)
+        return false;
+    plan->segment[plan->segments++] = (struct segment){wanted->to, wanted->size, image->data + wanted->from};
     return true;
 }
 
-bool loader_place_elf(struct plan *plan, const struct domain *domain, const struct image *image, uint16_t machine)
+static bool describe(struct plan *plan, struct domain *domain, const struct load_plan *wanted)
 {
-    struct elf_header header;
-    uint64_t base;
-
-    if (image->size < sizeof(header))
-        return false;
-    memcpy(&header, image->data, sizeof(header));
-    if (header.elf_class != ELF_CLASS_64 || header.machine != machine ||
-        header.program_header_size != sizeof(struct elf_program_header) || header.program_headers > image->size ||
-        header.program_header_count * sizeof(struct elf_program_header) > image->size - header.program_headers)
-        return false;
-    base = header.type == ELF_TYPE_DYNAMIC ? 0 : domain->memory_ipa.value;
-    for (unsigned i = 0; i < header.program_header_count; i++) {
-        struct elf_program_header program;
-
-        memcpy(&program, image->data + header.program_headers + i * sizeof(program), sizeof(program));
-        if (program.type != ELF_SEGMENT_LOAD || !program.memory_size)
-            continue;
-        if (program.offset > image->size || program.file_size > image->size - program.offset ||
-            program.file_size > program.memory_size ||
-            !loader_place(
-                plan, domain,
-                (struct segment){program.physical_address - base, program.file_size, image->data + program.offset},
-                program.memory_size))
-            return false;
-    }
-    plan->entry = ipa(domain->memory_ipa.value + header.entry - base);
-    return true;
-}
-
-static void describe(struct plan *plan, struct domain *domain, const struct guest_images *guest)
-{
-    uint64_t offset = domain->memory_size - DESCRIPTION_BYTES_MAX;
-    uint8_t *buffer = memory_pages(DESCRIPTION_BYTES_MAX / PAGE_SIZE);
-    struct description description = arch_domain_describe(domain, guest, buffer, DESCRIPTION_BYTES_MAX);
+    uint64_t offset = domain->memory_size - LOAD_DESCRIPTION_SIZE;
+    uint8_t *buffer = memory_pages(LOAD_DESCRIPTION_SIZE / PAGE_SIZE);
+    struct description description = arch_domain_describe(domain, wanted, buffer, LOAD_DESCRIPTION_SIZE);
 
     memory_trim(buffer, (description.size + PAGE_SIZE - 1) / PAGE_SIZE);
     plan->segment[plan->segments++] = (struct segment){offset, description.size, buffer};
     plan->description = buffer;
     plan->context = ipa(domain->memory_ipa.value + offset + description.context);
+    return description.size;
 }
 
 bool loader_plan(struct domain *domain)
 {
+    static struct load_plan wanted;
     struct plan *plan = &plans[domain->index];
-    const struct partition_config *config = domain->config;
-    const struct image *kernel = find_image(config->kernel);
-    const struct image *initrd = find_image(config->initrd);
-    struct guest_images guest = {.kernel = kernel,
-                                 .tables = find_image(config->tables),
-                                 .description =
-                                     ipa(domain->memory_ipa.value + domain->memory_size - DESCRIPTION_BYTES_MAX)};
-    const char *missing = !kernel                              ? config->kernel
-                          : config->initrd[0] && !initrd       ? config->initrd
-                          : config->tables[0] && !guest.tables ? config->tables
-                                                               : NULL;
+    const char *name = domain->config->name;
+    const struct image *image = find_image(domain->config->plan);
 
-    if (missing) {
-        log_line("%s: image '%s' is not in the bundle", config->name, missing);
+    if (!image || image->size < sizeof(wanted)) {
+        log_line("%s: its load plan '%s' is not in the bundle", name, domain->config->plan);
         return false;
     }
-    if (!arch_plan_image(domain, kernel, plan)) {
-        log_line("%s: image '%s' does not fit its memory, or is damaged", config->name, config->kernel);
+    memcpy(&wanted, image->data, sizeof(wanted));
+    if (wanted.magic != LOAD_PLAN_MAGIC || wanted.segments > LOAD_SEGMENTS_MAX ||
+        wanted.memory_size != domain->memory_size) {
+        log_line("%s: the bundle was made for another kernel", name);
         return false;
     }
-    if (initrd) {
-        uint64_t top = domain->memory_size - DESCRIPTION_BYTES_MAX;
-        uint64_t offset = initrd->size < top ? (top - initrd->size) & ~(PAGE_SIZE - 1) : 0;
-
-        if (offset < plan->end ||
-            !loader_place(plan, domain, (struct segment){offset, initrd->size, initrd->data}, initrd->size)) {
-            log_line("%s: image '%s' does not fit beside the kernel", config->name, config->initrd);
+    for (uint32_t i = 0; i < wanted.segments; i++)
+        if (!take_segment(plan, domain, &wanted.segment[i])) {
+            log_line("%s: segment %u is of a damaged image, or lies outside of it or of memory", name, i);
             return false;
         }
-        guest.initrd = ipa(domain->memory_ipa.value + offset);
-        guest.initrd_size = initrd->size;
-    }
-    if (plan->end > domain->memory_size - DESCRIPTION_BYTES_MAX || plan->segments == SEGMENTS_MAX ||
-        (guest.tables && guest.tables->size > TABLES_BYTES_MAX)) {
-        log_line("%s: no room for the description of its machine", config->name);
-        return false;
-    }
-    describe(plan, domain, &guest);
-    return true;
+    plan->entry = ipa(domain->memory_ipa.value + wanted.entry);
+    return describe(plan, domain, &wanted);
 }
 
 /* Both ends of what `segment` has in [from, from + WINDOW_SIZE). */
@@ -192,7 +164,7 @@ void loader_load(struct domain *domain)
 {
     const struct plan *plan = &plans[domain->index];
 
-    arch_domain_renew(plan->description);
+    arch_domain_renew(domain, plan->description);
     for (uint64_t from = 0; from < domain->memory_size; from += WINDOW_SIZE) {
         uint8_t *window = window_open(hpa(domain->memory.value + from));
         bool covered = false;

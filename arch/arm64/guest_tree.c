@@ -303,20 +303,20 @@ void arch_tree_put_line(void *tree, uint32_t line, bool level)
     put_interrupt(tree, SPI, line, level ? LEVEL : EDGE);
 }
 
-void arch_domain_renew(void *description)
+void arch_domain_renew(struct domain *domain, void *description)
 {
+    (void)domain;
     tree_renew(description);
 }
 
-struct description arch_domain_describe(struct domain *domain, const struct guest_images *images, void *tree,
-                                        size_t size)
+struct description arch_domain_describe(struct domain *domain, const struct load_plan *plan, void *tree, size_t size)
 {
     /* Without a search for each name: the names of a tree take less than a page anyway. */
     fdt_create_with_flags(tree, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP);
     fdt_finish_reservemap(tree);
     fdt_begin_node(tree, "");
     fdt_property_u32(tree, "interrupt-parent", PHANDLE_GIC);
-    tree_put_root(tree, domain, images, "/pl011@9000000");
+    tree_put_root(tree, domain, plan, "/pl011@9000000");
     put_cpus(tree, domain);
     put_gic(tree, domain);
     put_timer(tree);

@@ -42,8 +42,7 @@
 #define FEATURES_81D_PASSED (BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(26) | BIT(27) | BIT(29) | BIT(30) | BIT(31))
 #define FEATURES_81D_SAME 0x0183f3ffu
 /* CLZERO, XSAVE of error pointers, IBPB, IBRS, STIBP, SSBD; SSB_NO, BTC_NO, IBPB_RET */
-#define FEATURES_88B_PASSED                                                                                            \
-    (BIT(0) | BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(24) | BIT(26) | BIT(29) | BIT(30))
+#define FEATURES_88B_PASSED (BIT(0) | BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(24) | BIT(26) | BIT(29) | BIT(30))
 /* No nested data breakpoints, LFENCE serializes, VERW_CLEAR, null selectors clear the base; IBPB_BRTYPE, SRSO_NO */
 #define FEATURES_821A_PASSED (BIT(0) | BIT(2) | BIT(5) | BIT(6) | BIT(28) | BIT(29))
 
@@ -82,9 +81,9 @@ static uint64_t guest_cr4(struct vcpu *vcpu)
 /* It is always emulated. But where the CPU has none, Linux better counts down: it is lent that timer (lent_timer.c). */
 static bool has_tsc_deadline(const struct vcpu *vcpu)
 {
-    enum guest_image image = vcpu->domain->arch.start.image;
+    enum load_protocol protocol = vcpu->domain->arch.start.protocol;
 
-    return platform.arch.tsc_deadline || vendor->lend_timer == NULL || (image != IMAGE_LINUX && image != IMAGE_PVH);
+    return platform.arch.tsc_deadline || vendor->lend_timer == NULL || (protocol != LOAD_LINUX && protocol != LOAD_PVH);
 }
 
 static struct cpuid features(struct vcpu *vcpu, struct cpuid r)

@@ -71,13 +71,13 @@ static void put_emulated(void *tree, uint32_t flags)
     }
 }
 
-uint64_t guest_tree_write(struct domain *domain, const struct guest_images *images, void *tree, size_t size)
+uint64_t guest_tree_write(struct domain *domain, const struct load_plan *plan, void *tree, size_t size)
 {
     fdt_create_with_flags(tree, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP);
     fdt_finish_reservemap(tree);
     fdt_begin_node(tree, "");
     fdt_property_u32(tree, "interrupt-parent", PHANDLE_IOAPIC);
-    tree_put_root(tree, domain, images, "/serial@3f8");
+    tree_put_root(tree, domain, plan, "/serial@3f8");
     put_cpus(tree, domain);
     put_ioapic(tree);
     put_emulated(tree, domain->config->flags);

@@ -5,6 +5,6 @@
 #include <core/arch.h>
 
 /* Boot CPU: writes the device tree of a native domain to `tree`. The bytes used. */
-uint64_t guest_tree_write(struct domain *domain, const struct guest_images *images, void *tree, size_t size);
+uint64_t guest_tree_write(struct domain *domain, const struct load_plan *plan, void *tree, size_t size);
 
 #endif

@@ -37,16 +37,15 @@ static void start_by_sipi(struct vcpu *vcpu, struct start_state *state, uint64_t
 static void start_image(struct vcpu *vcpu, struct start_state *state, uint64_t entry, uint64_t context)
 {
     const struct guest_start *start = &vcpu->domain->arch.start;
-    bool wide = start->mode == START_LONG;
 
     data_segments(state, (struct segment){.limit = UINT32_MAX, .selector = GUEST_DS, .access = ACCESS_DATA_32});
-    state->segment[CS] =
-        (struct segment){.limit = UINT32_MAX, .selector = GUEST_CS, .access = wide ? ACCESS_CODE_64 : ACCESS_CODE_32};
+    state->segment[CS] = (struct segment){
+        .limit = UINT32_MAX, .selector = GUEST_CS, .access = start->wide ? ACCESS_CODE_64 : ACCESS_CODE_32};
     state->gdt_base = start->gdt.value;
     state->gdt_limit = GUEST_GDT_BYTES - 1;
     state->cr0 = CR0_PE | CR0_ET | CR0_NE;
     vcpu->arch.rip = entry;
-    if (wide) {
+    if (start->wide) {
         state->cr0 |= CR0_PG | CR0_WP | CR0_MP;
         state->cr3 = start->cr3.value;
         state->cr4 = CR4_PAE;

@@ -59,9 +59,9 @@ struct partition_config {
     uint32_t cpus;        /* mask of physical CPUs; vCPU 0 is the lowest set bit */
     uint64_t memory_size; /* bytes, a multiple of 2 MiB */
     uint64_t memory_base; /* hpa; 0: the kernel places it */
-    const char *kernel;   /* name of the image's node in the bundle (/images/NAME); "" is not allowed */
+    const char *plan;     /* name of its load plan in the bundle (/images/NAME) */
+    const char *kernel;   /* for people: name of its kernel image there */
     const char *initrd;   /* likewise, or "" */
-    const char *tables;   /* likewise: x86-64: ACPI tables, for their place in the guest's memory */
     const char *command_line;
     uint32_t heartbeat_ms;      /* the first heartbeat is due by then; 0: not watched */
     uint32_t progress_ms;       /* CAUSE_NO_PROGRESS after that long; 0: not watched */

@@ -44,11 +44,6 @@ fuzz-targets += decode
 fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest_memory.c
 fuzz-decode-cflags := -Iarch/x86/include
 
-fuzz-targets += image
-fuzz-image-sources := tests/fuzz/fuzz_image.c core/loader.c $(addprefix arch/x86/,image.c guest_boot.c) \
-	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_wip.c)
-fuzz-image-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
-
 fuzz-targets += acpi dmar
 fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c arch/x86/dmar.c
 fuzz-dmar-cflags := -Iarch/x86/include

@@ -18,13 +18,13 @@ from tools.resolver.limits import Limits  # noqa: E402
 pytestmark = pytest.mark.arch("x86")
 MEMORY = 128 << 20
 LIMITS = Limits(TOP, "x86")
-BASE = MEMORY - LIMITS.GUEST_DESCRIPTION_SIZE + LIMITS.GUEST_DESCRIPTION_ACPI
+BASE = MEMORY - 0x7000
 
 
 def tables(**changes):
     """By signature, as the RSDP leads to them."""
     features = dict(uart=True, rtc=True, watchdog=True, pci=[1], cpus=[1, 2, 4], memory=MEMORY)
-    data = acpi_tables(SimpleNamespace(**(features | changes)), range(16), LIMITS)
+    data = acpi_tables(SimpleNamespace(**(features | changes)), range(16), BASE, LIMITS)
     assert data[:8] == b"RSD PTR " and sum(data[:20]) % 256 == 0 and sum(data[:36]) % 256 == 0
 
     def at(address):

@@ -144,6 +144,8 @@ BROKEN_X86 = {
                                   ["partition 1 'linux1'", "KERNEL_PATH=/bin/true", "not a bzImage", "KERNEL_ELF"]),
     "x86 raw binary that is not said to be one": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"Makefile\""],
                                                   ["partition 1 'linux1'", "KERNEL_PATH=Makefile", "neither a bzImage", "KERNEL_RAW"]),
+    "x86 program of an operating system": (["CONFIG_P1_KERNEL_FILE=y", "CONFIG_P1_KERNEL_PATH=\"/bin/true\""],
+                                           ["partition 1 'linux1'", "KERNEL_PATH=/bin/true", "names an interpreter"]),
     "x86 function without a reset": (IOMMU_X86 + pci(1, 0, "00:1f.2") + pci(1, 1, "00:1f.3") + ["CONFIG_P1_PCI1_WITHOUT_RESET=y"],
                                      ["partition 1 'linux1'", "PCI0_FUNCTION=00:1f.2", "AHCI controller has no reset", "PCI0_WITHOUT_RESET"]),
     "x86 half of a group": (IOMMU_X86 + pci(1, 0, "8086:2922") + ["CONFIG_P1_PCI0_WITHOUT_RESET=y"],

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* x86: kernel images, and what a domain is handed with them. */
-#include <arch/boot_params.h>
-#include <arch/guest_start.h>
+/* x86: a bundle's images and load plans, and what a domain is handed by the kernel. What is in a plan,
+ * tests/system/test_load_plan.py looks at. */
 #include <bulkhead/guest_map.h>
+#include <bulkhead/load_plan.h>
 #include <core/arch.h>
 #include <core/domain_tree.h>
 #include <core/loader.h>
-#include <core/memory.h>
 #include <core/seed.h>
 #include <core/vpci.h>
-#include <lib/elf.h>
 #include <libfdt.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,15 +18,20 @@
 
 #include <cmocka.h>
 
-#define MEMORY (128 * MIB)
-#define BASE (MEMORY - DESCRIPTION_BYTES_MAX)
-#define FIXED 0x6000
+#define MEMORY (4 * MIB)
+#define BASE (MEMORY - LOAD_DESCRIPTION_SIZE)
 
 const struct partition_config partitions[] = {
-    {.name = "management", .flags = PARTITION_MANAGEMENT, .cpus = 1, .uart_console = 0xff, .command_line = ""},
+    {.name = "management",
+     .flags = PARTITION_MANAGEMENT,
+     .cpus = 1,
+     .uart_console = 0xff,
+     .plan = "plan-management",
+     .command_line = ""},
     {.name = "linux",
      .flags = PARTITION_UART | PARTITION_RTC | PARTITION_WATCHDOG,
      .cpus = 0x06,
+     .plan = "plan-linux",
      .command_line = "console=ttyS0"},
 };
 const uint32_t partition_count = 2, channel_count = 17, console_count = 0;
@@ -58,12 +61,17 @@ struct domain domains[BULKHEAD_PARTITIONS_MAX];
 struct platform platform = {.arch = {.tsc_hz = 3000000000}};
 static uint8_t next_seed;
 static bool seeds = true;
+static const char *said;
+static uint64_t bundle[16384];
+static uint8_t memory[MEMORY] __attribute__((aligned(4096)));
+
+#include "core/loader.c" /* which keeps what it learned at boot; here there are many boots */
 
 /* --- What the files under test stand on --- */
 
 void log_line(const char *format, ...)
 {
-    (void)format;
+    said = format;
 }
 struct vpci_host vpci_host(const struct domain *domain)
 {
@@ -137,15 +145,21 @@ void passthrough_describe(struct domain *domain, void *tree)
 void *kernel_map_blocks(struct hpa base, uint64_t size)
 {
     (void)base, (void)size;
-    return NULL;
+    return bundle;
 }
 void digest_sha256(const void *data, size_t length, uint8_t digest[32])
 {
-    (void)data, (void)length, (void)digest;
+    memset(digest, (int)length, 32);
+    for (size_t i = 0; i < length; i++)
+        digest[i % 32] += ((const uint8_t *)data)[i];
 }
 void *memory_pages(uint64_t count)
 {
-    return calloc(count, PAGE_SIZE);
+    static uint64_t pages[LOAD_DESCRIPTION_SIZE / 8];
+
+    assert_true(count * PAGE_SIZE <= sizeof(pages));
+    memset(pages, 0, sizeof(pages));
+    return pages;
 }
 void memory_trim(void *last, uint64_t count)
 {
@@ -153,8 +167,8 @@ void memory_trim(void *last, uint64_t count)
 }
 void *window_open(struct hpa base)
 {
-    (void)base;
-    return NULL;
+    assert_true(base.value + WINDOW_SIZE <= MEMORY);
+    return memory + base.value;
 }
 void window_close(void) {}
 void memory_scrub(void *address, uint64_t size)
@@ -166,328 +180,247 @@ void memory_copy(void *to, const void *from, uint64_t size)
     memcpy(to, from, size);
 }
 
-/* --- A domain --- */
+/* --- A bundle --- */
 
-static uint64_t file[16384];
-static struct plan plan;
-static const uint8_t tables_data[] = "RSD PTR and so on";
-static const struct image tables = {.name = "acpi-linux", .data = tables_data, .size = sizeof(tables_data)};
-static struct image image = {.name = "kernel", .data = (uint8_t *)file, .size = sizeof(file)};
-static uint64_t description[DESCRIPTION_BYTES_MAX / 8];
-static uint8_t *const bytes = (uint8_t *)description;
+static uint8_t kernel[5000];
+static struct {
+    struct load_plan plan;
+    uint8_t blob[64];
+} file;
+static bool damaged; /* the kernel's hash is another's */
 static struct domain *const domain = &domains[1];
+
+static void put_image(const char *name, const void *data, int size, bool genuine)
+{
+    uint8_t digest[32];
+
+    digest_sha256(data, (size_t)size, digest);
+    digest[0] ^= !genuine;
+    fdt_begin_node(bundle, name);
+    fdt_property(bundle, "data", data, size);
+    fdt_begin_node(bundle, "hash-1");
+    fdt_property_string(bundle, "algo", "sha256");
+    fdt_property(bundle, "value", digest, sizeof(digest));
+    fdt_end_node(bundle);
+    fdt_end_node(bundle);
+}
+
+/* The loader as at boot, with a bundle of the kernel and the plan in `file`. */
+static bool plan(void)
+{
+    struct load_plan management = {.magic = LOAD_PLAN_MAGIC, .memory_size = MEMORY, .entry = 0x10};
+
+    fdt_create(bundle, sizeof(bundle));
+    fdt_finish_reservemap(bundle);
+    fdt_begin_node(bundle, "");
+    fdt_begin_node(bundle, "images");
+    put_image("kernel", kernel, sizeof(kernel), !damaged);
+    put_image("plan-linux", &file, sizeof(file), true);
+    put_image("plan-management", &management, sizeof(management), true);
+    fdt_end_node(bundle);
+    fdt_end_node(bundle);
+    assert_int_equal(fdt_finish(bundle), 0);
+    platform.bundle.size = sizeof(bundle);
+    image_count = 0;
+    memset(plans, 0, sizeof(plans));
+    loader_init();
+    return loader_plan(domain);
+}
 
 static int set_up(void **state)
 {
     (void)state;
-    memset(file, 0, sizeof(file));
-    memset(&plan, 0, sizeof(plan));
-    memset(description, 0, sizeof(description));
+    memset(memory, 0xa5, sizeof(memory));
     memset(domains, 0, sizeof(domains));
-    image.size = sizeof(file);
+    memset(&file, 0x77, sizeof(file));
+    for (size_t i = 0; i < sizeof(kernel); i++)
+        kernel[i] = (uint8_t)(i * 7 + 1);
+    file.plan = (struct load_plan){
+        .magic = LOAD_PLAN_MAGIC,
+        .protocol = LOAD_LINUX,
+        .memory_size = MEMORY,
+        .entry = 0x100200,
+        .segments = 2,
+        .segment =
+            {{.image = 0, .from = 1000, .size = 4000, .to = 2 * MIB - 50},
+             {.image = 1, .from = sizeof(file.plan), .size = sizeof(file.blob), .to = BASE + GUEST_DESCRIPTION_BOOT}},
+    };
     seeds = true;
+    damaged = false;
     *domain = (struct domain){.config = &partitions[1], .index = 1, .vcpu_count = 2, .memory_size = MEMORY};
     domains[0] = (struct domain){.config = &partitions[0], .vcpu_count = 1, .memory_size = MEMORY};
     domains[0].memory_ipa = ipa(0x40000000);
     return 0;
 }
 
-static struct setup_header *make_linux(void)
-{
-    struct setup_header *header = (struct setup_header *)((uint8_t *)file + BOOT_HEADER);
-
-    header->setup_sects = 3;
-    header->boot_flag = BOOT_FLAG;
-    header->header = BOOT_MAGIC;
-    header->version = 0x20f;
-    header->xloadflags = XLF_KERNEL_64;
-    header->relocatable_kernel = 1;
-    header->pref_address = 16 * MIB;
-    header->init_size = 64 * MIB;
-    return header;
-}
-
-static struct description describe(uint64_t initrd)
-{
-    struct guest_images images = {&image, &tables, ipa(initrd), initrd ? 12345 : 0,
-                                  ipa(domain->memory_ipa.value + BASE)};
-
-    return arch_domain_describe(domain, &images, description, sizeof(description));
-}
-
-static void linux_goes_where_it_prefers(void **state)
+static void segments_are_copied_and_the_rest_is_zero(void **state)
 {
     (void)state;
-    make_linux();
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(plan.entry.value, 16 * MIB + 0x200);
-    assert_int_equal(plan.segment[1].offset, 16 * MIB);
-    assert_int_equal(plan.segment[1].size, sizeof(file) - 4 * 512);
-    assert_ptr_equal(plan.segment[1].data, (uint8_t *)file + 4 * 512);
-    assert_int_equal(plan.end, 80 * MIB);
-    assert_int_equal(plan.segment[0].offset, 0xffff0); /* what asks for a reset */
-    assert_int_equal(domain->arch.start.mode, START_LONG);
+    assert_true(plan());
+    assert_int_equal(loader_entry(domain).value, 0x100200);
+    assert_int_equal(loader_context(domain).value, BASE + GUEST_DESCRIPTION_BOOT);
+    assert_true(domain->arch.start.wide);
+    for (int start = 0; start < 2; start++) {
+        loader_load(domain);
+        assert_memory_equal(memory + 2 * MIB - 50, kernel + 1000, 4000);
+        assert_memory_equal(memory + BASE + GUEST_DESCRIPTION_BOOT, file.blob, sizeof(file.blob));
+        for (uint64_t i = 0; i < BASE; i++)
+            if (i < 2 * MIB - 50 || i >= 2 * MIB - 50 + 4000)
+                assert_int_equal(memory[i], 0);
+        for (uint64_t i = BASE + GUEST_DESCRIPTION_BOOT + sizeof(file.blob); i < MEMORY; i++)
+            assert_int_equal(memory[i], 0);
+        memset(memory, 0x5a, sizeof(memory));
+    }
 }
 
-static void linux_moves_in_a_small_memory(void **state)
+static void linux_has_a_map_descriptors_and_seeds(void **state)
 {
-    (void)state;
-    make_linux();
-    domain->memory_size = 72 * MIB;
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(plan.entry.value, MIB + 0x200);
-    memset(&plan, 0, sizeof(plan));
-    domain->memory_size = 32 * MIB;
-    assert_false(arch_plan_image(domain, &image, &plan));
-    domain->memory_size = GUEST_MEMORY_END + MIB;
-    assert_false(arch_plan_image(domain, &image, &plan));
-}
-
-static void old_and_cut_kernels_are_refused(void **state)
-{
-    struct setup_header *header = make_linux();
+    const uint64_t *table = (uint64_t *)(memory + BASE);
+    const uint32_t *seed = (uint32_t *)(memory + BASE + GUEST_DESCRIPTION_SEED);
+    uint8_t first[GUEST_DESCRIPTION_BOOT - GUEST_DESCRIPTION_SEED];
 
     (void)state;
-    header->version = 0x20b;
-    assert_false(arch_plan_image(domain, &image, &plan));
-    header->version = 0x20f;
-    header->xloadflags = 0;
-    assert_false(arch_plan_image(domain, &image, &plan));
-    header->xloadflags = XLF_KERNEL_64;
-    image.size = 4 * 512;
-    assert_false(arch_plan_image(domain, &image, &plan));
-    image.size = sizeof(file);
-    header->pref_address = UINT64_MAX - 5;
-    header->relocatable_kernel = 0;
-    assert_false(arch_plan_image(domain, &image, &plan));
-}
-
-static void linux_is_handed_its_zero_page(void **state)
-{
-    const struct boot_params *params = (struct boot_params *)(bytes + 0x7000);
-    const struct setup_data *seed;
-    struct description described;
-    uint8_t generation[16];
-
-    (void)state;
-    make_linux();
-    assert_true(arch_plan_image(domain, &image, &plan));
-    described = describe(0x2000000);
-    assert_int_equal(described.context, 0x7000);
-    assert_true(described.size <= DESCRIPTION_BYTES_MAX);
-    assert_int_equal(params->header.ramdisk_image, 0x2000000);
-    assert_int_equal(params->header.ramdisk_size, 12345);
-    assert_int_equal(params->header.header, BOOT_MAGIC);
-    assert_int_equal(params->header.type_of_loader, 0xff);
-    assert_string_equal((char *)bytes + (params->header.cmd_line_ptr - BASE), "console=ttyS0");
-    assert_memory_equal(bytes + (params->acpi_rsdp_addr - BASE), "RSD PTR ", 8);
-    assert_int_equal(params->e820_entries, 4);
-    assert_int_equal(params->e820_table[1].base + params->e820_table[1].size, BASE);
-    assert_int_equal(params->e820_table[2].base + params->e820_table[2].size, MEMORY);
-    assert_int_equal(params->e820_table[3].base, GUEST_PCI_ECAM); /* or Linux does not use it */
-    assert_int_equal(params->e820_table[3].type, MEMORY_RESERVED);
+    assert_true(plan());
+    loader_load(domain);
     assert_int_equal(domain->arch.start.cr3.value, BASE);
-    assert_int_equal(description[0], (BASE + 0x1000) | 7);
-    assert_int_equal(description[512], (BASE + 0x2000) | 7);
-    assert_int_equal(description[1024 + 2047], 0xffe00087);
-
-    seed = (struct setup_data *)(bytes + (params->header.setup_data - BASE));
-    assert_int_equal(seed->type, SETUP_RNG_SEED);
-    assert_int_equal(seed->length, 32);
-    assert_int_equal(seed->data[31], 0);
-    arch_domain_renew(description);
-    assert_int_not_equal(seed->data[31], 0);
-    memcpy(generation, bytes + FIXED + 32, 16);
-    arch_domain_renew(description);
-    assert_memory_not_equal(generation, bytes + FIXED + 32, 16);
+    assert_int_equal(domain->arch.start.gdt.value, BASE + 0x6000);
+    assert_int_equal(table[0], (BASE + 0x1000) | 7);
+    assert_int_equal(table[512], (BASE + 0x2000) | 7);
+    assert_int_equal(table[1024 + 2047], 0xffe00087);
+    assert_int_equal(table[0x6000 / 8 + GUEST_CS / 8], 0x00af9b000000ffff);
+    assert_int_equal(seed[0], 0); /* setup_data: next, type, length */
+    assert_int_equal(seed[2], 9);
+    assert_int_equal(seed[3], SEED_SIZE);
+    assert_int_not_equal(seed[4], 0);
+    memcpy(first, seed, sizeof(first));
+    loader_load(domain);
+    assert_memory_not_equal(first + 16, seed + 4, SEED_SIZE);
+    assert_memory_not_equal(first + GUEST_DESCRIPTION_GENERATION_ID - GUEST_DESCRIPTION_SEED,
+                            memory + BASE + GUEST_DESCRIPTION_GENERATION_ID, 16);
 }
 
-static void without_entropy_there_is_no_seed(void **state)
+static void without_entropy_the_seed_is_empty(void **state)
 {
-    const struct boot_params *params = (struct boot_params *)(bytes + 0x7000);
+    const uint32_t *seed = (uint32_t *)(memory + BASE + GUEST_DESCRIPTION_SEED);
     uint8_t generation[16];
 
     (void)state;
     seeds = false;
-    make_linux();
-    assert_true(arch_plan_image(domain, &image, &plan));
-    describe(0);
-    assert_int_equal(params->header.setup_data, 0);
-    assert_int_equal(params->header.ramdisk_size, 0);
-    arch_domain_renew(description);
-    memcpy(generation, bytes + FIXED + 32, 16);
-    arch_domain_renew(description);
-    assert_memory_not_equal(generation, bytes + FIXED + 32, 16);
+    assert_true(plan());
+    loader_load(domain);
+    assert_int_equal(seed[3], 0);
+    memcpy(generation, memory + BASE + GUEST_DESCRIPTION_GENERATION_ID, 16);
+    loader_load(domain);
+    assert_memory_not_equal(generation, memory + BASE + GUEST_DESCRIPTION_GENERATION_ID, 16);
 }
 
-/* As they are; what is in them, tests/system/test_acpi_tables.py looks at. */
-static void tables_of_the_bundle_are_handed_on(void **state)
+static void other_protocols_start_without_paging(void **state)
 {
-    const struct boot_params *params = (struct boot_params *)(bytes + 0x7000);
-    struct description described;
-
     (void)state;
-    make_linux();
-    assert_true(arch_plan_image(domain, &image, &plan));
-    described = describe(0);
-    assert_int_equal(params->acpi_rsdp_addr, BASE + GUEST_DESCRIPTION_ACPI);
-    assert_memory_equal(bytes + GUEST_DESCRIPTION_ACPI, tables_data, sizeof(tables_data));
-    assert_int_equal(described.size, GUEST_DESCRIPTION_ACPI + sizeof(tables_data));
-}
-
-static void elf_is_native_or_pvh(void **state)
-{
-    struct elf_header *header = (struct elf_header *)file;
-    struct elf_program_header *program = (struct elf_program_header *)(header + 1);
-    uint32_t note[] = {4, 4, 18, 0x6e6558, 0x1234567};
-    struct pvh_start_info *info = (struct pvh_start_info *)(bytes + 0x7000);
-
-    (void)state;
-    memcpy(header->magic, ELF_MAGIC, 4);
-    header->elf_class = ELF_CLASS_64;
-    header->machine = ELF_MACHINE_X86_64;
-    header->type = 2;
-    header->entry = 0x200010;
-    header->program_headers = sizeof(*header);
-    header->program_header_size = sizeof(*program);
-    header->program_header_count = 2;
-    program[0] = (struct elf_program_header){.type = ELF_SEGMENT_LOAD,
-                                             .offset = 0x1000,
-                                             .physical_address = 0x200000,
-                                             .file_size = 100,
-                                             .memory_size = 9999};
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(domain->arch.start.image, IMAGE_NATIVE);
-    assert_int_equal(plan.entry.value, 0x200010);
-
-    program[1] = (struct elf_program_header){.type = ELF_SEGMENT_NOTE, .offset = 0x800, .file_size = sizeof(note)};
-    memcpy((uint8_t *)file + 0x800, note, sizeof(note));
-    memset(&plan, 0, sizeof(plan));
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(domain->arch.start.image, IMAGE_PVH);
-    assert_int_equal(domain->arch.start.mode, START_PROTECTED);
-    assert_int_equal(plan.entry.value, 0x1234567);
-    describe(0x3000000);
-    assert_int_equal(info->magic, PVH_MAGIC);
-    assert_int_equal(info->memory_map_entries, 4);
-    assert_int_equal(info->module_count, 1);
-    assert_int_equal(*(uint64_t *)(bytes + (info->modules - BASE)), 0x3000000);
-
-    note[1] = UINT32_MAX; /* notes that do not end in the file */
-    memcpy((uint8_t *)file + 0x800, note, sizeof(note));
-    program[1].file_size = UINT64_MAX;
-    memset(&plan, 0, sizeof(plan));
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(domain->arch.start.image, IMAGE_NATIVE);
-    program[0].physical_address = UINT64_MAX - 50;
-    assert_false(arch_plan_image(domain, &image, &plan));
+    for (uint32_t protocol = LOAD_PVH; protocol <= LOAD_FLAT; protocol++) {
+        file.plan.protocol = protocol;
+        assert_true(plan());
+        loader_load(domain);
+        assert_false(domain->arch.start.wide);
+        assert_int_equal(((uint64_t *)(memory + BASE + 0x6000))[GUEST_CS / 8], 0x00cf9b000000ffff);
+        assert_memory_equal(memory + BASE + GUEST_DESCRIPTION_BOOT, file.blob, sizeof(file.blob));
+    }
 }
 
 static void a_native_domain_is_handed_a_tree(void **state)
 {
-    struct guest_images images = {&image, NULL, ipa(0), 0, ipa(0x40000000 + BASE)};
-    const void *tree = bytes + 0x7000;
-    struct description described;
-    int node, length;
+    const void *tree = memory + BASE + GUEST_DESCRIPTION_BOOT;
+    int length;
     const fdt32_t *cells;
+    const fdt64_t *initrd;
 
     (void)state;
-    domains[0].arch.start = (struct guest_start){.image = IMAGE_NATIVE, .mode = START_LONG};
-    described = arch_domain_describe(&domains[0], &images, description, sizeof(description));
-    assert_int_equal(described.context, 0x7000);
-    assert_int_equal(fdt_check_header(tree), 0);
+    assert_true(plan());
+    assert_true(loader_plan(&domains[0]));
+    assert_int_equal(loader_entry(&domains[0]).value, 0x40000010);
+    assert_int_equal(loader_context(&domains[0]).value, 0x40000000 + BASE + GUEST_DESCRIPTION_BOOT);
     assert_int_equal(domains[0].arch.start.cr3.value, 0x40000000 + BASE);
-    node = fdt_path_offset(tree, "/bulkhead/doorbell");
-    cells = fdt_getprop(tree, node, "interrupts", &length);
+    loader_load(&domains[0]);
+    assert_int_equal(fdt_check_header(tree), 0);
+    cells = fdt_getprop(tree, fdt_path_offset(tree, "/bulkhead/doorbell"), "interrupts", &length);
     assert_int_equal(length, 8);
     assert_int_equal(fdt32_to_cpu(cells[0]), GUEST_LINE_DOORBELL);
     assert_int_equal(fdt32_to_cpu(cells[1]), 1);
-    arch_domain_renew(description);
     cells = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "rng-seed", &length);
     assert_int_equal(length, SEED_SIZE);
     assert_int_not_equal(cells[0], 0);
+
+    file.plan.protocol = LOAD_TREE;
+    file.plan.segments = 1;
+    file.plan.initrd = 3 * MIB;
+    file.plan.initrd_size = 123;
+    assert_true(plan());
+    loader_load(domain);
+    initrd = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "linux,initrd-end", &length);
+    assert_int_equal(fdt64_to_cpu(*initrd), 3 * MIB + 123);
 }
 
-static void multiboot_by_addresses_and_by_elf(void **state)
+/* A bundle that a builder got wrong, or that belongs to another kernel. */
+static void plans_that_lead_out_of_image_or_memory_are_refused(void **state)
 {
-    uint32_t *header = (uint32_t *)file + 16;
-    struct elf32_header *elf = (struct elf32_header *)file;
-    struct elf32_program_header *program = (struct elf32_program_header *)((uint8_t *)file + 0x400);
-    const struct multiboot_info *info = (struct multiboot_info *)(bytes + 0x7000);
+    struct load_segment *segment = &file.plan.segment[0];
+    const struct load_plan good = file.plan;
+    const struct load_segment bad[] = {
+        {.image = 3, .size = 1},
+        {.image = UINT32_MAX},
+        {.from = sizeof(kernel) + 1},
+        {.from = UINT64_MAX},
+        {.from = 1, .size = sizeof(kernel)},
+        {.from = 8, .size = UINT64_MAX},
+        {.size = 2, .to = MEMORY - 1},
+        {.size = 8, .to = UINT64_MAX - 3},
+        {.to = MEMORY + 1},
+    };
 
     (void)state;
-    header[0] = 0x1badb002;
-    header[1] = 1 << 16;
-    header[2] = -header[0] - header[1];
-    header[3] = 0x200040; /* the header; load, load_end, bss_end, entry */
-    header[4] = 0x200000;
-    header[5] = 0x200400;
-    header[6] = 0x201000;
-    header[7] = 0x200123;
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(domain->arch.start.image, IMAGE_MULTIBOOT);
-    assert_int_equal(plan.entry.value, 0x200123);
-    assert_int_equal(plan.segment[1].offset, 0x200000);
-    assert_ptr_equal(plan.segment[1].data, file);
-    assert_int_equal(plan.segment[1].size, 0x400);
-    assert_int_equal(plan.end, 0x201000);
-    describe(0);
-    assert_int_equal(info->module_count, 0);
-    assert_int_equal(*(uint32_t *)(bytes + (info->map - BASE)), 20);
-
-    header[3] = 0x1fff00; /* before its own load address; behind the file's start */
-    assert_false(arch_plan_image(domain, &image, &plan));
-    header[3] = 0x300040;
-    assert_false(arch_plan_image(domain, &image, &plan));
-    header[3] = 0x200040;
-    header[5] = 0x100000;
-    assert_false(arch_plan_image(domain, &image, &plan));
-    header[5] = 0xffffffff;
-    assert_false(arch_plan_image(domain, &image, &plan));
-
-    header[1] = 0;
-    header[2] = -header[0];
-    assert_false(arch_plan_image(domain, &image, &plan));
-    memcpy(elf->magic, ELF_MAGIC, 4);
-    elf->elf_class = ELF_CLASS_32;
-    elf->entry = 0x100020;
-    elf->program_headers = 0x400;
-    elf->program_header_size = sizeof(*program);
-    elf->program_header_count = 1;
-    *program = (struct elf32_program_header){
-        .type = ELF_SEGMENT_LOAD, .physical_address = 0x100000, .file_size = 0x1000, .memory_size = 0x2000};
-    memset(&plan, 0, sizeof(plan));
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(plan.entry.value, 0x100020);
-    elf->program_headers = 0xfffffff0;
-    assert_false(arch_plan_image(domain, &image, &plan));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        *segment = bad[i];
+        assert_false(plan());
+        assert_non_null(strstr(said, "segment"));
+    }
+    file.plan = good;
+    file.plan.segments = LOAD_SEGMENTS_MAX + 1;
+    assert_false(plan());
+    file.plan = good;
+    file.plan.magic++;
+    assert_false(plan());
+    file.plan = good;
+    file.plan.memory_size *= 2;
+    assert_false(plan());
+    assert_non_null(strstr(said, "made for another kernel"));
+    file.plan = good;
+    file.plan.segments = LOAD_SEGMENTS_MAX;
+    assert_true(plan()); /* empty ones */
+    file.plan = good;
+    damaged = true;
+    assert_false(plan());
+    assert_non_null(strstr(said, "damaged"));
 }
 
-static void anything_else_is_flat(void **state)
+static void a_domain_above_the_map_is_refused(void **state)
 {
     (void)state;
-    image.size = 7;
-    assert_true(arch_plan_image(domain, &image, &plan));
-    assert_int_equal(domain->arch.start.image, IMAGE_FLAT);
-    assert_int_equal(plan.entry.value, 0x100000);
-    image.size = 0;
-    memset(&plan, 0, sizeof(plan));
-    assert_true(arch_plan_image(domain, &image, &plan));
+    assert_true(plan());
+    domains[0].memory_ipa = ipa(GUEST_MEMORY_END);
+    assert_false(loader_plan(&domains[0]));
+    assert_non_null(strstr(said, "its memory ends at"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(linux_goes_where_it_prefers, set_up),
-        cmocka_unit_test_setup(linux_moves_in_a_small_memory, set_up),
-        cmocka_unit_test_setup(old_and_cut_kernels_are_refused, set_up),
-        cmocka_unit_test_setup(linux_is_handed_its_zero_page, set_up),
-        cmocka_unit_test_setup(without_entropy_there_is_no_seed, set_up),
-        cmocka_unit_test_setup(tables_of_the_bundle_are_handed_on, set_up),
-        cmocka_unit_test_setup(elf_is_native_or_pvh, set_up),
+        cmocka_unit_test_setup(segments_are_copied_and_the_rest_is_zero, set_up),
+        cmocka_unit_test_setup(linux_has_a_map_descriptors_and_seeds, set_up),
+        cmocka_unit_test_setup(without_entropy_the_seed_is_empty, set_up),
+        cmocka_unit_test_setup(other_protocols_start_without_paging, set_up),
         cmocka_unit_test_setup(a_native_domain_is_handed_a_tree, set_up),
-        cmocka_unit_test_setup(multiboot_by_addresses_and_by_elf, set_up),
-        cmocka_unit_test_setup(anything_else_is_flat, set_up),
+        cmocka_unit_test_setup(plans_that_lead_out_of_image_or_memory_are_refused, set_up),
+        cmocka_unit_test_setup(a_domain_above_the_map_is_refused, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

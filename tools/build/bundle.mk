@@ -7,7 +7,15 @@ $(O)/bundle/mgmt.elf: $(O)/mgmt.elf
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_OBJCOPY) --strip-all $< $@
 
-$(O)/bundle.itb: $(O)/generated/bundle.its $(bundle-images)
+# Where in their partitions' memory the images go, now that they are there. All plans are of one making.
+$(O)/generated/.planned: $(O)/generated/.resolved $(bundle-images)
+	$(call say,PLAN,$(notdir $(load-plans)))
+	$(Q)$(PYTHON) -m tools.resolver --config $(O)/.config --output $(O) --plans
+	$(Q)touch $@
+$(load-plans): $(O)/generated/.planned
+	@:
+
+$(O)/bundle.itb: $(O)/generated/bundle.its $(bundle-images) $(load-plans)
 	$(call say,FIT,$(call shown,$@))
 	$(Q)mkimage -f $(O)/generated/bundle.its $@.new >$@.log || { cat $@.log; exit 1; }
 	$(Q)mv $@.new $@

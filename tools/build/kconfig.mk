@@ -36,11 +36,11 @@ $(O)/.config:
 	$(call kconfig-run,defconfig) --kconfig Kconfig configs/qemu_virt_defconfig >/dev/null
 
 $(O)/generated/.resolved: $(O)/.config $(kconfig-files) $(wildcard tools/resolver/*.py tools/resolver/*/*.py board/*/devices.txt) \
-		include/bulkhead/limits.h include/bulkhead/partition.h arch/$(ARCH)/include/bulkhead/guest_map.h
+		include/bulkhead/limits.h include/bulkhead/load_plan.h include/bulkhead/partition.h arch/$(ARCH)/include/bulkhead/guest_map.h
 	$(call say,RESOLVE,.config)
 	$(Q)mkdir -p $(@D) && $(PYTHON) -m tools.resolver --config $(O)/.config --output $(O)
 	$(Q)touch $@
 
 generated-files := $(addprefix $(O)/generated/,config.h partitions.c management.c bundle.its bundle.mk)
-$(generated-files) $(O)/partitions.txt $(O)/flow.svg $(filter $(O)/generated/%,$(bundle-images)): $(O)/generated/.resolved
+$(generated-files) $(O)/partitions.txt $(O)/flow.svg: $(O)/generated/.resolved
 	@:

@@ -6,10 +6,9 @@ import argparse
 import os
 import sys
 
-from .acpi import acpi_tables
 from .board import read_board
 from .check import check
-from .emit_bundle import bundle_makefile, bundle_source, image_path
+from .emit_bundle import bundle_makefile, bundle_source
 from .emit_c import management_source, partitions_source
 from .emit_config import config_header
 from .errors import Errors
@@ -17,6 +16,7 @@ from .flow import flow_svg
 from .kconfig import Config
 from .layout import lay_out
 from .limits import Limits
+from .load_plan import load_plans
 from .model import Reader
 from .table import table
 
@@ -34,11 +34,18 @@ def write(path, text):
         handle.write(data)
 
 
+def stop_on(errors, name):
+    if errors:
+        print("\n".join(errors.lines), file=sys.stderr)
+        sys.exit(f"{name}: {len(errors.lines)} error{'s' if len(errors.lines) > 1 else ''}; nothing is built")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--check", action="store_true", help="check only, write nothing")
+    parser.add_argument("--plans", action="store_true", help="write the load plans, for the images that make has built")
     arguments = parser.parse_args()
     root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
     output = os.path.abspath(arguments.output)
@@ -49,10 +56,14 @@ def main():
     lay_out(appliance)
     limits = Limits(root, appliance.board.arch)
     check(appliance, config, limits, root, errors)
-    if errors:
-        print("\n".join(errors.lines), file=sys.stderr)
-        sys.exit(f"{arguments.config}: {len(errors.lines)} error{'s' if len(errors.lines) > 1 else ''}; nothing is built")
+    stop_on(errors, arguments.config)
     if arguments.check:
+        return
+    if arguments.plans:
+        plans = list(load_plans(appliance, limits, root, output, errors))
+        stop_on(errors, arguments.config)
+        for path, content in plans:
+            write(path, content)
         return
     text = table(appliance)
     for name, content in (
@@ -61,10 +72,6 @@ def main():
             ("generated/bundle.mk", bundle_makefile(appliance, config, root, output)), ("partitions.txt", text),
             ("flow.svg", flow_svg(appliance))):
         write(os.path.join(output, name), content)
-    for partition in appliance.partitions:
-        if partition.tables:
-            slots = [channel.slot for channel in appliance.channels if channel.partition is partition]
-            write(image_path(partition.tables, root, output), acpi_tables(partition, slots, limits))
     print(text, end="")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's ACPI tables on x86-64: hardware-reduced; RSDP first, for the address where the kernel puts them. ACPI 6.5, the
+"""A guest's ACPI tables on x86-64: hardware-reduced; RSDP first, for the address where they will lie. ACPI 6.5, the
 PCI Firmware specification 3.3, WDAT by Microsoft's specification. All of it is known when the bundle is built; only the VM
 generation ID, which the tables point to, is the kernel's."""
 
@@ -195,10 +195,9 @@ def wdat(limits):
     return table(b"WDAT", 1, body)
 
 
-def acpi_tables(partition, slots, limits):
-    """All of them: 5.2.5, 5.2.8. `slots` are those of the partition's virtio devices."""
-    description = partition.memory - limits.GUEST_DESCRIPTION_SIZE
-    base = description + limits.GUEST_DESCRIPTION_ACPI
+def acpi_tables(partition, slots, base, limits):
+    """All of them, at address `base`: 5.2.5, 5.2.8. `slots` are those of the partition's virtio devices."""
+    generation = partition.memory - limits.LOAD_DESCRIPTION_SIZE + limits.GUEST_DESCRIPTION_GENERATION_ID
     out = bytes(36)
     addresses = []
 
@@ -208,7 +207,7 @@ def acpi_tables(partition, slots, limits):
         addresses.append(base + len(out))
         out += data
 
-    add(dsdt(partition, slots, description + limits.GUEST_DESCRIPTION_GENERATION_ID, limits))
+    add(dsdt(partition, slots, generation, limits))
     add(fadt(partition, addresses.pop(), limits))
     add(madt(len(partition.cpus), limits))
     if partition.watchdog:

@@ -11,7 +11,7 @@ BUILT = {"management": "bundle/mgmt.elf", "debian": "guest-linux/Image", "busybo
 def image_path(image, root, output):
     if image.source in BUILT:
         return os.path.join(output, BUILT[image.source])
-    if image.source == "acpi":
+    if image.source == "plan":
         return os.path.join(output, "generated", image.node + ".bin")
     if image.path.startswith("guest:"):
         return os.path.join(output, "guests", image.path.removeprefix("guest:") + ".elf")
@@ -22,7 +22,7 @@ FIT_ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
 
 
 def image_node(image, arch, root, output):
-    kind = {"initrd": "ramdisk", "tables": "firmware"}.get(image.kind, "kernel")
+    kind = {"initrd": "ramdisk", "plan": "firmware"}.get(image.kind, "kernel")
     return f"""        {image.node} {{
             data = /incbin/("{image_path(image, root, output)}");
             type = "{kind}";
@@ -57,6 +57,8 @@ def bundle_source(appliance, root, output):
 
 
 def bundle_makefile(appliance, config, root, output):
-    paths = " ".join(image_path(image, root, output) for image in appliance.images)
-    return (f"# Made from .config by tools/resolver.\nbundle-images := {paths}\n"
+    def paths(wanted):
+        return " ".join(image_path(image, root, output) for image in appliance.images if (image.source == "plan") == wanted)
+
+    return (f"# Made from .config by tools/resolver.\nbundle-images := {paths(False)}\nload-plans := {paths(True)}\n"
             f"debian-kernel-package := {config.text('DEBIAN_KERNEL_PACKAGE')}\n")

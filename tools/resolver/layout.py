@@ -64,7 +64,7 @@ def lay_out_macs(appliance):
 
 
 def lay_out_images(appliance):
-    """Equal images are one image in the bundle. Of a guest's tables there are no equal ones."""
+    """Equal images are one image in the bundle. Of load plans there are no equal ones."""
     known = {}
     names = set()
     for partition in appliance.partitions:
@@ -77,15 +77,15 @@ def lay_out_images(appliance):
                 known[key] = image
                 appliance.images.append(image)
             image.node = known[key].node
-    for partition in appliance.partitions[1:] if appliance.board.arch == "x86" else []:
-        partition.tables = Image("acpi", partition.name, "tables")
-        partition.tables.node = _node_name(partition.tables, names)
-        appliance.images.append(partition.tables)
+    for partition in appliance.partitions:
+        partition.plan = Image("plan", partition.name, "plan")
+        partition.plan.node = _node_name(partition.plan, names)
+        appliance.images.append(partition.plan)
 
 
 def _node_name(image, names):
-    if image.source == "acpi":
-        name = f"acpi-{image.path}"
+    if image.source == "plan":
+        name = f"plan-{image.path}"
     elif image.source != "file":
         name = {"management": "mgmt"}.get(image.source, image.source)
     else:

@@ -72,9 +72,9 @@ class Sriov:
 
 @dataclass
 class Image:
-    source: str  # management, debian, busybox, file, acpi
+    source: str  # management, debian, busybox, file, plan
     path: str = ""
-    kind: str = "auto"  # image, elf, raw, auto; initrd
+    kind: str = "auto"  # image, elf, multiboot, raw, auto; initrd; plan
     node: str = ""  # name in the bundle
 
 
@@ -108,7 +108,7 @@ class Partition:
     disks: list = field(default_factory=list)
     pci: list = field(default_factory=list)
     uart_console: int = 0xFF  # given by layout.py
-    tables: object = None  # likewise: an Image
+    plan: object = None  # likewise: an Image
 
     @property
     def subject(self):

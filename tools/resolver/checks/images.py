@@ -2,40 +2,10 @@
 """Images: that the files are there and are what they are said to be."""
 
 import os
-import struct
 
 from ..emit_bundle import image_path
-
-NAMES = {"arm64": "arm64", "x86": "x86-64"}
-MACHINES = {"arm64": b"\xb7\x00", "x86": b"\x3e\x00"}
-MULTIBOOT_SEARCH = 8192
-MULTIBOOT_MAGIC = 0x1BADB002
-
-
-def kinds(arch):
-    """What each kind is called."""
-    image = "an arm64 Linux Image" if arch == "arm64" else "a bzImage"
-    return {"image": image, "elf": f"an ELF file for {NAMES[arch]}", "multiboot": "a file with a Multiboot header", "raw": "a raw binary"}
-
-
-def has_multiboot_header(head):
-    words = (struct.unpack_from("<3I", head, at) for at in range(0, len(head) - 11, 4))
-    return any(magic == MULTIBOOT_MAGIC and (magic + flags + checksum) % 2**32 == 0 for magic, flags, checksum in words)
-
-
-def kind_of(path, arch):
-    """What the first bytes say: image, elf, other-elf, multiboot or raw. In the kernel's order (arch_plan_image)."""
-    with open(path, "rb") as handle:
-        head = handle.read(MULTIBOOT_SEARCH)
-    if head[:4] == b"\x7fELF" and head[4:6] == b"\x02\x01" and head[18:20] == MACHINES[arch]:
-        return "elf"
-    if arch == "x86" and head[0x202:0x206] == b"HdrS":
-        return "image"
-    if arch == "x86" and has_multiboot_header(head):
-        return "multiboot"
-    if head[:4] == b"\x7fELF":
-        return "other-elf"
-    return "image" if arch == "arm64" and head[56:60] == b"ARM\x64" else "raw"
+from ..kernel_image import NAMES, ImageError, kind_of, kinds
+from ..load_plan import blame, place
 
 
 def check(context):
@@ -76,14 +46,27 @@ def check_kernel(context, partition, image):
     path = readable(context, partition, "KERNEL_PATH", image)
     if not path:
         return
+    with open(path, "rb") as handle:
+        data = handle.read()
     arch = context.appliance.board.arch
-    found = kind_of(path, arch)
+    found = kind_of(data, arch)
     known = kinds(arch)
     if found == "other-elf":
         context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is an ELF file for another machine; name one for {NAMES[arch]}")
-    elif image.kind == "auto":
-        if found == "raw":
-            context.errors.add(partition.subject, "KERNEL_PATH", image.path,
-                               f"it is neither {known['image']} nor an ELF file; choose KERNEL_RAW if it is a raw binary")
-    elif found != image.kind:
-        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is not {known[image.kind]}: the kernel would take it for {known[found]}; choose KERNEL_{found.upper()}")
+    elif image.kind not in ("auto", found):
+        context.errors.add(partition.subject, "KERNEL_PATH", image.path, f"it is not {known[image.kind]}, but {known[found]}; choose KERNEL_{found.upper()}")
+    else:
+        check_place(context, partition, data, found)
+
+
+def check_place(context, partition, data, kind):
+    """Images that the build makes are looked at again when they are there (load_plans())."""
+    initrd = partition.initrd and image_path(partition.initrd, context.root, "")
+    try:
+        place(partition, data, kind, os.path.getsize(initrd) if initrd and os.path.isfile(initrd) else 0, context.appliance.board.arch, context.limits)
+    except ImageError as error:
+        blame(context.errors, partition, error)
+    else:
+        if kind == "raw" and partition.kernel.kind == "auto":
+            context.errors.add(partition.subject, "KERNEL_PATH", partition.kernel.path,
+                               f"it is neither {kinds(context.appliance.board.arch)['image']} nor an ELF file; choose KERNEL_RAW if it is a raw binary")

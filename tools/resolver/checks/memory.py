@@ -7,7 +7,7 @@ from ..emit_bundle import image_path
 
 BLOCK = 2 << 20  # the kernel maps and places in these
 KERNEL = 8 << 20  # kernel, its pages, the device tree: generous
-ESTIMATES = {"management": 4 << 20, "debian": 40 << 20, "busybox": 8 << 20, "busybox-pci": 16 << 20}
+ESTIMATES = {"management": 4 << 20, "debian": 40 << 20, "busybox": 8 << 20, "busybox-pci": 16 << 20, "plan": 64 << 10}
 
 
 def mib(size):

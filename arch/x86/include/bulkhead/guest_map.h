@@ -20,13 +20,11 @@
 #define GUEST_IOAPIC_BASE 0xfec00000ull
 #define GUEST_APIC_BASE 0xfee00000ull
 
-/*
- * What a guest is handed lies at the end of its memory (guest_boot.c). Its ACPI tables are made with the bundle, for their
- * place there (tools/resolver/acpi.py).
- */
-#define GUEST_DESCRIPTION_SIZE 0x10000
-#define GUEST_DESCRIPTION_GENERATION_ID 0x6020
-#define GUEST_DESCRIPTION_ACPI 0x9000
+/* Offsets into what a guest is handed at the end of its memory (load_plan.h): the kernel's (guest_boot.c), then, from
+ * GUEST_DESCRIPTION_BOOT on, what is made with the bundle (tools/resolver/handover.py), but for a device tree. */
+#define GUEST_DESCRIPTION_SEED 0x6020          /* setup_data for Linux, */
+#define GUEST_DESCRIPTION_GENERATION_ID 0x6050 /* and VM generation ID: new at each start */
+#define GUEST_DESCRIPTION_BOOT 0x7000          /* what the first argument points to */
 
 /* I/O ports */
 #define GUEST_PORT_RTC 0x70            /* index, data */
