@@ -17,6 +17,7 @@
 #define ICR_ASSERT (1u << 14)
 
 #define SVR_ENABLE (1u << 8)
+#define MSR_DOORBELL 0xc001011bu /* AVIC's */
 
 /* IOAPIC: registers behind an index and a window (82093AA). */
 #define IOAPIC_INDEX 0
@@ -122,6 +123,11 @@ void apic_send_startup(uint32_t id, uint8_t page)
 void apic_send(uint32_t cpu, uint8_t vector)
 {
     send((uint32_t)cpus[cpu].id, ICR_ASSERT | vector);
+}
+
+void apic_doorbell(uint32_t cpu)
+{
+    msr_write(MSR_DOORBELL, cpus[cpu].id);
 }
 
 void cpu_request(uint32_t cpu, uint32_t requests)

@@ -8,7 +8,7 @@ picolibc-cross := tools/third_party/x86_64.cross
 arch-flags := -march=x86-64 -mno-red-zone -fcf-protection=none
 kernel-arch-flags := $(arch-flags) -mcmodel=kernel
 native-arch-flags := $(arch-flags)
-kernel-stack := interrupt_handle:128,exception_handle:192 kernel_main,cpu_main,svm_exit,vmx_exit
+kernel-stack := interrupt_handle:128,exception_handle:192 kernel_main,cpu_main,svm_exit,avic_exit,vmx_exit
 # Crash records name the callers.
 native-own-flags := -fno-omit-frame-pointer
 # lib/sha256: the implementation that uses the CPU's instructions.

@@ -122,7 +122,7 @@ bool timer_lend(bool periodic, uint32_t shift, uint32_t count)
     struct vcpu *vcpu = vcpu_current();
 
     shift += TIMER_GUEST_SHIFT;
-    if (!platform.arch.apic_hz || platform.arch.tsc_deadline || vendor->lend_timer == NULL || vendor->deadline != NULL ||
+    if (!platform.arch.apic_hz || platform.arch.tsc_deadline || apic_virtualization != NULL || vendor->deadline != NULL ||
         vcpu->cpu == WATCHER || shift > DIVIDE_SHIFT_MAX)
         return false;
     msr_write(X2APIC_TIMER_INITIAL, 0);

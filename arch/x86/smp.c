@@ -89,7 +89,7 @@ void cpus_start(void)
     if (!(cpuid(0x80000007, 0).edx >> 8 & 1))
         log_line("The TSC may change its speed in sleep states (CPUID does not call it invariant)");
     log_line("%s: interrupts are %s", vendor->name, apic_virtualization == NULL           ? "injected"
-                                                    : apic_virtualization->notify == NULL ? "delivered by the CPU"
+                                                    : apic_virtualization->post == NULL   ? "delivered by the CPU"
                                                                                           : "delivered by the CPU, and posted");
     memcpy(kernel_map_memory(hpa(TRAMPOLINE_HPA), size), trampoline_start, size);
     while (platform.cpu_count > 1 && timer_count() - init_count < platform.arch.tsc_hz / INITS_A_S)

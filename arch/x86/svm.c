@@ -6,6 +6,7 @@
  * The next exit tells whether it did. What VMRUN does not switch (FS, GS, TR, LDTR, SYSCALL's and SYSENTER's registers)
  * stays the guest's from the VMLOAD of its start on.
  */
+#include "avic.h"
 #include "exit.h"
 #include "guest_cpu.h"
 #include "guest_memory.h"
@@ -28,6 +29,7 @@
 #define CPUID_NESTED_PAGING (1u << 0)
 #define CPUID_NEXT_RIP (1u << 3)
 #define CPUID_DECODE_ASSISTS (1u << 7)
+#define CPUID_X2AVIC (1u << 13 | 1u << 18)
 #define EFER_FFXSR (1ull << 14)
 #define DEBUGCTL_IGNORED 3ull /* LBR, BTF */
 #define DR6_RESET 0xffff0ff0u
@@ -75,6 +77,8 @@ static const char *probe(void)
         return "SVM with nested paging, and pages of 1 GiB";
     next_rip = features.edx & CPUID_NEXT_RIP;
     decode_assists = features.edx & CPUID_DECODE_ASSISTS;
+    if (CONFIG_SVM_INTERRUPTS >= 1 && (features.edx & CPUID_X2AVIC) == CPUID_X2AVIC)
+        apic_virtualization = &avic;
     return NULL;
 }
 
@@ -104,6 +108,8 @@ static void init(void)
     memset(all_ports, 0xff, 3 * PAGE_SIZE);
     for (const uint32_t *msr = msr_guests_own(); *msr != 0; msr++)
         msr_allow(msr_bitmap, *msr);
+    if (apic_virtualization != NULL)
+        avic_init(msr_bitmap);
     lent_timer_bitmap = memory_pages(2);
     memcpy(lent_timer_bitmap, msr_bitmap, 2 * PAGE_SIZE);
     msr_allow(lent_timer_bitmap, X2APIC_TIMER_INITIAL);
@@ -167,6 +173,8 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     vmcb->dr7 = DR7_RESET;
     vmcb->rflags = RFLAGS_ONE;
     vmcb->pat = PAT_RESET;
+    if (apic_virtualization != NULL)
+        avic_reset(vcpu);
     asm volatile("vmload" ::"a"(vcpu->arch.control_hpa) : "memory");
     memset(&vcpu->arch.svm, 0, sizeof(vcpu->arch.svm));
     vcpu->arch.flush = true;
@@ -468,6 +476,15 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
     case SVM_SHUTDOWN:
         exit_triple_fault(vcpu);
         return;
+    case SVM_INCOMPLETE_IPI:
+        avic_incomplete_ipi(vcpu, vmcb->exit_info_1, vmcb->exit_info_2);
+        return;
+    case SVM_NO_ACCELERATION:
+        avic_no_acceleration(vcpu, vmcb->exit_info_1);
+        return;
+    case SVM_VINTR:
+        avic_window(vcpu);
+        return;
     case SVM_INIT:
         return;
     default:
@@ -549,7 +566,7 @@ static void enter(struct vcpu *vcpu)
     vmcb->rax = vcpu->arch.x[RAX];
     vmcb->rip = vcpu->arch.rip;
     vmcb->tlb_control = TLB_FLUSH_ALL;
-    svm_enter(vcpu);
+    apic_virtualization != NULL ? avic_enter(vcpu) : svm_enter(vcpu);
 }
 
 const struct vendor svm = {

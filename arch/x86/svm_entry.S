@@ -5,8 +5,9 @@
 #include "entry.h"
 
     .text
-    .globl svm_enter
-svm_enter: /* (vcpu) */
+.macro guest function, exit
+    .globl \function
+\function: /* (vcpu) */
     mov %rdi, %rsp
 1:  registers load
     mov CONTROL_HPA(%rsp), %rax
@@ -16,6 +17,9 @@ svm_enter: /* (vcpu) */
     registers store
     cli
     stgi
-    handle svm_exit
+    handle \exit
     jmp 1b
+.endm
+    guest svm_enter, svm_exit
+    guest svm_avic_enter, avic_exit
     .section .note.GNU-stack, "", @progbits

@@ -82,12 +82,15 @@ struct vendor {
  * IPIs to self and most reads, without an exit. Own CPU, except for notify().
  */
 struct apic_virtualization {
-    void (*request)(struct vcpu *vcpu, uint32_t vector); /* one more in IRR */
-    void (*service)(uint32_t vector);                    /* the highest in ISR; 0: none */
+    /* IRR gets those of the 32 vectors from 32 * word on. */
+    void (*request)(struct vcpu *vcpu, uint32_t word, uint32_t vectors);
+    void (*service)(uint32_t vector); /* ISR or TPR has changed: the highest in ISR; 0: none */
     /* Vectors from 32 * word on whose EOI is vioapic_eoi()'s as well. */
     void (*exit_on_eoi)(uint32_t word, uint32_t vectors);
     void (*watch)(struct vcpu *vcpu); /* vlapic.taken counts on when the vCPU could take an interrupt */
-    /* NULL: cannot. Any CPU: VECTOR_POSTED, for vlapic.posted; a CPU that runs the vCPU takes up what is there. */
+    /* NULL: cannot. Any CPU: an edge, which the vCPU takes without an exit if it runs. */
+    void (*post)(struct vcpu *vcpu, uint32_t vector);
+    /* Of vlapic_post(), else NULL. VECTOR_POSTED: a CPU that runs the vCPU takes up what is in vlapic.posted. */
     void (*notify)(struct vcpu *vcpu);
 };
 extern const struct apic_virtualization *apic_virtualization; /* const after boot; NULL: vlapic.c chooses */

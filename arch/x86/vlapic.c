@@ -159,18 +159,17 @@ static void choose(struct vlapic *vlapic)
     }
 }
 
-/* Where the CPU chooses: 32 vectors from 32 * word on, of which it is told the highest. */
+/* Where the CPU chooses: 32 vectors from 32 * word on. */
 static __attribute__((noinline)) void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
     uint32_t level = __atomic_load_n(reg(vlapic, APIC_TMR + word), __ATOMIC_RELAXED);
 
-    *reg(vlapic, APIC_IRR + word) |= vectors;
     if (vlapic->eoi_exits[word] != level) {
         vlapic->eoi_exits[word] = level;
         apic_virtualization->exit_on_eoi(word, level);
     }
-    apic_virtualization->request(vcpu, word * 32 + top(vectors));
+    apic_virtualization->request(vcpu, word, vectors);
 }
 
 /* For the calling CPU's own vCPU. */
@@ -277,10 +276,10 @@ static void arrive(struct vcpu *vcpu, uint32_t words)
 
 static bool can_post(struct vlapic *vlapic)
 {
-    return vlapic->posted != NULL && (*reg(vlapic, APIC_SVR) & SVR_ENABLE);
+    return apic_virtualization != NULL && apic_virtualization->post != NULL && (*reg(vlapic, APIC_SVR) & SVR_ENABLE);
 }
 
-static void post(struct vcpu *vcpu, uint32_t vector)
+void vlapic_post(struct vcpu *vcpu, uint32_t vector)
 {
     struct vlapic_posted *posted = vcpu->arch.vlapic.posted;
 
@@ -316,7 +315,7 @@ void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level)
         return;
     }
     if (!level && can_post(vlapic)) {
-        post(vcpu, vector);
+        apic_virtualization->post(vcpu, vector);
         return;
     }
     __atomic_fetch_or(&vlapic->arrived[vector / 32], bit, __ATOMIC_RELEASE);
@@ -621,6 +620,8 @@ void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
     end_lazy(vlapic);
     if (apic_virtualization == NULL)
         choose(vlapic);
+    else
+        apic_virtualization->service(look_up(vlapic, APIC_ISR));
 }
 
 void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page)

@@ -29,7 +29,8 @@ struct vmcb {
     uint32_t clean, reserved_0c4;
     uint64_t next_rip;
     uint8_t fetched_count, fetched[15];
-    uint8_t reserved_0e0[0x400 - 0xe0];
+    uint64_t avic_page, reserved_0e8, avic_logical, avic_physical; /* the last: table, and its last index */
+    uint8_t reserved_100[0x400 - 0x100];
 
     struct vmcb_segment segment[6], gdtr, ldtr, idtr, tr;
     uint8_t reserved_4a0[0x4cb - 0x4a0];
@@ -47,7 +48,8 @@ struct vmcb {
 };
 _Static_assert(offsetof(struct vmcb, iopm) == 0x40 && offsetof(struct vmcb, interrupt) == 0x60 &&
                    offsetof(struct vmcb, event) == 0xa8 && offsetof(struct vmcb, next_rip) == 0xc8 &&
-                   offsetof(struct vmcb, tr) == 0x490 && offsetof(struct vmcb, efer) == 0x4d0 &&
+                   offsetof(struct vmcb, avic_physical) == 0xf8 && offsetof(struct vmcb, tr) == 0x490 &&
+                   offsetof(struct vmcb, efer) == 0x4d0 &&
                    offsetof(struct vmcb, rip) == 0x578 && offsetof(struct vmcb, rax) == 0x5f8 &&
                    offsetof(struct vmcb, cr2) == 0x640 && offsetof(struct vmcb, pat) == 0x668 &&
                    sizeof(struct vmcb) == 0x1000,
@@ -58,7 +60,10 @@ _Static_assert(offsetof(struct vmcb, iopm) == 0x40 && offsetof(struct vmcb, inte
 #define V_TPR 0xfull
 #define V_IRQ (1ull << 8)
 #define V_PRIORITY_SHIFT 16
+#define V_IGNORE_TPR (1ull << 20)
 #define V_MASKING (1ull << 24)
+#define V_X2APIC (1ull << 30)
+#define V_AVIC (1ull << 31)
 #define V_VECTOR_SHIFT 32
 
 #define SHADOW_ACTIVE 1ull
@@ -89,6 +94,7 @@ enum svm_exit { /* appendix C; from INTR to SHUTDOWN in the order of intercepts[
                 SVM_INTR = 0x60,
                 SVM_NMI = 0x61,
                 SVM_INIT = 0x63,
+                SVM_VINTR = 0x64,
                 SVM_RDPMC = 0x6f,
                 SVM_CPUID = 0x72,
                 SVM_IRET = 0x74,
@@ -112,6 +118,8 @@ enum svm_exit { /* appendix C; from INTR to SHUTDOWN in the order of intercepts[
                 SVM_XSETBV,
                 SVM_RDPRU,
                 SVM_NPF = 0x400,
+                SVM_INCOMPLETE_IPI,
+                SVM_NO_ACCELERATION,
 };
 
 #endif

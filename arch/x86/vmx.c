@@ -67,6 +67,7 @@ static uint32_t preemption_shift; /* the timer counts once in 2^n of the TSC's *
 #define APIC_WRITES (1ull << 0x08 | 1ull << 0x0b | 1ull << 0x3f) /* TPR, EOI, IPI to self */
 #define APIC_BITMAP 0x100u                                       /* where their bits are in each bitmap */
 #define APIC_SELF_IPI 0x83fu
+#define APIC_IRR 0x820u
 
 static const struct apic_virtualization vmx_apic, vmx_posting_apic;
 
@@ -405,10 +406,12 @@ static void close_window(struct vcpu *vcpu, uint32_t which)
 
 /* --- Interrupts by the CPU --- */
 /* A window, since Bochs (2.7, 3.0) delivers with the next physical interrupt what waits for IF. */
-static void request(struct vcpu *vcpu, uint32_t vector)
+static void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
 {
     uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
+    uint32_t vector = word * 32 + (31 ^ (uint32_t)__builtin_clz(vectors));
 
+    vcpu->arch.vlapic.page[VLAPIC_REGISTER(APIC_IRR + word)] |= vectors;
     if (vector > (status & 0xff))
         vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & ~0xffull) | vector);
     if (!can_take(vcpu, EVENT_EXTERNAL))
@@ -438,8 +441,8 @@ static void notify(struct vcpu *vcpu)
     apic_send(vcpu->cpu, VECTOR_POSTED);
 }
 
-static const struct apic_virtualization vmx_apic = {request, service, exit_on_eoi, watch, NULL};
-static const struct apic_virtualization vmx_posting_apic = {request, service, exit_on_eoi, watch, notify};
+static const struct apic_virtualization vmx_apic = {request, service, exit_on_eoi, watch, NULL, NULL};
+static const struct apic_virtualization vmx_posting_apic = {request, service, exit_on_eoi, watch, vlapic_post, notify};
 
 /* --- Timers --- */
 static void lend_timer(struct vcpu *vcpu, bool lent)

@@ -43,8 +43,11 @@ static uint32_t priority(struct vcpu *vcpu)
     return *word(vcpu, PPR, 0) = svi >> 4 > tpr >> 4 ? svi & 0xf0 : tpr;
 }
 
-static void request(struct vcpu *vcpu, uint32_t vector)
+static void request(struct vcpu *vcpu, uint32_t index, uint32_t vectors)
 {
+    uint32_t vector = 32 * index + 31 - (uint32_t)__builtin_clz(vectors);
+
+    *word(vcpu, IRR, vector) |= vectors;
     if (vector > virtual[vcpu->cpu].rvi)
         virtual[vcpu->cpu].rvi = (uint8_t)vector;
 }
@@ -73,8 +76,8 @@ static void notify(struct vcpu *vcpu)
 
 void machine_virtualize(bool on, bool posts)
 {
-    static const struct apic_virtualization fake = {request, service, exit_on_eoi, watch, NULL};
-    static const struct apic_virtualization posting = {request, service, exit_on_eoi, watch, notify};
+    static const struct apic_virtualization fake = {request, service, exit_on_eoi, watch, NULL, NULL};
+    static const struct apic_virtualization posting = {request, service, exit_on_eoi, watch, vlapic_post, notify};
 
     static struct vlapic_posted posted[BULKHEAD_CPUS_MAX];
 
@@ -93,10 +96,8 @@ static void take_up_posted(struct vcpu *vcpu)
         return;
     posted->outstanding = 0;
     for (uint32_t vector = 0; vector < 256; vector++)
-        if (posted->requests[vector / 32] >> vector % 32 & 1) {
-            *word(vcpu, IRR, vector) |= 1u << vector % 32;
-            request(vcpu, vector);
-        }
+        if (posted->requests[vector / 32] >> vector % 32 & 1)
+            request(vcpu, vector / 32, 1u << vector % 32);
     memset(posted->requests, 0, sizeof(posted->requests));
 }
 

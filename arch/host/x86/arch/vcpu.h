@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fake architecture: what the virtual APICs and nested paging need of a vCPU. Machine: arch/host/machine.h. */
+/* The fake architecture: what the virtual APICs and nested paging need of a vCPU, and AVIC. Machine: arch/host/machine.h. */
 #ifndef ARCH_VCPU_H
 #define ARCH_VCPU_H
 
@@ -13,6 +13,10 @@ struct arch_vcpu {
     bool nmi_pending, flush;
     struct vlapic vlapic;
     struct hyperv_vcpu hyperv;
+    void *control;
+    struct {
+        bool watched;
+    } svm;
 };
 
 #define STAGE2_SPARE_TABLES_MAX 16

@@ -50,6 +50,8 @@ void apic_send_startup(uint32_t id, uint8_t page);
 
 /* A fixed interrupt to the CPU of that number, the calling one included. */
 void apic_send(uint32_t cpu, uint8_t vector);
+/* To the CPU of that number: its guest looks at its page. In the kernel it is not heard. */
+void apic_doorbell(uint32_t cpu);
 /* Boot CPU: likewise, a global system interrupt. */
 bool ioapic_route(uint32_t line, uint32_t cpu, uint32_t vector, bool level, bool low);
 /* Boot CPU: ISA interrupt `irq` becomes VECTOR_LINES + irq on `cpu`. False: no IOAPIC has it, or reaches that CPU. */

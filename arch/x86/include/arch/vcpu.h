@@ -39,6 +39,7 @@ struct arch_vcpu {
         uint64_t nmi_return; /* RIP of the IRET that ends NMI blocking; 0: not seen yet */
         uint32_t offered;    /* vector in V_INTR_VECTOR; 0: none */
         bool nmi_blocked;
+        bool watched; /* avic.c: an interrupt waits, and the window for it is waited for */
     } svm;
     struct {               /* vmx.c's own */
         uint64_t deadline; /* TSC at which the preemption timer makes an exit; 0: never */

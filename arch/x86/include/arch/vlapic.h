@@ -2,9 +2,10 @@
 /*
  * A vCPU's local APIC (SDM volume 3A, chapter 11), in x2APIC mode from its reset on, for ever.
  *
- * Its registers are a page, as VMX's virtual-APIC page has them, and belong to its own CPU. Others leave what they send
- * in `arrived`, with a kick, and vlapic_next() takes it up there before the vCPU is entered: the one place where an
- * interrupt is chosen. Or the CPU chooses itself (vendor.h: struct apic_virtualization), and is told what is requested.
+ * Its registers are a page, as VMX's virtual-APIC page and AVIC's backing page have them, and belong to its own CPU.
+ * Others leave what they send in `arrived`, with a kick, and vlapic_next() takes it up there before the vCPU is entered:
+ * the one place where an interrupt is chosen. Or the CPU chooses itself (vendor.h: struct apic_virtualization), and is
+ * told what is requested.
  *
  * An EOI need not exit (TLFS, "Virtual APIC assist page"): where the guest has given a page, and an edge-triggered
  * interrupt is taken while nothing else is in service or waits, bit 0 there tells it so. The guest ends the interrupt
@@ -29,7 +30,7 @@ struct vlapic {
     /* Any CPU, atomic: */
     uint32_t arrived_words; /* bit w: arrived[w] is not zero; VLAPIC_ARRIVED_NMI */
     uint32_t arrived[8];    /* vectors, one bit each */
-    struct vlapic_posted *posted; /* or here: the CPU finds them without an exit; NULL: it cannot */
+    struct vlapic_posted *posted; /* or here: vlapic_post(); NULL: not in use */
     /* Own CPU: */
     uint8_t requested, served; /* bit w: word w of IRR, ISR is not zero */
     uint8_t next;              /* vector that may be delivered now; 0: none */
@@ -75,6 +76,8 @@ void vlapic_deliver(struct domain *domain, uint32_t targets, enum apic_delivery 
 /* Own CPU, between exit and entry. What others have sent is taken up (an NMI: arch.nmi_pending); the vector that the
  * vCPU has to take as soon as it can, 0: none. */
 uint32_t vlapic_next(struct vcpu *vcpu);
+/* Any CPU: a vector into vlapic.posted, where the vCPU's CPU finds it without an exit. */
+void vlapic_post(struct vcpu *vcpu, uint32_t vector);
 /* VECTOR_POSTED has come while the vCPU did not run. */
 void vlapic_notified(struct vcpu *vcpu);
 /* Own CPU, where the CPU chooses, after vlapic_next(): whether it has something to deliver. */
