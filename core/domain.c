@@ -92,10 +92,6 @@ static bool build(struct domain *domain)
     domain->memory = memory.base;
     domain->memory_size = memory.size;
     domain->memory_ipa = ipa(config->flags & PARTITION_MANAGEMENT ? memory.base.value : GUEST_MEMORY_BASE);
-    domain->status->memory_ipa = domain->memory_ipa.value;
-    domain->status->memory_hpa = memory.base.value;
-    domain->status->memory_size = memory.size;
-    domain->status->vcpus = domain->vcpu_count;
     stage2_create(domain);
     stage2_map(domain, domain->memory_ipa, domain->memory, domain->memory_size,
                STAGE2_READ | STAGE2_WRITE | STAGE2_EXECUTE);
@@ -103,6 +99,10 @@ static bool build(struct domain *domain)
         domain->memory_size = 0; /* nobody serves it */
         return false;
     }
+    domain->status->memory_ipa = domain->memory_ipa.value;
+    domain->status->memory_hpa = memory.base.value;
+    domain->status->memory_size = memory.size;
+    domain->status->vcpus = domain->vcpu_count;
     adopt_cpus(domain);
     arch_domain_init(domain);
     return true;
@@ -116,10 +116,20 @@ static void map_shared(struct domain *domain, struct hpa base, uint64_t size, ui
 /* What the kernel shares with the management domain, and the memory of the domains that it serves. */
 static void map_management(struct domain *domain)
 {
+    struct status_shared *shared = &status_page->shared;
+
+    shared->log = log_ring_page().value;
+    shared->log_bytes = log_ring_bytes();
+    shared->doorbell = channel_doorbell_page(domain).value;
+    shared->console_bytes = console_ring_bytes();
+    for (uint32_t i = 0; i < channel_count; i++)
+        shared->channel[i] = channel_register_page(i).value;
     map_shared(domain, status_hpa(), status_bytes(), STAGE2_READ);
     map_shared(domain, log_ring_page(), log_ring_bytes(), STAGE2_READ);
-    for (uint32_t i = 0; i < console_count; i++)
+    for (uint32_t i = 0; i < console_count; i++) {
+        shared->console[i] = console_ring_page(i).value;
         map_shared(domain, console_ring_page(i), console_ring_bytes(), STAGE2_READ);
+    }
     for (uint32_t i = 0; i < partition_count; i++)
         if (i != domain->index && domain_grants(&domains[i], domain))
             map_shared(domain, domains[i].memory, domains[i].memory_size, STAGE2_READ | STAGE2_WRITE);

@@ -4,7 +4,6 @@
 #include <bulkhead/guest_map.h>
 #include <bulkhead/load_plan.h>
 #include <core/channel.h>
-#include <core/console.h>
 #include <core/log.h>
 #include <core/seed.h>
 #include <core/status.h>
@@ -34,9 +33,9 @@ void tree_begin(void *tree, const char *name, uint64_t address)
 
 void tree_put_reg(void *tree, const struct range64 *ranges, unsigned count)
 {
-    fdt64_t cells[2 * BULKHEAD_CHANNELS_MAX];
+    fdt64_t cells[2 * TREE_REGS_MAX];
 
-    CHECK(count <= BULKHEAD_CHANNELS_MAX);
+    CHECK(count <= TREE_REGS_MAX);
     for (unsigned i = 0; i < count; i++) {
         cells[2 * i] = cpu_to_fdt64(ranges[i].base);
         cells[2 * i + 1] = cpu_to_fdt64(ranges[i].size);
@@ -120,56 +119,11 @@ void tree_put_front_ends(void *tree, struct domain *domain)
     }
 }
 
-static void put_shared(void *tree, const char *name, const char *compatible, uint64_t base, uint64_t size)
+void tree_put_bulkhead(void *tree)
 {
-    fdt_begin_node(tree, name);
-    fdt_property_string(tree, "compatible", compatible);
-    tree_put_reg1(tree, base, size);
-    fdt_end_node(tree);
-}
-
-static void put_grant(void *tree, uint32_t partition)
-{
-    const struct domain *front = &domains[partition];
-
-    tree_begin(tree, "grant", partition);
-    fdt_property_string(tree, "compatible", "bulkhead,grant");
-    tree_put_reg1(tree, front->memory.value, front->memory_size);
-    fdt_property_u32(tree, "bulkhead,partition", partition);
-    fdt_property_u64(tree, "bulkhead,guest-base", front->memory_ipa.value);
-    fdt_end_node(tree);
-}
-
-void tree_put_bulkhead(void *tree, struct domain *domain)
-{
-    struct range64 ranges[BULKHEAD_CHANNELS_MAX];
-
     fdt_begin_node(tree, "bulkhead");
-    fdt_property_string(tree, "compatible", "bulkhead");
-    fdt_property_u32(tree, "#address-cells", 2);
-    fdt_property_u32(tree, "#size-cells", 2);
-    fdt_property(tree, "ranges", "", 0);
-    put_shared(tree, "status", "bulkhead,status", status_hpa().value, status_bytes());
-    put_shared(tree, "log", "bulkhead,log", log_ring_page().value, log_ring_bytes());
-    fdt_begin_node(tree, "doorbell");
-    fdt_property_string(tree, "compatible", "bulkhead,doorbell");
-    tree_put_reg1(tree, channel_doorbell_page(domain).value, PAGE_SIZE);
+    fdt_property_string(tree, "compatible", "bulkhead,status");
+    tree_put_reg1(tree, status_hpa().value, status_bytes());
     arch_tree_put_line(tree, GUEST_LINE_DOORBELL, false);
-    fdt_end_node(tree);
-    fdt_begin_node(tree, "consoles");
-    fdt_property_string(tree, "compatible", "bulkhead,consoles");
-    for (uint32_t i = 0; i < console_count; i++)
-        ranges[i] = (struct range64){console_ring_page(i).value, console_ring_bytes()};
-    tree_put_reg(tree, ranges, console_count);
-    fdt_end_node(tree);
-    fdt_begin_node(tree, "channels");
-    fdt_property_string(tree, "compatible", "bulkhead,channels");
-    for (uint32_t i = 0; i < channel_count; i++)
-        ranges[i] = (struct range64){channel_register_page(i).value, PAGE_SIZE};
-    tree_put_reg(tree, ranges, channel_count);
-    fdt_end_node(tree);
-    for (uint32_t i = 0; i < partition_count; i++)
-        if (domain_grants(&domains[i], domain))
-            put_grant(tree, i);
     fdt_end_node(tree);
 }

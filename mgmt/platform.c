@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <bulkhead/partition.h>
 #include <lib/native.h>
 #include <lib/tree.h>
 #include <mgmt/platform.h>
@@ -45,59 +46,58 @@ const struct platform_grant *platform_grant(uint32_t partition)
     return partition < BULKHEAD_PARTITIONS_MAX ? &grants[partition] : &none;
 }
 
-/* The index-th range of a node the kernel must have given us, mapped. */
-static void *shared(int node, const char *name, uint32_t index, uint64_t least, enum memory_kind kind)
+/* What the kernel must have given us, mapped. */
+static void *shared(uint64_t address, uint64_t bytes, const char *name, enum memory_kind kind)
 {
-    struct tree_range range = tree_reg(node, index);
-
-    if (range.size < least || range.base % sizeof(uint64_t))
-        panic("the device tree's %s is missing or too small", name);
-    memory_map(range.base, range.size, kind);
-    return (void *)range.base;
+    if (!address || !bytes || address % sizeof(uint64_t))
+        panic("the kernel has not said where the %s is", name);
+    memory_map(address, bytes, kind);
+    return (void *)address;
 }
 
-static const struct byte_ring *shared_ring(int node, const char *name, uint32_t index)
+static const struct byte_ring *shared_ring(uint64_t address, uint64_t bytes, const char *name, uint32_t index)
 {
-    const struct byte_ring *ring = shared(node, name, index, sizeof *ring, MEMORY_READ_ONLY);
-    uint64_t room = tree_reg(node, index).size - sizeof *ring;
+    const struct byte_ring *ring = shared(address, bytes, name, MEMORY_READ_ONLY);
 
-    if (ring->magic != RING_MAGIC || ring->size == 0 || ring->size & (ring->size - 1) || ring->size > room)
+    if (bytes < sizeof *ring || ring->magic != RING_MAGIC || ring->size == 0 || ring->size & (ring->size - 1) ||
+        ring->size > bytes - sizeof *ring)
         panic("the ring %s %u is damaged", name, index);
     return ring;
 }
 
+/* The memory of those whose devices are served; a domain that is absent has none. */
 static void find_grants(void)
 {
-    for (int node = -1; (node = tree_compatible(node, "bulkhead,grant")) >= 0;) {
-        uint64_t partition = tree_number(node, "bulkhead,partition", BULKHEAD_PARTITIONS_MAX);
-        struct tree_range memory = tree_reg(node, 0);
+    for (uint32_t i = 0; i < channel_count; i++) {
+        const struct domain_status *front = &status->domain[channels[i].front];
+        struct platform_grant *grant = &grants[channels[i].front];
 
-        if (partition >= BULKHEAD_PARTITIONS_MAX || !memory.size)
-            panic("the device tree has a bad grant");
-        memory_map(memory.base, memory.size, MEMORY_DATA);
-        grants[partition] = (struct platform_grant){
-            .guest_base = tree_number(node, "bulkhead,guest-base", 0),
-            .size = memory.size,
-            .local = (uint8_t *)memory.base,
+        if (grant->size || !front->memory_size)
+            continue;
+        memory_map(front->memory_hpa, front->memory_size, MEMORY_DATA);
+        *grant = (struct platform_grant){
+            .guest_base = front->memory_ipa,
+            .size = front->memory_size,
+            .local = (uint8_t *)front->memory_hpa,
         };
     }
 }
 
 void platform_init(void)
 {
-    int node = tree_path("/bulkhead/doorbell");
+    int node = tree_path("/bulkhead");
+    const struct status_shared *places;
 
-    status = shared(tree_path("/bulkhead/status"), "status", 0, sizeof *status, MEMORY_READ_ONLY);
+    status = shared(tree_reg(node, 0).base, sizeof *status, "status page", MEMORY_READ_ONLY);
     if (status->magic != STATUS_MAGIC)
         panic("the status page is damaged");
-    doorbell = shared(node, "doorbell", 0, sizeof *doorbell, MEMORY_DATA);
+    places = &status->shared;
+    doorbell = shared(places->doorbell, sizeof *doorbell, "doorbell", MEMORY_DATA);
     doorbell_interrupt = tree_interrupt(node, 0, NULL);
-    log_ring = shared_ring(tree_path("/bulkhead/log"), "log", 0);
-    node = tree_path("/bulkhead/consoles");
-    for (uint32_t i = 0; i < BULKHEAD_CONSOLES_MAX && tree_reg(node, i).size; i++)
-        console_rings[i] = shared_ring(node, "console", i);
-    node = tree_path("/bulkhead/channels");
-    for (uint32_t i = 0; i < BULKHEAD_CHANNELS_MAX && tree_reg(node, i).size; i++)
-        channel_pages[i] = shared(node, "channel", i, 4096, MEMORY_READ_ONLY);
+    log_ring = shared_ring(places->log, places->log_bytes, "log", 0);
+    for (uint32_t i = 0; i < console_count; i++)
+        console_rings[i] = shared_ring(places->console[i], places->console_bytes, "console", i);
+    for (uint32_t i = 0; i < channel_count; i++)
+        channel_pages[i] = shared(places->channel[i], 4096, "channel", MEMORY_READ_ONLY);
     find_grants();
 }

@@ -18,7 +18,6 @@
 #define GICD_BYTES 0x10000
 #define GICR_BYTES 0x20000
 #define LINES_MAX 4       /* INTx of a domain's PCI functions */
-#define REGS_MAX 8        /* register windows of a device */
 #define CLOCK_HZ 24000000 /* of the UART: it only shapes the baud rate that nobody sees */
 enum line_type { SPI = 0, PPI = 1 };
 enum line_trigger { EDGE = 1, LEVEL = 4 };
@@ -202,9 +201,9 @@ static unsigned fixed_clocks(int node)
 static void put_device(int node, void *tree)
 {
     static uint32_t next_phandle = PHANDLE_DEVICES;
-    struct range64 ranges[REGS_MAX];
-    struct memory_range regs[REGS_MAX];
-    unsigned count = host_tree_regs(node, regs, REGS_MAX), clocks = fixed_clocks(node);
+    struct range64 ranges[TREE_REGS_MAX];
+    struct memory_range regs[TREE_REGS_MAX];
+    unsigned count = host_tree_regs(node, regs, TREE_REGS_MAX), clocks = fixed_clocks(node);
     fdt32_t phandles[DEVICE_CLOCKS_MAX];
     const char *name;
     const void *value;
@@ -326,7 +325,7 @@ struct description arch_domain_describe(struct domain *domain, const struct load
     put_pci(tree, domain);
     passthrough_each(domain, put_device, tree);
     if (is_management(domain))
-        tree_put_bulkhead(tree, domain);
+        tree_put_bulkhead(tree);
     fdt_end_node(tree);
     CHECK(!fdt_finish(tree)); /* else `size` is too small */
     return (struct description){.size = fdt_totalsize(tree)};

@@ -84,7 +84,7 @@ uint64_t guest_tree_write(struct domain *domain, const struct load_plan *plan, v
     tree_put_front_ends(tree, domain);
     passthrough_describe(domain, tree);
     if (domain->config->flags & PARTITION_MANAGEMENT)
-        tree_put_bulkhead(tree, domain);
+        tree_put_bulkhead(tree);
     fdt_end_node(tree);
     CHECK(!fdt_finish(tree)); /* else `size` is too small */
     return fdt_totalsize(tree);

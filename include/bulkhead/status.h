@@ -82,7 +82,7 @@ struct domain_status {
     uint64_t crashes;    /* stops that were no request and no power-off */
     uint64_t started_ns; /* system counter time of the last start, in ns since reset */
     uint64_t stopped_ns;
-    uint64_t memory_ipa, memory_hpa, memory_size;
+    uint64_t memory_ipa, memory_hpa, memory_size; /* the management domain may use it if it serves the domain */
     uint32_t vcpus;
     uint32_t restart_pending; /* stopped, and waits for HC_CHANNEL_RESET_DONE before a start that was asked for */
     struct vcpu_status vcpu[BULKHEAD_CPUS_MAX];
@@ -122,6 +122,14 @@ struct device_status {
     uint64_t resets;
 };
 
+/* What else the kernel shares with the management domain: addresses that its memory map has (ipa == hpa). */
+struct status_shared {
+    uint64_t log, log_bytes; /* ring of the kernel's log */
+    uint64_t doorbell;       /* struct doorbell_page; the interrupt is that of /bulkhead in the device tree */
+    uint64_t console[BULKHEAD_CONSOLES_MAX], console_bytes; /* rings */
+    uint64_t channel[BULKHEAD_CHANNELS_MAX];                /* register pages */
+};
+
 #define STATUS_MAGIC 0x74617453u /* "Stat" */
 struct status_page {
     uint32_t magic;
@@ -135,6 +143,7 @@ struct status_page {
     _Atomic uint64_t event_head; /* sequence number of the newest event */
     struct supervision_event event[BULKHEAD_EVENTS_MAX]; /* event s stands at [s % BULKHEAD_EVENTS_MAX] */
     struct domain_status domain[BULKHEAD_PARTITIONS_MAX];
+    struct status_shared shared;
     char iommu[16]; /* what the machine has: "VT-d", "AMD-Vi", "SMMUv3", or "" */
     uint32_t devices;
     struct device_status device[BULKHEAD_DEVICES_MAX]; /* by requester */

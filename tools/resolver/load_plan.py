@@ -94,8 +94,7 @@ def load_plans(appliance, limits, root, output, errors):
             kernel = handle.read()
         initrd_size = os.path.getsize(image_path(partition.initrd, root, output)) if partition.initrd else 0
         try:
-            kind = partition.kernel.kind if partition.kernel.kind == "raw" else kind_of(kernel, arch)
-            placement = place(partition, kernel, kind, initrd_size, arch, limits)
+            placement = place(partition, kernel, kind_of(kernel, arch), initrd_size, arch, limits)
         except ImageError as error:
             blame(errors, partition, error)
             continue
