@@ -78,12 +78,12 @@ static uint64_t guest_cr4(struct vcpu *vcpu)
     return state.cr4;
 }
 
-/* It is always emulated. But where the CPU has none, Linux better counts down: it is lent that timer (lent_timer.c). */
+/* It is always emulated. But where the CPU has none, Linux better counts down, if it is lent that timer (lent_timer.c). */
 static bool has_tsc_deadline(const struct vcpu *vcpu)
 {
     enum load_protocol protocol = vcpu->domain->arch.start.protocol;
 
-    return platform.arch.tsc_deadline || vendor->lend_timer == NULL || (protocol != LOAD_LINUX && protocol != LOAD_PVH);
+    return platform.arch.tsc_deadline || apic_virtualization != NULL || (protocol != LOAD_LINUX && protocol != LOAD_PVH);
 }
 
 static struct cpuid features(struct vcpu *vcpu, struct cpuid r)

@@ -69,8 +69,8 @@ struct vendor {
     /* MSRs that live in the control block or need its help (EFER, PAT, DEBUGCTL, ...). False: #GP. */
     bool (*msr_read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*msr_write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-    /* NULL: cannot. The guest uses the CPU's APIC timer itself: it reads and writes the TSC deadline where the CPU has that
-     * mode, else the initial count, and reads the current count. */
+    /* The guest uses the CPU's APIC timer itself: it reads and writes the TSC deadline where the CPU has that mode, else
+     * the initial count, and reads the current count (not where the CPU virtualizes the APIC). */
     void (*lend_timer)(struct vcpu *vcpu, bool lent);
     /* NULL: cannot. Exit, and deadline_interrupt(), when the TSC has come to `count`; 0: never. */
     void (*deadline)(struct vcpu *vcpu, uint64_t count);
