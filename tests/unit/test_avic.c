@@ -26,6 +26,7 @@
 #define LEVEL 0x8000u
 #define LINE 5u
 #define CPUS 4u
+#define HOST_ID 0x710u /* of CPU 0 */
 #define VALID (1ull << 63)
 #define RUNNING (1ull << 62)
 enum {
@@ -258,7 +259,7 @@ static void hardware_ipi(struct vcpu *from, uint64_t icr)
         if (i == from->index)
             cpu[from->cpu].looks = true;
         else if (table[i] & RUNNING)
-            apic_doorbell((uint32_t)(table[i] & 0xfff));
+            apic_doorbell((uint32_t)(table[i] & 0xfff) - HOST_ID);
         else
             stopped = true;
     }
@@ -390,8 +391,10 @@ static int setup(void **state)
     (void)state;
     GUEST->memory_size = 64 * MIB;
     apic_virtualization = &avic;
-    for (uint32_t i = 0; i < CPUS; i++)
+    for (uint32_t i = 0; i < CPUS; i++) {
         cpus[i].vcpu->arch.control = &vmcbs[i];
+        cpus[i].id = HOST_ID + i;
+    }
     machine_start();
     for (uint32_t i = 1; i < CPUS; i++)
         reset(i);
@@ -538,6 +541,24 @@ static void who_waits_is_kicked(void **state)
     halt();
     assert_false(cpu[3].waits);
     assert_int_equal(take(3), 0x81);
+}
+
+/* An ID that the table has no bits for: to the hardware that CPU never runs. */
+static void who_cannot_be_rung_is_kicked(void **state)
+{
+    (void)state;
+    cpus[2].id = 0x1000;
+    reset(2);
+    enter(2);
+    assert_int_equal(entry(1) & (RUNNING | VALID | 0xfff), VALID);
+    machine_on(1);
+    write(ICR, 1ull << 32 | 0x61);
+    assert_int_equal(take(2), 0x61);
+    vlapic_send(GUEST->vcpu[1], 0x71, false);
+    settle();
+    assert_int_equal(cpu[2].rings, 0);
+    assert_int_equal(machine.kicks, 2);
+    assert_int_equal(take(2), 0x71);
 }
 
 static void what_hardware_does_not_send_the_kernel_sends(void **state)
@@ -826,6 +847,7 @@ int main(void)
         cmocka_unit_test_setup(an_ipi_to_who_runs_needs_no_exit, setup),
         cmocka_unit_test_setup(the_kernel_rings, setup),
         cmocka_unit_test_setup(who_waits_is_kicked, setup),
+        cmocka_unit_test_setup(who_cannot_be_rung_is_kicked, setup),
         cmocka_unit_test_setup(what_hardware_does_not_send_the_kernel_sends, setup),
         cmocka_unit_test_setup(init_and_sipi_are_the_kernels, setup),
         cmocka_unit_test_setup(a_levels_end_exits, setup),
