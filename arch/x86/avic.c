@@ -22,6 +22,7 @@
 
 #define APIC_BAR 0xfee00000u
 #define APIC_PPR 0x80au
+#define APIC_ISR 0x810u
 #define APIC_IRR 0x820u
 #define APIC_ICR_HIGH 0x831u /* of the page only: the ICR's upper half, which VMX has beside the lower */
 #define APIC_SELF_IPI 0x83fu
@@ -32,7 +33,8 @@
 
 /* Physical APIC ID table */
 #define ENTRIES 512u
-#define ENTRY_HOST_ID 0xfffull
+#define ENTRY_HOST_ID 0xfffull /* the kernel's doorbell has fewer bits: */
+#define DOORBELL_ID_MAX 0xffu
 #define ENTRY_RUNNING (1ull << 62)
 #define ENTRY_VALID (1ull << 63)
 
@@ -159,15 +161,17 @@ void avic_incomplete_ipi(struct vcpu *vcpu, uint64_t icr, uint64_t why)
 }
 
 /* After a write, before a read. The bitmap leaves no other registers than these to the hardware. */
-void avic_no_acceleration(struct vcpu *vcpu, uint64_t access)
+void avic_no_acceleration(struct vcpu *vcpu, uint64_t access, uint8_t vector)
 {
     uint32_t n = ACCESS_REGISTER(access), msr = 0x800 + n;
 
     if (!(access & ACCESS_WRITE))
         return exit_msr_read(vcpu, RDMSR_BYTES);
     count_exit(vcpu, EXIT_SYSREG);
-    if (msr == X2APIC_EOI)
+    if (msr == X2APIC_EOI && *reg(vcpu, APIC_ISR + vector / 32) >> vector % 32 & 1)
         vlapic_eoi(vcpu);
+    else if (msr == X2APIC_EOI) /* the manual leaves open whether the hardware has cleared it */
+        vioapic_eoi(vcpu->domain, vector);
     else if (msr == X2APIC_ICR)
         vlapic_msr_write(vcpu, msr, (*reg(vcpu, msr) & ~ICR_BUSY) | (uint64_t)reg(vcpu, msr)[1] << 32);
     else if (n < 64 && WRITES >> n & 1)
@@ -194,7 +198,7 @@ static void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
 static void post(struct vcpu *vcpu, uint32_t vector)
 {
     request(vcpu, vector / 32, 1u << vector % 32);
-    if (runs(vcpu))
+    if (runs(vcpu) && cpus[vcpu->cpu].id <= DOORBELL_ID_MAX)
         apic_doorbell(vcpu->cpu);
     else
         cpu_request(vcpu->cpu, CPU_REQUEST_INTERRUPTS);

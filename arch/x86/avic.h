@@ -20,7 +20,7 @@ void avic_exit(struct vcpu *vcpu);
 
 /* Exits: */
 void avic_incomplete_ipi(struct vcpu *vcpu, uint64_t icr, uint64_t why);
-void avic_no_acceleration(struct vcpu *vcpu, uint64_t access);
+void avic_no_acceleration(struct vcpu *vcpu, uint64_t access, uint8_t vector);
 void avic_window(struct vcpu *vcpu); /* an interrupt can be taken, which has been waited for */
 
 #endif

@@ -480,7 +480,7 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
         avic_incomplete_ipi(vcpu, vmcb->exit_info_1, vmcb->exit_info_2);
         return;
     case SVM_NO_ACCELERATION:
-        avic_no_acceleration(vcpu, vmcb->exit_info_1);
+        avic_no_acceleration(vcpu, vmcb->exit_info_1, (uint8_t)vmcb->exit_info_2);
         return;
     case SVM_VINTR:
         avic_window(vcpu);

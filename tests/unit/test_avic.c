@@ -26,7 +26,7 @@
 #define LEVEL 0x8000u
 #define LINE 5u
 #define CPUS 4u
-#define HOST_ID 0x710u /* of CPU 0 */
+#define HOST_ID 0x10u /* of CPU 0 */
 #define VALID (1ull << 63)
 #define RUNNING (1ull << 62)
 enum {
@@ -56,6 +56,7 @@ static struct {
     bool waits;           /* in exit_halt() */
     uint32_t exits, rings;
 } cpu[CPUS];
+static bool clears_levels; /* the hardware has ended a level when it exits: the manual says neither */
 static struct {
     uint32_t msr;
     uint64_t value;
@@ -143,7 +144,7 @@ void svm_exit(struct vcpu *vcpu)
     if (vmcb->exit_code == SVM_INCOMPLETE_IPI) {
         avic_incomplete_ipi(vcpu, vmcb->exit_info_1, vmcb->exit_info_2);
     } else if (vmcb->exit_code == SVM_NO_ACCELERATION) {
-        avic_no_acceleration(vcpu, vmcb->exit_info_1);
+        avic_no_acceleration(vcpu, vmcb->exit_info_1, (uint8_t)vmcb->exit_info_2);
     } else if (vmcb->exit_code == SVM_VINTR) {
         avic_window(vcpu);
     } else if (vmcb->exit_code == SVM_MSR && access.write) {
@@ -295,8 +296,13 @@ static void do_write(uint32_t msr, uint64_t value)
         return;
     case EOI:
         vector = highest(vcpu, ISR);
-        if (vector != 0 && bit(vcpu, TMR, vector))
+        if (vector != 0 && bit(vcpu, TMR, vector)) {
+            if (clears_levels) {
+                *reg(vcpu, ISR + vector / 32) &= ~(1u << vector % 32);
+                hardware_priority(vcpu);
+            }
             return exit_with(SVM_NO_ACCELERATION, 1ull << 32 | 0xb0, vector);
+        }
         *reg(vcpu, ISR + vector / 32) &= ~(1u << vector % 32);
         hardware_priority(vcpu);
         cpu[vcpu->cpu].looks = true;
@@ -543,7 +549,7 @@ static void who_waits_is_kicked(void **state)
     assert_int_equal(take(3), 0x81);
 }
 
-/* An ID that the table has no bits for: to the hardware that CPU never runs. */
+/* An ID that the table has no bits for: to the hardware that CPU never runs. One that the doorbell MSR has none for. */
 static void who_cannot_be_rung_is_kicked(void **state)
 {
     (void)state;
@@ -559,6 +565,17 @@ static void who_cannot_be_rung_is_kicked(void **state)
     assert_int_equal(cpu[2].rings, 0);
     assert_int_equal(machine.kicks, 2);
     assert_int_equal(take(2), 0x71);
+    end(2);
+    cpus[2].id = 0x100 + HOST_ID; /* and here only the hardware may ring */
+    reset(2);
+    enter(2);
+    assert_int_equal(entry(1) & (RUNNING | VALID | 0xfff), RUNNING | VALID | (0x100 + HOST_ID));
+    machine_on(1);
+    vlapic_send(GUEST->vcpu[1], 0x72, false);
+    settle();
+    assert_int_equal(cpu[2].rings, 0);
+    assert_int_equal(machine.kicks, 3);
+    assert_int_equal(take(2), 0x72);
 }
 
 static void what_hardware_does_not_send_the_kernel_sends(void **state)
@@ -642,6 +659,13 @@ static void a_levels_end_exits(void **state)
     assert_int_equal(take(2), 0x61);
     end(2);
     assert_int_equal(cpu[2].exits, 3);
+}
+
+static void a_levels_end_exits_even_if_it_is_done(void **state)
+{
+    clears_levels = true;
+    a_levels_end_exits(state);
+    clears_levels = false;
 }
 
 /* What the guest may use of Hyper-V's though it is told not to. */
@@ -851,6 +875,7 @@ int main(void)
         cmocka_unit_test_setup(what_hardware_does_not_send_the_kernel_sends, setup),
         cmocka_unit_test_setup(init_and_sipi_are_the_kernels, setup),
         cmocka_unit_test_setup(a_levels_end_exits, setup),
+        cmocka_unit_test_setup(a_levels_end_exits_even_if_it_is_done, setup),
         cmocka_unit_test_setup(hyperv_agrees, setup),
         cmocka_unit_test_setup(interrupts_left_alone_are_seen, setup),
         cmocka_unit_test_setup(a_domains_reset_forgets_everything, setup),
