@@ -32,6 +32,7 @@ include tools/build/linux.mk
 include tools/build/certificates.mk
 include tools/build/bundle.mk
 include tools/build/iso.mk
+include tools/build/image.mk
 include tools/build/run.mk
 -include tests/bench/bench.mk tests/fuzz/fuzz.mk
 include tools/build/help.mk

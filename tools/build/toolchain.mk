@@ -20,7 +20,7 @@ export TZ := UTC
 export SOURCE_DATE_EPOCH := $(or $(shell git log -1 --format=%ct 2>/dev/null),1)
 
 # Goals for which nothing is compiled by this make: some of them run before the compilers are installed.
-nobuild-goals := help clean distclean dependencies menuconfig %_defconfig olddefconfig savedefconfig config-from-file run test bench
+nobuild-goals := help clean distclean dependencies menuconfig %_defconfig olddefconfig savedefconfig config-from-file run test bench image flash
 building := $(filter-out $(nobuild-goals),$(or $(MAKECMDGOALS),all))
 $(if $(building),$(if $(compiler-include),,$(error $(TARGET_CC) is not installed: run `make dependencies` first)))
 

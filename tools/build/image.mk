@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# The disk image of the configuration (docs/image.md), and writing it to a device.
+
+# A boot slot: one FIT with kernel and bundle. Their bytes are inside of it, so that its header says how long it is.
+$(O)/generated/boot.its: $(O)/generated/.resolved tools/image/container.py
+	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O)
+$(O)/boot.itb: $(O)/generated/boot.its $(O)/bulkhead.bin $(O)/bundle.itb
+	$(call say,FIT,$(call shown,$@))
+	$(Q)mkimage -f $< $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)mv $@.new $@
+
+$(O)/boot.scr: tools/image/boot.cmd
+	$(call say,SCRIPT,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)mkimage -A $(ARCH) -T script -n 'Bulkhead' -d $< $@ >/dev/null
+
+# What firmware finds on the EFI system partition: PATH=FILE.
+image-esp-arm64 := boot.scr=$(O)/boot.scr
+image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/bulkhead.bin bundle.itb=$(O)/bundle.itb
+image-esp := $(image-esp-$(ARCH))
+
+$(O)/bulkhead.img: $(O)/boot.itb $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
+	$(call say,IMAGE,$(call shown,$@))
+	$(Q)$(PYTHON) -m tools.image --config $(O)/.config --version '$(version)' --slot $(O)/boot.itb \
+		$(addprefix --esp ,$(image-esp)) --output $@
+
+.PHONY: image flash
+image: ## Build bulkhead.img, the disk image that an appliance is flashed with, and bulkhead.img.bmap
+	$(Q)tools/dependencies.sh run image $(ARCH)
+	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.img
+
+flash: ## Write the image to a device: make flash DEV=/dev/sdX (asks before it does)
+	$(Q)[ -n "$(DEV)" ] || { echo 'usage: make flash DEV=/dev/sdX, a whole disk; `lsblk` lists them'; exit 1; }
+	$(Q)$(PYTHON) -m tools.image.flash --image $(O)/bulkhead.img $(if $(CONFIRM),--confirm $(CONFIRM)) $(DEV)

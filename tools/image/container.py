@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""python3 -m tools.image.container --config .config --output DIR: writes DIR/generated/boot.its, the source of the FIT that a
+boot slot holds: the kernel and the bundle."""
+
+import argparse
+import os
+
+from tools.resolver.errors import Errors
+from tools.resolver.kconfig import Config
+
+ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
+KERNEL_OFFSET = 0x200000  # from the start of RAM: where the kernel's own header wants it
+
+
+def source(arch, ram_base, output):
+    address = f"<{ram_base + KERNEL_OFFSET >> 32:#x} {ram_base + KERNEL_OFFSET & 0xffffffff:#x}>"
+    return f"""/dts-v1/;
+/* Made from .config by tools/image. */
+/ {{
+    description = "Bulkhead boot slot";
+    #address-cells = <2>;
+
+    images {{
+        kernel {{
+            description = "separation kernel";
+            data = /incbin/("{output}/bulkhead.bin");
+            type = "kernel";
+            arch = "{ARCHITECTURES[arch]}";
+            os = "linux";
+            compression = "none";
+            load = {address};
+            entry = {address};
+            hash-1 {{ algo = "sha256"; }};
+        }};
+        bundle {{
+            description = "bundle";
+            data = /incbin/("{output}/bundle.itb");
+            type = "ramdisk";
+            arch = "{ARCHITECTURES[arch]}";
+            os = "linux";
+            compression = "none";
+            hash-1 {{ algo = "sha256"; }};
+        }};
+    }};
+
+    configurations {{
+        default = "bulkhead";
+        bulkhead {{
+            description = "Bulkhead";
+            kernel = "kernel";
+            ramdisk = "bundle";
+        }};
+    }};
+}};
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--output", required=True)
+    arguments = parser.parse_args()
+    config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), arguments.config, Errors())
+    arch = "arm64" if config.on("ARCH_ARM64") else "x86"
+    with open(os.path.join(arguments.output, "generated/boot.its"), "w", encoding="utf-8") as handle:
+        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output)))
+
+
+main()
