@@ -66,14 +66,14 @@ void digest_sha256(const void *data, size_t length, uint8_t digest[32]);
 void arch_domain_init(struct domain *domain);
 /* CPU of vCPU 0, all vCPUs parked: everything about interrupts and devices of the domain back to its reset state. */
 void arch_domain_reset(struct domain *domain);
-/* Boot CPU: the description of its machine that the domain gets (a device tree; on x86 what another boot protocol asks
- * for), written to `buffer`, whose content will lie at the end of its memory. */
-struct load_plan;
+/* Boot CPU: the description of its machine that the domain gets, written to `buffer`, whose content will lie at the end
+ * of its memory: a device tree that begins with what is in `tree`; on x86 also what other boot protocols ask for. */
 struct description {
     uint64_t size;    /* bytes used; 0: the domain cannot be started, the reason is in the log */
     uint64_t context; /* offset of what the domain's first argument points to */
 };
-struct description arch_domain_describe(struct domain *domain, const struct load_plan *plan, void *buffer, size_t size);
+struct description arch_domain_describe(struct domain *domain, uint32_t protocol, const void *tree, void *buffer,
+                                        size_t size);
 /* CPU of vCPU 0: what is to be new in the description at each start, its seeds, is made so. */
 void arch_domain_renew(struct domain *domain, void *description);
 /* Whether the machine's serial line is passed through to the domain. */

@@ -2,32 +2,18 @@
 #include <core/domain_tree.h>
 
 #include <bulkhead/guest_map.h>
-#include <bulkhead/load_plan.h>
-#include <core/channel.h>
+#include <core/format.h>
 #include <core/log.h>
 #include <core/seed.h>
 #include <core/status.h>
-#include <core/vpci.h>
 #include <libfdt.h>
 #include <string.h>
 
 void tree_begin(void *tree, const char *name, uint64_t address)
 {
     char full[48];
-    size_t length = strlen(name);
-    unsigned shift = 60;
 
-    CHECK(length < 30);
-    memcpy(full, name, length);
-    full[length++] = '@';
-    while (shift > 0 && !(address >> shift & 15))
-        shift -= 4;
-    for (;; shift -= 4) {
-        full[length++] = "0123456789abcdef"[address >> shift & 15];
-        if (!shift)
-            break;
-    }
-    full[length] = '\0';
+    format_print(full, sizeof(full), "%s@%lx", name, address);
     fdt_begin_node(tree, full);
 }
 
@@ -48,37 +34,50 @@ void tree_put_reg1(void *tree, uint64_t base, uint64_t size)
     tree_put_reg(tree, &(struct range64){base, size}, 1);
 }
 
-static void put_chosen(void *tree, struct domain *domain, const struct load_plan *plan, const char *console)
+static bool is_seed(const char *name)
 {
-    static const uint8_t seed[SEED_SIZE];
-    uint64_t initrd = domain->memory_ipa.value + plan->initrd;
-
-    fdt_begin_node(tree, "chosen");
-    fdt_property_string(tree, "bootargs", domain->config->command_line);
-    if (domain->config->flags & PARTITION_UART)
-        fdt_property_string(tree, "stdout-path", console);
-    if (plan->initrd_size) {
-        fdt_property_u64(tree, "linux,initrd-start", initrd);
-        fdt_property_u64(tree, "linux,initrd-end", initrd + plan->initrd_size);
-    }
-    if (domain->config->uart_console != 0xff)
-        fdt_property_u32(tree, "bulkhead,console", domain->config->uart_console);
-    if (vpci_host(domain).functions)
-        fdt_property_u32(tree, "linux,pci-probe-only", 1);
-    if (seed_available()) { /* tree_renew() writes them */
-        fdt_property(tree, "rng-seed", seed, sizeof(seed));
-        fdt_property(tree, "kaslr-seed", seed, sizeof(uint64_t));
-    }
-    fdt_end_node(tree);
+    return !strcmp(name, "rng-seed") || !strcmp(name, "kaslr-seed");
 }
 
-void tree_put_root(void *tree, struct domain *domain, const struct load_plan *plan, const char *console)
+void tree_begin_root(void *tree, size_t size, const void *known)
 {
-    fdt_property_string(tree, "compatible", "bulkhead,domain");
-    fdt_property_string(tree, "model", "Bulkhead domain");
-    fdt_property_u32(tree, "#address-cells", 2);
-    fdt_property_u32(tree, "#size-cells", 2);
-    put_chosen(tree, domain, plan, console);
+    int next = 0, depth = 0, length;
+    const char *name;
+    const void *value;
+
+    /* Without a search for each name: the names of a tree take less than a page anyway. */
+    fdt_create_with_flags(tree, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP);
+    fdt_finish_reservemap(tree);
+    fdt_begin_node(tree, "");
+    for (int at = next; !fdt_check_header(known); at = next)
+        switch (fdt_next_tag(known, at, &next)) {
+        case FDT_BEGIN_NODE:
+            if (depth++)
+                fdt_begin_node(tree, fdt_get_name(known, at, NULL));
+            break;
+        case FDT_PROP: /* seeds: tree_renew() writes them */
+            value = fdt_getprop_by_offset(known, at, &name, &length);
+            if (value && (seed_available() || !is_seed(name)))
+                fdt_property(tree, name, value, length);
+            break;
+        case FDT_END_NODE:
+            if (--depth > 0)
+                fdt_end_node(tree);
+            break;
+        case FDT_END: /* also for what is none */
+            return;
+        }
+}
+
+uint64_t tree_end_root(void *tree)
+{
+    fdt_end_node(tree);
+    CHECK(!fdt_finish(tree)); /* else its place is too small */
+    return fdt_totalsize(tree);
+}
+
+void tree_put_memory(void *tree, const struct domain *domain)
+{
     tree_begin(tree, "memory", domain->memory_ipa.value);
     fdt_property_string(tree, "device_type", "memory");
     tree_put_reg1(tree, domain->memory_ipa.value, domain->memory_size);
@@ -105,25 +104,11 @@ void tree_renew(void *tree)
     renew_seed(tree, chosen, "kaslr-seed");
 }
 
-void tree_put_front_ends(void *tree, struct domain *domain)
-{
-    for (uint32_t i = 0; i < channel_count; i++) {
-        if (channels[i].front != domain->index)
-            continue;
-        tree_begin(tree, "virtio_mmio", GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE);
-        fdt_property_string(tree, "compatible", "virtio,mmio");
-        tree_put_reg1(tree, GUEST_VIRTIO_BASE + channels[i].slot * PAGE_SIZE, PAGE_SIZE);
-        arch_tree_put_line(tree, guest_virtio_line(channels[i].slot), true);
-        fdt_property(tree, "dma-coherent", "", 0);
-        fdt_end_node(tree);
-    }
-}
-
 void tree_put_bulkhead(void *tree)
 {
     fdt_begin_node(tree, "bulkhead");
     fdt_property_string(tree, "compatible", "bulkhead,status");
     tree_put_reg1(tree, status_hpa().value, status_bytes());
-    arch_tree_put_line(tree, GUEST_LINE_DOORBELL, false);
+    arch_tree_put_line(tree, GUEST_LINE_DOORBELL);
     fdt_end_node(tree);
 }

@@ -105,11 +105,15 @@ static bool take_segment(struct plan *plan, const struct domain *domain, const s
     return true;
 }
 
-static bool describe(struct plan *plan, struct domain *domain, const struct load_plan *wanted)
+static bool describe(struct plan *plan, struct domain *domain, const struct load_plan *wanted, const uint8_t *image)
 {
     uint64_t offset = domain->memory_size - LOAD_DESCRIPTION_SIZE;
     uint8_t *buffer = memory_pages(LOAD_DESCRIPTION_SIZE / PAGE_SIZE);
-    struct description description = arch_domain_describe(domain, wanted, buffer, LOAD_DESCRIPTION_SIZE);
+    uint8_t *tree = buffer + LOAD_DESCRIPTION_SIZE - LOAD_TREE_SIZE_MAX; /* until it is part of the description */
+    struct description description;
+
+    memcpy(tree, image + wanted->tree, wanted->tree_size);
+    description = arch_domain_describe(domain, wanted->protocol, tree, buffer, (size_t)(tree - buffer));
 
     memory_trim(buffer, (description.size + PAGE_SIZE - 1) / PAGE_SIZE);
     plan->segment[plan->segments++] = (struct segment){offset, description.size, buffer};
@@ -131,7 +135,8 @@ bool loader_plan(struct domain *domain)
     }
     memcpy(&wanted, image->data, sizeof(wanted));
     if (wanted.magic != LOAD_PLAN_MAGIC || wanted.segments > LOAD_SEGMENTS_MAX ||
-        wanted.memory_size != domain->memory_size) {
+        wanted.memory_size != domain->memory_size || wanted.tree_size > LOAD_TREE_SIZE_MAX ||
+        wanted.tree > image->size || wanted.tree_size > image->size - wanted.tree) {
         log_line("%s: the bundle was made for another kernel", name);
         return false;
     }
@@ -141,7 +146,7 @@ bool loader_plan(struct domain *domain)
             return false;
         }
     plan->entry = ipa(domain->memory_ipa.value + wanted.entry);
-    return describe(plan, domain, &wanted);
+    return describe(plan, domain, &wanted, image->data);
 }
 
 /* Both ends of what `segment` has in [from, from + WINDOW_SIZE). */

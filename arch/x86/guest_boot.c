@@ -3,9 +3,8 @@
  * What the kernel itself hands a domain at its start, at the end of its memory: tables for an identity map, segment
  * descriptors, what is new each time, and the device tree of a domain that wants one.
  */
-#include "guest_tree.h"
-
 #include <arch/guest_start.h>
+#include <arch/passthrough.h>
 #include <bulkhead/guest_map.h>
 #include <bulkhead/load_plan.h>
 #include <core/arch.h>
@@ -14,6 +13,7 @@
 #include <core/log.h>
 #include <core/platform.h>
 #include <core/seed.h>
+#include <libfdt.h>
 #include <string.h>
 
 #define TABLE_ENTRIES 512
@@ -36,11 +36,34 @@ _Static_assert(offsetof(struct handover, seed) == GUEST_DESCRIPTION_SEED &&
                    sizeof(struct handover) <= GUEST_DESCRIPTION_BOOT,
                "guest_map.h");
 
-struct description arch_domain_describe(struct domain *domain, const struct load_plan *plan, void *buffer, size_t size)
+#define LINE_EDGE 1
+
+void arch_tree_put_line(void *tree, uint32_t line)
+{
+    fdt32_t cells[] = {cpu_to_fdt32(line), cpu_to_fdt32(LINE_EDGE)};
+
+    fdt_property(tree, "interrupts", cells, sizeof(cells));
+}
+
+static uint64_t write_tree(struct domain *domain, const void *known, void *tree, size_t size)
+{
+    tree_begin_root(tree, size, known);
+    fdt_begin_node(tree, "timer");
+    fdt_property_u64(tree, "timebase-frequency", platform.arch.tsc_hz);
+    fdt_end_node(tree);
+    tree_put_memory(tree, domain);
+    passthrough_describe(domain, tree);
+    if (domain->config->flags & PARTITION_MANAGEMENT)
+        tree_put_bulkhead(tree);
+    return tree_end_root(tree);
+}
+
+struct description arch_domain_describe(struct domain *domain, uint32_t protocol, const void *tree, void *buffer,
+                                        size_t size)
 {
     struct handover *handover = buffer;
     uint64_t end = domain->memory_ipa.value + domain->memory_size, base = end - LOAD_DESCRIPTION_SIZE;
-    bool wide = plan->protocol == LOAD_TREE || plan->protocol == LOAD_LINUX;
+    bool wide = protocol == LOAD_TREE || protocol == LOAD_LINUX;
     struct description description = {GUEST_DESCRIPTION_BOOT, GUEST_DESCRIPTION_BOOT};
 
     if (end > GUEST_MEMORY_END) {
@@ -55,11 +78,10 @@ struct description arch_domain_describe(struct domain *domain, const struct load
     handover->gdt[GUEST_CS / 8] = wide ? 0x00af9b000000ffff : 0x00cf9b000000ffff;
     handover->gdt[GUEST_DS / 8] = 0x00cf93000000ffff;
     handover->seed.type = SETUP_RNG_SEED;
-    domain->arch.start =
-        (struct guest_start){plan->protocol, wide, ipa(base), ipa(base + offsetof(struct handover, gdt))};
-    if (plan->protocol == LOAD_TREE)
+    domain->arch.start = (struct guest_start){protocol, wide, ipa(base), ipa(base + offsetof(struct handover, gdt))};
+    if (protocol == LOAD_TREE)
         description.size +=
-            guest_tree_write(domain, plan, (uint8_t *)buffer + GUEST_DESCRIPTION_BOOT, size - GUEST_DESCRIPTION_BOOT);
+            write_tree(domain, tree, (uint8_t *)buffer + GUEST_DESCRIPTION_BOOT, size - GUEST_DESCRIPTION_BOOT);
     return description;
 }
 

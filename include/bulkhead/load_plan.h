@@ -11,10 +11,11 @@
 
 #define LOAD_PLAN_MAGIC 0x31504c42 /* "BLP1" */
 #define LOAD_SEGMENTS_MAX 16
+#define LOAD_TREE_SIZE_MAX 0x4000
 #define LOAD_DESCRIPTION_SIZE 0x10000 /* at the end of the memory: what a domain is told of its machine */
 
 enum load_protocol {
-    LOAD_TREE = 0, /* first argument: a device tree, which the kernel makes */
+    LOAD_TREE = 0, /* first argument: a device tree, of `tree` and of what only the kernel knows */
     /* x86-64, with a description that follows the plan in its image: */
     LOAD_LINUX = 1,     /* 64-bit boot protocol: boot_params */
     LOAD_PVH = 2,       /* hvm_start_info */
@@ -32,9 +33,9 @@ struct load_segment {
 struct load_plan {
     uint32_t magic;
     uint32_t protocol;
-    uint64_t memory_size;         /* that it was made for */
-    uint64_t entry;               /* offset into the domain's memory, as is */
-    uint64_t initrd, initrd_size; /* this; 0: none */
+    uint64_t memory_size;     /* that it was made for */
+    uint64_t entry;           /* offset into the domain's memory */
+    uint64_t tree, tree_size; /* LOAD_TREE: where in the plan's image a flattened device tree is */
     uint32_t segments, reserved;
     struct load_segment segment[LOAD_SEGMENTS_MAX];
 };

@@ -4,6 +4,7 @@ be loaded (tools/resolver: kernel_image.py, handover.py, load_plan.py). What the
 
 import random
 import struct
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ KERNEL, INITRD, PLAN = 5, 6, 7
 
 
 def partition(**changes):
-    return SimpleNamespace(**(dict(index=1, memory=MEMORY, command_line="console=ttyS0", cpus=[1, 2], uart=True, rtc=True, watchdog=True, pci=[]) | changes))
+    return SimpleNamespace(**(dict(index=1, memory=MEMORY, command_line="console=ttyS0", cpus=[1, 2], uart=True, uart_console=3, rtc=True, watchdog=True, pci=[]) | changes))
 
 
 def bzimage(version=0x20F, flags=1, preferred=16 * MIB, wanted=64 * MIB, relocatable=1, size=16384, command_line_max=2047):
@@ -77,7 +78,7 @@ def plan_of(data, arch="x86", kind=None, initrd_size=0, slots=(0,), **changes):
     owner = partition(**changes)
     placement = place(owner, data, kind or kind_of(data, arch), initrd_size, arch, LIMITS[arch])
     image = load_plan(owner, placement, (KERNEL, INITRD, PLAN), slots, arch, LIMITS[arch])
-    names = "magic protocol memory entry initrd initrd_size segments reserved".split()
+    names = "magic protocol memory entry tree tree_size segments reserved".split()
     plan = SimpleNamespace(**dict(zip(names, struct.unpack_from(HEADER, image))))
     assert plan.magic == LIMITS[arch].LOAD_PLAN_MAGIC and plan.memory == owner.memory and plan.segments <= LIMITS[arch].LOAD_SEGMENTS_MAX
     size = struct.calcsize(SEGMENT)
@@ -94,6 +95,9 @@ def plan_of(data, arch="x86", kind=None, initrd_size=0, slots=(0,), **changes):
         raise AssertionError(f"nothing is loaded at {address:#x}")
 
     plan.at = at
+    plan.initrd, plan.initrd_size = placement.initrd, placement.initrd_size
+    assert (plan.tree_size != 0) == (plan.protocol == TREE) and plan.tree + plan.tree_size <= len(image)
+    plan.tree = image[plan.tree:plan.tree + plan.tree_size]
     return plan
 
 
@@ -194,6 +198,47 @@ def test_anything_else_is_flat():
     plan = plan_of(b"\xf4\xeb\xfd" + bytes(4))
     assert (plan.protocol, plan.entry) == (FLAT, MIB) and plan.segments[0] == (KERNEL, 0, 7, MIB)
     assert words(plan, BOOT, "<I") == (0x336EC578,)
+
+
+def tree_of(plan):
+    """Node paths with their properties, as dtc reads the tree; it must have nothing to complain of."""
+    done = subprocess.run(["dtc", "-I", "dtb", "-O", "dts", "-W", "no-interrupts_property", "-W", "no-interrupt_provider", "-W", "no-clocks_property"],
+                          input=plan.tree, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    complaints = [line for line in done.stderr.decode().splitlines() if "controller" not in line and "interrupt" not in line]
+    assert not complaints, complaints
+    nodes, path = {}, []
+    for line in map(str.strip, done.stdout.decode().splitlines()):
+        if line.endswith("{"):
+            path.append(line[:-1].strip().strip("/"))
+            nodes["/".join(path) or "/"] = {}
+        elif line == "};":
+            path.pop()
+        elif path and line:
+            name, _, value = line.rstrip(";").partition(" = ")
+            nodes["/".join(path) or "/"][name] = value
+    return nodes
+
+
+def test_a_native_domain_gets_a_tree():
+    data = bytes(elf64(62, [(1, 0x1000, 0x200000, 100, 9999)]))
+    nodes = tree_of(plan_of(data, initrd_size=100, slots=(0, 3)))
+    assert nodes["/chosen"]["bootargs"] == '"console=ttyS0"' and nodes["/chosen"]["stdout-path"] == '"/serial@3f8"'
+    assert nodes["/chosen"]["bulkhead,console"] == "<0x03>" and nodes["/chosen"]["linux,initrd-end"].endswith(f"{((BASE - 100) & -4096) + 100:#x}>")
+    assert {"/cpus/cpu@0", "/cpus/cpu@1", "/interrupt-controller@fec00000", "/rtc@70", "/watchdog@fea00000", "/virtio_mmio@feb03000"} < nodes.keys()
+    assert nodes["/serial@3f8"]["interrupts"] == "<0x04 0x01>" and nodes["/virtio_mmio@feb03000"]["interrupts"] == "<0x0a 0x01>"
+    nodes = tree_of(plan_of(data, slots=(), uart=False, rtc=False, watchdog=False, uart_console=0xFF))
+    assert nodes.keys() == {"/", "/chosen", "/cpus", "/cpus/cpu@0", "/cpus/cpu@1", "/interrupt-controller@fec00000"}
+    assert nodes["/chosen"].keys() == {"bootargs", "rng-seed", "kaslr-seed"}
+
+
+def test_an_arm64_guest_gets_a_tree():
+    nodes = tree_of(plan_of(arm64_image(), "arm64", slots=(0, 31), pci=[1], initrd_size=5000))
+    assert nodes["/virtio_mmio@a01f000"]["interrupts"] == "<0x00 0x2f 0x04>" and nodes["/timer"]["interrupts"].startswith("<0x01 0x0d 0x04 ")
+    assert nodes["/watchdog@9030000"]["reg"] == "<0x00 0x9030000 0x00 0x1000 0x00 0x9020000 0x00 0x1000>"
+    assert nodes["/chosen"]["linux,pci-probe-only"] == "<0x01>" and nodes["/chosen"]["linux,initrd-start"] == f"<0x00 {0x40000000 + ((BASE - 5000) & -4096):#x}>"
+    assert nodes["/pl011@9000000"]["clock-names"] == '"uartclk\\0apb_pclk"' and nodes["/psci"]["method"] == '"hvc"'
+    with pytest.raises(InitrdError, match="management domain takes none"):
+        plan_of(bytes(elf64(183, [(1, 0x1000, 0, 4096, 4096)], kind=3, entry=0)), "arm64", index=0, initrd_size=1)
 
 
 LOADED = (1, 0x1000, 0x200000, 100, 100)

@@ -115,7 +115,7 @@ unit-decode-sources := tests/unit/test_decode.c arch/x86/decode.c
 unit-mmio-sources := tests/unit/test_mmio.c $(addprefix arch/x86/,mmio.c decode.c guest_memory.c)
 unit-mmio-cflags := -Iarch/x86/include
 unit-guest_boot-sources := tests/unit/test_guest_boot.c core/domain_tree.c \
-	$(addprefix arch/x86/,guest_boot.c guest_tree.c) \
+	core/format.c arch/x86/guest_boot.c \
 	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c)
 unit-guest_boot-cflags := -Iarch/x86/include -I$(LIBFDT_DIR)
 

@@ -155,7 +155,7 @@ void memory_copy(void *to, const void *from, uint64_t size)
 static uint8_t kernel[5000];
 static struct {
     struct load_plan plan;
-    uint8_t blob[64];
+    uint8_t blob[512];
 } file;
 static bool damaged; /* the kernel's hash is another's */
 static struct domain *const domain = &domains[1];
@@ -297,12 +297,72 @@ static void other_protocols_start_without_paging(void **state)
     }
 }
 
+/* As the builder makes it: what is known of the machine, and room for seeds. */
+static void put_tree(void)
+{
+    static const uint8_t seed[SEED_SIZE];
+    void *tree = file.blob;
+
+    file.plan.protocol = LOAD_TREE;
+    file.plan.segments = 1;
+    file.plan.tree = sizeof(file.plan);
+    file.plan.tree_size = sizeof(file.blob);
+    fdt_create(tree, sizeof(file.blob));
+    fdt_finish_reservemap(tree);
+    fdt_begin_node(tree, "");
+    fdt_property_u32(tree, "interrupt-parent", 1);
+    fdt_begin_node(tree, "chosen");
+    fdt_property_string(tree, "bootargs", "quiet");
+    fdt_property(tree, "rng-seed", seed, sizeof(seed));
+    fdt_property(tree, "kaslr-seed", seed, 8);
+    fdt_end_node(tree);
+    fdt_begin_node(tree, "cpus");
+    fdt_begin_node(tree, "cpu@0");
+    fdt_end_node(tree);
+    fdt_end_node(tree);
+    fdt_end_node(tree);
+    assert_int_equal(fdt_finish(tree), 0);
+}
+
 static void a_native_domain_is_handed_a_tree(void **state)
 {
     const void *tree = memory + BASE + GUEST_DESCRIPTION_BOOT;
-    int length;
+    int length, chosen;
     const fdt32_t *cells;
-    const fdt64_t *initrd;
+    const fdt64_t *reg;
+
+    (void)state;
+    put_tree();
+    assert_true(plan());
+    loader_load(domain);
+    assert_true(domain->arch.start.wide);
+    assert_int_equal(fdt_check_header(tree), 0);
+    assert_int_equal(fdt32_to_cpu(*(fdt32_t *)fdt_getprop(tree, 0, "interrupt-parent", &length)), 1);
+    assert_true(fdt_path_offset(tree, "/cpus/cpu@0") > 0);
+    assert_true(fdt_path_offset(tree, "/bulkhead") < 0);
+    reg = fdt_getprop(tree, fdt_path_offset(tree, "/memory@0"), "reg", &length);
+    assert_int_equal(fdt64_ld(reg + 1), MEMORY);
+    chosen = fdt_path_offset(tree, "/chosen");
+    assert_string_equal(fdt_getprop(tree, chosen, "bootargs", &length), "quiet");
+    cells = fdt_getprop(tree, chosen, "rng-seed", &length);
+    assert_int_equal(length, SEED_SIZE);
+    assert_int_not_equal(cells[0], 0);
+    assert_int_equal(fdt_num_mem_rsv(tree), 0);
+
+    seeds = false;
+    assert_true(plan());
+    loader_load(domain);
+    chosen = fdt_path_offset(tree, "/chosen");
+    assert_null(fdt_getprop(tree, chosen, "rng-seed", &length));
+    assert_null(fdt_getprop(tree, chosen, "kaslr-seed", &length));
+}
+
+static void the_management_domain_finds_the_status_page(void **state)
+{
+    const void *tree = memory + BASE + GUEST_DESCRIPTION_BOOT;
+    const fdt32_t *cells;
+    const fdt64_t *reg;
+    int length;
 
     (void)state;
     assert_true(plan());
@@ -311,23 +371,31 @@ static void a_native_domain_is_handed_a_tree(void **state)
     assert_int_equal(loader_context(&domains[0]).value, 0x40000000 + BASE + GUEST_DESCRIPTION_BOOT);
     assert_int_equal(domains[0].arch.start.cr3.value, 0x40000000 + BASE);
     loader_load(&domains[0]);
-    assert_int_equal(fdt_check_header(tree), 0);
     cells = fdt_getprop(tree, fdt_path_offset(tree, "/bulkhead"), "interrupts", &length);
     assert_int_equal(length, 8);
     assert_int_equal(fdt32_to_cpu(cells[0]), GUEST_LINE_DOORBELL);
     assert_int_equal(fdt32_to_cpu(cells[1]), 1);
-    cells = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "rng-seed", &length);
-    assert_int_equal(length, SEED_SIZE);
-    assert_int_not_equal(cells[0], 0);
+    reg = fdt_getprop(tree, fdt_path_offset(tree, "/bulkhead"), "reg", &length);
+    assert_int_equal(fdt64_ld(reg + 0), status_hpa().value);
+    reg = fdt_getprop(tree, fdt_path_offset(tree, "/timer"), "timebase-frequency", &length);
+    assert_int_equal(fdt64_ld(reg), 3000000000);
+}
 
-    file.plan.protocol = LOAD_TREE;
-    file.plan.segments = 1;
-    file.plan.initrd = 3 * MIB;
-    file.plan.initrd_size = 123;
+/* Not even a damaged tree brings the kernel down. */
+static void a_damaged_tree_is_cut_short(void **state)
+{
+    uint8_t good[sizeof(file.blob)];
+
+    (void)state;
+    put_tree();
+    memcpy(good, file.blob, sizeof(good));
+    for (size_t at = 0; at < sizeof(good); at++) {
+        memcpy(file.blob, good, sizeof(good));
+        file.blob[at] ^= 0xff;
+        assert_true(plan());
+    }
+    file.plan.tree_size = 3;
     assert_true(plan());
-    loader_load(domain);
-    initrd = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "linux,initrd-end", &length);
-    assert_int_equal(fdt64_to_cpu(*initrd), 3 * MIB + 123);
 }
 
 /* A bundle that a builder got wrong, or that belongs to another kernel. */
@@ -364,6 +432,15 @@ static void plans_that_lead_out_of_image_or_memory_are_refused(void **state)
     assert_false(plan());
     assert_non_null(strstr(said, "made for another kernel"));
     file.plan = good;
+    file.plan.tree = sizeof(file) - 1;
+    file.plan.tree_size = 2;
+    assert_false(plan());
+    file.plan.tree = UINT64_MAX;
+    assert_false(plan());
+    file.plan.tree = 0;
+    file.plan.tree_size = UINT64_MAX;
+    assert_false(plan());
+    file.plan = good;
     file.plan.segments = LOAD_SEGMENTS_MAX;
     assert_true(plan()); /* empty ones */
     file.plan = good;
@@ -389,6 +466,8 @@ int main(void)
         cmocka_unit_test_setup(without_entropy_the_seed_is_empty, set_up),
         cmocka_unit_test_setup(other_protocols_start_without_paging, set_up),
         cmocka_unit_test_setup(a_native_domain_is_handed_a_tree, set_up),
+        cmocka_unit_test_setup(the_management_domain_finds_the_status_page, set_up),
+        cmocka_unit_test_setup(a_damaged_tree_is_cut_short, set_up),
         cmocka_unit_test_setup(plans_that_lead_out_of_image_or_memory_are_refused, set_up),
         cmocka_unit_test_setup(a_domain_above_the_map_is_refused, set_up),
     };

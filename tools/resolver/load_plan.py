@@ -5,7 +5,9 @@ import os
 import struct
 from dataclasses import dataclass
 
+from .acpi import slot_line
 from .emit_bundle import image_path
+from .guest_tree import guest_tree
 from .handover import RESET_ENTRY, handover, reset_code
 from .kernel_image import TREE, ImageError, Part, Program, check_overlap, kind_of, read_kernel
 
@@ -36,10 +38,12 @@ def place(partition, kernel, kind, initrd_size, arch, limits):
     if arch == "x86" and partition.index:
         check_overlap(program.parts, Part(0, 0, RESET_ENTRY, 16), base, "the code that a PC's reset jumps to")
     line = len(partition.command_line.encode())
-    if program.protocol != TREE and line > program.command_line_max:
+    if line > program.command_line_max:
         raise CommandLineError(f"has {line} bytes, but this kernel takes {program.command_line_max}; shorten it")
     if len(program.parts) > limits.LOAD_SEGMENTS_MAX - 3:  # the initrd, and two of handover.py
         raise ImageError(f"it has {len(program.parts)} parts; at most {limits.LOAD_SEGMENTS_MAX - 3} can be loaded")
+    if initrd_size and not partition.index:
+        raise InitrdError("the management domain takes none; leave it out")
     initrd = max(top - initrd_size, 0) & -PAGE if initrd_size else 0
     if initrd_size and (initrd < program.end or initrd + initrd_size > top):
         needed = (program.end + initrd_size + PAGE + limits.LOAD_DESCRIPTION_SIZE + (2 << 20) - 1) >> 21 << 1
@@ -56,18 +60,22 @@ def load_plan(partition, placement, numbers, slots, arch, limits):
         segments.append((numbers[1], 0, 0, placement.initrd_size, placement.initrd))
     start = struct.calcsize(HEADER) + struct.calcsize(SEGMENT) * limits.LOAD_SEGMENTS_MAX
     blobs = b""
+    tree = guest_tree(partition, placement, slots, arch, limits, slot_line) if program.protocol == TREE else b""
+    assert len(tree) <= limits.LOAD_TREE_SIZE_MAX
+
+    def put(data):
+        nonlocal blobs
+        blobs += data + bytes(-len(data) % 16)
+        return start + len(blobs) - len(data) - -len(data) % 16
 
     def add(data, to):
-        nonlocal blobs
-        segments.append((numbers[2], 0, start + len(blobs), len(data), to))
-        blobs += data + bytes(-len(data) % 16)
+        segments.append((numbers[2], 0, put(data), len(data), to))
 
     if arch == "x86" and partition.index:
         add(reset_code(limits), RESET_ENTRY)
     if program.protocol != TREE:
         add(handover(partition, placement, slots, limits), partition.memory - limits.LOAD_DESCRIPTION_SIZE + limits.GUEST_DESCRIPTION_BOOT)
-    head = struct.pack(HEADER, limits.LOAD_PLAN_MAGIC, program.protocol, partition.memory, program.entry, placement.initrd, placement.initrd_size,
-                       len(segments), 0)
+    head = struct.pack(HEADER, limits.LOAD_PLAN_MAGIC, program.protocol, partition.memory, program.entry, put(tree), len(tree), len(segments), 0)
     return (head + b"".join(struct.pack(SEGMENT, *segment) for segment in segments)).ljust(start, b"\0") + blobs
 
 

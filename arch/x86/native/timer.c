@@ -53,7 +53,7 @@ void counter_alarm(uint64_t count)
 
 void timer_init(void)
 {
-    frequency = tree_number(tree_path("/cpus"), "timebase-frequency", 0);
+    frequency = tree_number(tree_path("/timer"), "timebase-frequency", 0);
     timer_handler.handle = timer_expired;
     interrupt_take(VECTOR_TIMER, &timer_handler);
     if (cpuid(1).ecx & CPUID_1_ECX_TSC_DEADLINE) {

@@ -181,7 +181,7 @@ uint64_t frequency(void)
     static uint64_t hertz;
 
     if (hertz == 0)
-        hertz = guest_number("/cpus", "timebase-frequency");
+        hertz = guest_number("/timer", "timebase-frequency");
     return hertz != 0 ? hertz : 1000000000;
 }
 
