@@ -16,6 +16,7 @@
 #include <net/vswitch.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <storage/state_partition.h>
 #include <storage/status.h>
 #include <string.h>
 
@@ -431,6 +432,35 @@ bool storage_status_get(uint32_t index, struct storage_status *status)
 {
     *status = (struct storage_status){.volume = &volume, .partition = "linux1", .source = "partition"};
     return index == 0;
+}
+
+/* What is kept on the disk: stored at once. */
+
+bool fake_no_state;
+static struct state fake_store = {.disk = &disk, .sequence = 3};
+
+struct state *state_store(void)
+{
+    return fake_no_state ? NULL : &fake_store;
+}
+
+const char *state_store_status(void)
+{
+    return fake_no_state ? "no disk has a partition \"state\"" : "stored";
+}
+
+bool state_store_commit(void)
+{
+    fake_store.sequence++;
+    return !fake_no_state;
+}
+
+bool slots_get(struct slots *slots)
+{
+    *slots = (struct slots){.last = 0};
+    slots_confirm(slots, 0);
+    slots_trial(slots, 1);
+    return !fake_no_state;
 }
 
 /* Transports. */

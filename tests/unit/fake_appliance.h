@@ -18,6 +18,7 @@
 
 extern struct status_page fake_status;
 extern bool fake_crowd; /* net and disk listings are long */
+extern bool fake_no_state; /* there is no partition "state" */
 
 void fake_reset(void);
 /* Runs signalled sources, and timers that are due, while `ns` pass. */

@@ -5,7 +5,9 @@ storage-under-test := storage/gpt.c storage/gpt_read.c storage/volume.c
 unit-tests += gpt volume blk_backend
 unit-gpt-sources := tests/unit/test_gpt.c tests/unit/fake_disk.c storage/gpt.c storage/gpt_read.c
 unit-volume-sources := tests/unit/test_volume.c tests/unit/fake_disk.c $(storage-under-test)
-unit-tests += state slots
+unit-tests += state slots state_partition
+unit-state_partition-sources := tests/unit/test_state_partition.c tests/unit/fake_disk.c \
+	$(addprefix storage/,state_partition.c state.c state_format.c slots.c gpt.c gpt_read.c)
 unit-state-sources := tests/unit/test_state.c storage/state.c storage/state_format.c storage/gpt.c
 unit-slots-sources := tests/unit/test_slots.c storage/slots.c storage/gpt.c
 unit-blk_backend-sources := tests/unit/test_blk_backend.c tests/unit/fake_disk.c tests/unit/fake_front.c \
@@ -42,6 +44,7 @@ unit-iommu-cflags := $(machine-cflags)
 
 # The shell on a fake appliance. shell_on_host runs it on this terminal.
 shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/stop_cause.c tests/unit/fake_appliance.c \
+	storage/state.c storage/state_format.c storage/slots.c storage/gpt.c \
 	tests/unit/json_reader.c
 unit-tests += line_editor shell console_attach supervisor
 unit-line_editor-sources := tests/unit/test_line_editor.c mgmt/line_editor.c lib/utf8.c

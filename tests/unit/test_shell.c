@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <storage/state_partition.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -132,7 +133,7 @@ static void every_listing_is_valid_json(void **state)
     static const char *const listing[] = {
         "domain list", "domain show linux1",  "console list", "net",          "net ports", "net addresses", "disk",
         "log",         "log events",          "metrics",      "session list", "version",   "uptime",        "help",
-        "device list", "device show 00:04.0",
+        "device list", "device show 00:04.0", "state",
     };
 
     (void)state;
@@ -148,6 +149,39 @@ static void every_listing_is_valid_json(void **state)
             fail_msg("%s is not JSON:\n%s", line, text);
         snprintf(line, sizeof line, "--json %s", listing[i]);
     }
+}
+
+static void values_are_set_listed_and_reset(void **state)
+{
+    const char *text;
+
+    (void)state;
+    assert_int_equal(state_set(state_store(), "rollback", STATE_KEPT, "7", 1), STATE_SET);
+    assert_non_null(strstr(run("state set address 10.0.0.1/24"), "set"));
+    run("state set note 'two words'");
+    text = run("state --json");
+    assert_string_equal(json_get(text, "store.status"), "stored");
+    assert_string_equal(json_get(text, "slots.0.state"), "confirmed");
+    assert_string_equal(json_get(text, "slots.1.state"), "on trial");
+    assert_string_equal(json_get(text, "slots.1.next"), "true");
+    assert_int_equal(json_count(text, "values"), 3);
+    assert_string_equal(json_get(text, "values.0.value"), "10.0.0.1/24");
+    assert_string_equal(json_get(text, "values.1.value"), "two words");
+    assert_string_equal(json_get(text, "values.2.kept"), "true");
+    assert_non_null(strstr(run("state set A 1"), "is no name"));
+    assert_non_null(strstr(run("state set rollback 1"), "kept by the appliance itself"));
+    assert_non_null(strstr(run("state remove rollback"), "kept by the appliance itself"));
+    assert_non_null(strstr(run("state remove nothing"), "there is no value"));
+    assert_non_null(strstr(run("state remove note"), "removed"));
+    assert_non_null(strstr(run("factory-reset"), "--yes"));
+    assert_int_equal(json_count(run("state --json"), "values"), 2);
+    run("factory-reset --yes");
+    assert_int_equal(json_count(run("state --json"), "values"), 1);
+    fake_no_state = true;
+    assert_non_null(strstr(run("state"), "no disk has a partition"));
+    assert_non_null(strstr(run("state set a 1"), "nothing can be kept"));
+    assert_non_null(strstr(run("factory-reset --yes"), "nothing can be kept"));
+    fake_no_state = false;
 }
 
 static void json_says_the_same_as_the_table(void **state)
@@ -530,6 +564,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(mistakes_are_answered_with_what_would_be_right, setup, teardown),
         cmocka_unit_test_setup_teardown(distances, setup, teardown),
         cmocka_unit_test_setup_teardown(every_listing_is_valid_json, setup, teardown),
+        cmocka_unit_test_setup_teardown(values_are_set_listed_and_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_the_same_as_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(devices_are_listed_with_owner_and_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_line_cannot_drive_the_terminal, setup, teardown),

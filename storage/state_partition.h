@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This appliance's partition "state": the first one of that name on its disks, in their order. Its slot record and its
+ * state store, opened once at start. Loop context.
+ */
+#ifndef STORAGE_STATE_PARTITION_H
+#define STORAGE_STATE_PARTITION_H
+
+#include <storage/slots.h>
+#include <storage/state.h>
+
+/* A module's start (MODULE_SERVICE). */
+void state_partition_start(void);
+
+/* The opened store, or NULL; and for people how it stands with it: "stored", "being stored", or what is wrong. */
+struct state *state_store(void);
+const char *state_store_status(void);
+/* Makes the store's values stable, after a commit that is under way; the log tells of failures. False: no store. */
+bool state_store_commit(void);
+
+/* What the slot record said at start or was set to since. False: there is none. */
+bool slots_get(struct slots *slots);
+/* Writes it and then its copy, each followed by a flush; done(true): both are stable. One at a time: false, done() is
+ * not called, while another is under way or where there is no record's place. */
+bool slots_put(const struct slots *slots, void (*done)(bool success));
+
+#endif
