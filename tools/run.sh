@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# [UBOOT=1] [UEFI=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
+# [UBOOT=1] [UEFI=1] [IMAGE=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
 set -euo pipefail
 output=$1 board=$2 cpu=$3 smp=$4 memory=$5 port=$6
 
@@ -45,8 +45,14 @@ Ctrl-A X ends QEMU.
 TEXT
 # UBOOT=1: U-Boot starts first and takes kernel and bundle from QEMU's fw_cfg (its boot target qfw, then booti).
 # UEFI=1 (x86-64): OVMF starts first and finds both on a disk made of a folder.
+# IMAGE=1: U-Boot or OVMF starts from a copy of the disk image, which stays as long as the image does.
+image=$output/disk.img
 start=(-kernel "$output/bulkhead.bin" -initrd "$output/bundle.itb")
-if [ -n "${UBOOT:-}" ]; then
+if [ -n "${IMAGE:-}" ]; then
+    image=$output/run.img
+    [ "$image" -nt "$output/bulkhead.img" ] || cp --sparse=always "$output/bulkhead.img" "$image"
+    case $board in q35) start=(-bios /usr/share/ovmf/OVMF.fd) ;; *) start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin) ;; esac
+elif [ -n "${UBOOT:-}" ]; then
     start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin -kernel "$output/bulkhead.bin" -initrd "$output/bundle.uimg")
 elif [ -n "${UEFI:-}" ]; then
     mkdir -p "$output/esp/EFI/BOOT"
@@ -106,5 +112,5 @@ behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }
 # PASSED: more of QEMU's options, for devices that guests are to have.
 exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
     -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(behind "$nic"),netdev=n0" \
-    -drive "if=none,id=d0,file=$output/disk.img,format=raw" -device "$(behind "$disk"),drive=d0" \
+    -drive "if=none,id=d0,file=$image,format=raw" -device "$(behind "$disk"),drive=d0" \
     -device "$(behind "$(virtio rng)")" ${PASSED:-} "${start[@]}"

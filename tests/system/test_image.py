@@ -348,18 +348,75 @@ def test_flash_says_what_is_missing(tmp_path):
     assert "`make image` makes it" in done.stderr
 
 
-def test_the_image_boots(default_build, machine, tmp_path):
-    """One file: firmware (OVMF; Debian's U-Boot) finds everything on it, and the guests' volumes are on it too."""
+@pytest.fixture(scope="module")
+def image(default_build):
+    """The default configuration's, as `make image` makes it."""
     need("mkfs.fat")
     environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     done = subprocess.run(["make", "-C", str(TOP), f"O={default_build}", f"{default_build}/bulkhead.img"], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    disk = tmp_path / "image"
-    subprocess.run(["cp", "--sparse=always", str(default_build / "bulkhead.img"), str(disk)], check=True)
-    firmware = {"x86": "/usr/share/ovmf/OVMF.fd", "arm64": "/usr/lib/u-boot/qemu_arm64/u-boot.bin"}[machine.arch]
-    with Appliance(default_build, loader="none", disk=disk, extra=["-bios", firmware], folder=tmp_path) as appliance:
+    return default_build / "bulkhead.img"
+
+
+FIRMWARE = {"x86": "/usr/share/ovmf/OVMF.fd", "arm64": "/usr/lib/u-boot/qemu_arm64/u-boot.bin"}
+
+
+def start_from(image, machine, folder, change=lambda disk: None):
+    """An appliance whose firmware finds nothing but a copy of the image."""
+    disk = folder / "image"
+    subprocess.run(["cp", "--sparse=always", str(image), str(disk)], check=True)
+    change(disk)
+    return Appliance(image.parent, loader="none", disk=disk, extra=["-bios", FIRMWARE[machine.arch]], folder=folder)
+
+
+def wait_stored(shell):
+    end = time.monotonic() + PATIENCE
+    while shell.json("state")["store"]["status"] != "stored":
+        assert time.monotonic() < end, "the value is not stored"
+
+
+def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
+    """One file: firmware (OVMF; Debian's U-Boot) finds everything on it, the guests' volumes are there, and what is set
+    stays over a reset until a factory reset."""
+    with start_from(image, machine, tmp_path) as appliance:
+        shell = appliance.shell
+        appliance.serial.expect("images checked", PATIENCE)
+        shell.wait_prompt()
+        assert all(volume["ready"] for volume in shell.json("disk")["volumes"])
+        appliance.wait_state("linux1", "running")
+        found = shell.json("state")
+        assert [slot["state"] for slot in found["slots"]] == ["confirmed", "confirmed"] and found["slots"][0]["next"]
+        assert found["store"]["healed"] == 0 and found["values"] == []
+        shell.run("state set address 10.0.0.1/24")
+        wait_stored(shell)
+        shell.line.send_line("reboot")
+        appliance.serial.expect("images checked", PATIENCE)
+        shell.wait_prompt()
+        assert shell.json("state")["values"][0]["value"] == "10.0.0.1/24"
+        shell.run("factory-reset --yes")
+        wait_stored(shell)
+        shell.line.send_line("reboot")
+        appliance.serial.expect("images checked", PATIENCE)
+        shell.wait_prompt()
+        assert shell.json("state")["values"] == []
+
+
+@pytest.mark.arch("arm64")
+@pytest.mark.parametrize("place", [5000, -5000])
+def test_a_damaged_slot_is_left_for_the_other(image, machine, tmp_path, place):
+    """One byte of the kernel, or of the bundle, in slot A: U-Boot names what is wrong and boots slot B."""
+    slot = (image.parent / "boot.itb").stat().st_size
+
+    def damage(disk):
+        with open(disk, "r+b") as handle:
+            handle.seek(partitions(image)[1]["boot-a"]["start"] * 512 + place % slot)
+            byte = handle.read(1)[0]
+            handle.seek(-1, os.SEEK_CUR)
+            handle.write(bytes([byte ^ 1]))
+
+    with start_from(image, machine, tmp_path, damage) as appliance:
+        appliance.serial.expect("Bulkhead: slot a")
+        appliance.serial.expect("Bad hash value|Bad Data Hash")
+        appliance.serial.expect("Bulkhead: slot b")
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
-        volumes = appliance.shell.run("disk")
-        assert "linux1" in volumes and "not available" not in volumes
-        appliance.wait_state("linux1", "running")
