@@ -14,6 +14,7 @@
 #include <net/status.h>
 #include <net/vswitch.h>
 #include <stdio.h>
+#include <storage/state_partition.h>
 #include <storage/status.h>
 
 /* A metric: fills row `n`; false: it has no more. */
@@ -236,6 +237,24 @@ static bool fill_nic(struct output_row *row, const struct metric *metric, uint64
     return true;
 }
 
+enum { STATE_COMMITS, STATE_FAILED_COMMITS, STATE_BANK_ERRORS, STATE_HEALED };
+
+static bool fill_state(struct output_row *row, const struct metric *metric, uint64_t n)
+{
+    const struct state *store = state_store();
+
+    if (store == NULL || n > 0)
+        return false;
+    const uint64_t value[] = {
+        [STATE_COMMITS] = store->commits,
+        [STATE_FAILED_COMMITS] = store->failed_commits,
+        [STATE_BANK_ERRORS] = store->bank_errors,
+        [STATE_HEALED] = store->healed,
+    };
+    row_metric(row, metric->name, value[metric->which]);
+    return true;
+}
+
 enum {
     DISK_READS,
     DISK_WRITES,
@@ -394,6 +413,10 @@ static const struct metric metrics[] = {
     {"bulkhead_disk_read_bytes_total", fill_disk, DISK_READ_BYTES},
     {"bulkhead_disk_written_bytes_total", fill_disk, DISK_WRITTEN_BYTES},
     {"bulkhead_disk_resets_total", fill_disk, DISK_RESETS},
+    {"bulkhead_state_commits_total", fill_state, STATE_COMMITS},
+    {"bulkhead_state_failed_commits_total", fill_state, STATE_FAILED_COMMITS},
+    {"bulkhead_state_bank_errors_total", fill_state, STATE_BANK_ERRORS},
+    {"bulkhead_state_banks_repaired_total", fill_state, STATE_HEALED},
     {"bulkhead_volume_requests_total", fill_volume, VOLUME_REQUESTS},
     {"bulkhead_volume_failed_total", fill_volume, VOLUME_FAILED},
     {"bulkhead_volume_malformed_total", fill_volume, VOLUME_MALFORMED},
