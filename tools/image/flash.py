@@ -6,6 +6,7 @@ import argparse
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -36,12 +37,14 @@ def describe(facts, contents):
 
 
 def contents_of(path):
-    """What lsblk says of its partitions, for people."""
+    """What lsblk says of it and its partitions, for people."""
     try:
-        done = subprocess.run(["lsblk", "--noheadings", "--output", "NAME,SIZE,FSTYPE,PARTLABEL,LABEL", path], capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(["lsblk", "--json", "--output", "NAME,SIZE,FSTYPE,PARTLABEL,LABEL", path], capture_output=True, text=True, timeout=20)
+        disks = json.loads(done.stdout)["blockdevices"]
+    except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
         return []
-    return [line.rstrip() for line in done.stdout.splitlines()[1:]]
+    found = [entry for disk in disks for entry in [disk] * bool(disk.get("fstype")) + disk.get("children", [])]
+    return [" ".join(entry[key] for key in ("name", "size", "fstype", "partlabel", "label") if entry.get(key)) for entry in found]
 
 
 class Bar:
