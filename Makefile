@@ -30,6 +30,7 @@ include tools/build/native.mk
 include tools/build/unit.mk
 include tools/build/linux.mk
 include tools/build/certificates.mk
+include tools/build/signing.mk
 include tools/build/bundle.mk
 include tools/build/iso.mk
 include tools/build/image.mk

@@ -3,20 +3,11 @@
 
 #include <bulkhead/load_plan.h>
 #include <core/arch.h>
+#include <core/bundle.h>
 #include <core/log.h>
 #include <core/memory.h>
-#include <libfdt.h>
+#include <core/slot.h>
 #include <string.h>
-
-#define IMAGES_MAX 32
-
-struct image {
-    const char *name;
-    const uint8_t *data;
-    uint64_t size;
-};
-static struct image images[IMAGES_MAX];
-static uint32_t image_count;
 
 /* `size` bytes at `data` go to `offset` in the domain's memory. */
 struct segment {
@@ -30,76 +21,25 @@ static struct plan {
     void *description; /* in the kernel's memory: what is copied to the end of the domain's */
 } plans[BULKHEAD_PARTITIONS_MAX];
 
-static bool image_is_genuine(const void *bundle, int node, const struct image *image)
-{
-    int hash = fdt_subnode_offset(bundle, node, "hash-1"), length;
-    const char *algorithm = fdt_getprop(bundle, hash, "algo", NULL);
-    const void *expected = fdt_getprop(bundle, hash, "value", &length);
-    uint8_t digest[32];
-
-    if (!algorithm || strcmp(algorithm, "sha256") || !expected || length != sizeof(digest))
-        return false;
-    digest_sha256(image->data, image->size, digest);
-    return !memcmp(digest, expected, sizeof(digest));
-}
+static bool refused;
 
 void loader_init(void)
 {
-    const void *bundle;
-    int parent, node, length;
-
-    if (!platform.bundle.size) {
-        log_line("There is no bundle: no domain can be started");
-        return;
-    }
-    bundle = kernel_map_blocks(platform.bundle.base, platform.bundle.size);
-    if (fdt_check_header(bundle) || fdt_totalsize(bundle) > platform.bundle.size) {
-        log_line("The bundle is not a flattened image tree");
-        return;
-    }
-    parent = fdt_path_offset(bundle, "/images");
-    if (parent < 0) {
-        log_line("The bundle has no /images");
-        return;
-    }
-    fdt_for_each_subnode(node, bundle, parent)
-    {
-        struct image *image = &images[image_count];
-
-        if (image_count == IMAGES_MAX) {
-            log_line("The bundle has more than %u images", IMAGES_MAX);
-            break;
-        }
-        image_count++;
-        image->name = fdt_get_name(bundle, node, NULL);
-        image->data = fdt_getprop(bundle, node, "data", &length);
-        image->size = length > 0 ? (uint64_t)length : 0;
-        if (!image->data || !image_is_genuine(bundle, node, image)) {
-            log_line("Image '%s' does not match its SHA-256: it is not used", image->name);
-            image->size = 0;
-        }
-    }
-    log_line("Bundle: %u images checked, %lu KiB", image_count, platform.bundle.size / 1024);
-}
-
-static const struct image *find_image(const char *name)
-{
-    for (uint32_t i = 0; i < image_count; i++)
-        if (!strcmp(images[i].name, name))
-            return &images[i];
-    return NULL;
+    if (!platform.bundle.size)
+        log_line("Bundle: there is none");
+    refused = !platform.bundle.size ||
+              !bundle_open(kernel_map_blocks(platform.bundle.base, platform.bundle.size), platform.bundle.size);
+    if (refused)
+        slot_refused();
 }
 
 /* The bundle's builder may have meant anything: a segment lies within its image and within the domain's memory. */
 static bool take_segment(struct plan *plan, const struct domain *domain, const struct load_segment *wanted)
 {
-    const struct image *image;
+    const struct image *image = bundle_image_at(wanted->image);
 
-    if (wanted->image >= image_count)
-        return false;
-    image = &images[wanted->image];
-    if (wanted->from > image->size || wanted->size > image->size - wanted->from || wanted->to > domain->memory_size ||
-        wanted->size > domain->memory_size - wanted->to)
+    if (!image || wanted->from > image->size || wanted->size > image->size - wanted->from ||
+        wanted->to > domain->memory_size || wanted->size > domain->memory_size - wanted->to)
         return false;
     plan->segment[plan->segments++] = (struct segment){wanted->to, wanted->size, image->data + wanted->from};
     return true;
@@ -127,8 +67,10 @@ bool loader_plan(struct domain *domain)
     static struct load_plan wanted;
     struct plan *plan = &plans[domain->index];
     const char *name = domain->config->name;
-    const struct image *image = find_image(domain->config->plan);
+    const struct image *image = bundle_image(domain->config->plan);
 
+    if (refused)
+        return false;
     if (!image || image->size < sizeof(wanted)) {
         log_line("%s: its load plan '%s' is not in the bundle", name, domain->config->plan);
         return false;
@@ -142,7 +84,7 @@ bool loader_plan(struct domain *domain)
     }
     for (uint32_t i = 0; i < wanted.segments; i++)
         if (!take_segment(plan, domain, &wanted.segment[i])) {
-            log_line("%s: segment %u is of a damaged image, or lies outside of it or of memory", name, i);
+            log_line("%s: segment %u lies outside of its image or of memory", name, i);
             return false;
         }
     plan->entry = ipa(domain->memory_ipa.value + wanted.entry);

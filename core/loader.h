@@ -5,8 +5,7 @@
 
 #include <core/vcpu.h>
 
-/* Boot CPU: maps the bundle and checks every image in it against its hash. Says what is wrong; a bad image is as if it
- * were empty. */
+/* Boot CPU: maps and checks the bundle. Where it is refused, no domain can be started. */
 void loader_init(void);
 /* Boot CPU, after everything else about the domain is built: takes over its load plan and describes its machine. False:
  * it cannot be started, the reason is in the log. */

@@ -2,6 +2,7 @@
 /* The boot CPU's way from the architecture's entry to its first guest. */
 #include <bulkhead/partition.h>
 #include <core/arch.h>
+#include <core/bundle.h>
 #include <core/channel.h>
 #include <core/console.h>
 #include <core/loader.h>
@@ -54,6 +55,8 @@ void kernel_main(struct hpa handover)
     memory_seal();
 
     status_page->cpus = cpus_present();
+    status_page->bundle_version = bundle_version();
+    status_page->bundle_development = bundle_key_is_development;
     status_page->kernel_bytes = kernel_pages_base() - (uint64_t)kernel_image();
     status_page->kernel_pages_bytes = memory_kernel_bytes();
     log_line("Kernel: %lu KiB in use, %lu of it image", memory_kernel_bytes() / 1024, status_page->kernel_bytes / 1024);

@@ -394,6 +394,8 @@ static void write_banner(struct session *session)
 
     output_print(session, "%s: Bulkhead %.47s, %u domains on %u CPUs. 'help' lists the commands, Tab completes.",
                  hostname, status->kernel_version, status->partitions, status->cpus);
+    if (status->bundle_development)
+        output_print(session, "Warning: a development key, made by the build: whoever has it decides what runs here.");
     if (tls_development_certificates)
         output_print(session, "Warning: development certificates, made by the build: whoever has its keys can log in.");
 }

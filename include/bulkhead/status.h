@@ -147,6 +147,8 @@ struct status_page {
     char iommu[16]; /* what the machine has: "VT-d", "AMD-Vi", "SMMUv3", or "" */
     uint32_t devices;
     struct device_status device[BULKHEAD_DEVICES_MAX]; /* by requester */
+    uint32_t bundle_version;
+    uint32_t bundle_development; /* 1: its key is one that the build made */
 };
 
 #endif

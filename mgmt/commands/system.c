@@ -28,6 +28,8 @@ static enum output_step version_row(struct output_row *row, struct output_cursor
     row_size(row, status->kernel_pages_bytes);
     row_duration(row, status->first_guest_ns);
     row_number(row, status->boot);
+    row_number(row, status->bundle_version);
+    row_flag(row, status->bundle_development);
     row_flag(row, tls_development_certificates);
     return OUTPUT_ROW;
 }
@@ -43,6 +45,8 @@ static const struct output_column version_columns[] = {
     {"kernel_memory", "kernel memory"},
     {"first_guest_s", "first guest after"},
     {"boot", "boot"},
+    {"bundle_version", "bundle version"},
+    {"development_key", "development key"},
     {"development_certificates", "development certificates"},
 };
 static const struct output_section version_section = {

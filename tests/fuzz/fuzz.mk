@@ -13,6 +13,11 @@ fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
 fuzz-targets += state
 fuzz-state-sources := tests/fuzz/fuzz_state.c storage/state_format.c storage/slots.c storage/gpt.c
 
+fuzz-targets += bundle
+fuzz-bundle-sources := tests/fuzz/fuzz_bundle.c core/bundle.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
+# libfdt loads words where the tree says that there are some; the kernel's CPUs do that at any address.
+fuzz-bundle-cflags := -I$(LIBFDT_DIR) -idirafter arch/arm64/include -fno-sanitize=alignment
+
 fuzz-targets += blk
 fuzz-blk-sources := tests/fuzz/fuzz_blk.c tests/unit/fake_disk.c tests/unit/fake_front.c $(storage-under-test) \
 	devices/virtio/backend.c devices/virtio/blk_backend.c lib/virtqueue.c lib/segment.c

@@ -97,6 +97,12 @@ BROKEN = {
     "management domain that stays down": (["CONFIG_P0_POLICY_STOP=y"], ["partition 0 'mgmt'", "POLICY_STOP=y", "restart or reset"]),
     "half of the certificates": (["CONFIG_TLS_SERVER_KEY=\"key.pem\""],
                                  ["TLS_SERVER_CERTIFICATE and TLS_CLIENT_CA=(empty)", "belongs together with TLS_SERVER_KEY"]),
+    "signing key that is not there": (["CONFIG_BUNDLE_SIGNING_KEY=\"none.pem\""], ["BUNDLE_SIGNING_KEY=none.pem", "No such file", "name one that can"]),
+    "signing key that is none": (["CONFIG_BUNDLE_SIGNING_KEY=\"README.md\""], ["BUNDLE_SIGNING_KEY=README.md", "no PEM private key"]),
+    "public key that is none": (["CONFIG_BUNDLE_PUBLIC_KEY=\"README.md\""], ["BUNDLE_PUBLIC_KEY=README.md", "no PEM public key"]),
+    "bundle that its own kernel refuses": (["CONFIG_BUNDLE_VERSION=4", "CONFIG_BUNDLE_VERSION_MINIMUM=5"],
+                                           ["BUNDLE_VERSION_MINIMUM=5", "refuse its own bundle", "make it 4 or less"]),
+    "version out of range": (["CONFIG_BUNDLE_VERSION=2147483648"], ["BUNDLE_VERSION=2147483648", "choose 0 to 2147483647"]),
     "PCI function that is none": (IOMMU + ["CONFIG_P1_PCI0=y", "CONFIG_P1_PCI0_FUNCTION=\"nic0\""],
                                   ["partition 1 'linux1'", "PCI0_FUNCTION=nic0", "00:03.0", "8086:10d3"]),
     "PCI device number out of range": (IOMMU + ["CONFIG_P1_PCI0=y", "CONFIG_P1_PCI0_FUNCTION=\"00:20.0\""],
@@ -220,3 +226,25 @@ def test_the_same_configuration_gives_the_same_bytes(tmp_path):
         assert resolve(tmp_path, []).returncode == 0
         written.append([(tmp_path / "out" / name).read_bytes() for name in files])
     assert written[0] == written[1]
+
+
+def test_keys_to_sign_bundles_with(tmp_path):
+    """Of another curve, with a passphrase, of another pair."""
+    def key(name, *words):
+        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{words[0]}", *words[1:], "-out", tmp_path / name],
+                       check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(["openssl", "pkey", "-in", tmp_path / name, "-passin", "pass:secret", "-pubout", "-out", tmp_path / f"{name}.pub"], check=True)
+
+    key("p384", "P-384")
+    key("locked", "P-256", "-aes256", "-pass", "pass:secret")
+    for name in ("one", "two"):
+        key(name, "P-256")
+
+    def said(private, public=""):
+        return resolve(tmp_path, [f'CONFIG_BUNDLE_{kind}_KEY="{tmp_path / name}"' for kind, name in (("SIGNING", private), ("PUBLIC", public)) if name])
+
+    assert "not an ECDSA key on curve P-256" in said("p384").stderr
+    assert "the key has a passphrase" in said("locked").stderr
+    assert "not the public half of BUNDLE_SIGNING_KEY" in said("one", "two.pub").stderr
+    for pair in (("one",), ("one", "one.pub"), ("", "locked.pub")):
+        assert said(*pair).returncode == 0

@@ -42,6 +42,17 @@ unit-vtd-cflags := $(machine-x86-cflags)
 unit-iommu-sources := tests/unit/test_iommu.c devices/iommu/iommu.c
 unit-iommu-cflags := $(machine-cflags)
 
+# The check of the bundle, over real ones.
+unit-tests += bundle
+unit-bundle-sources := tests/unit/test_bundle.c core/bundle.c lib/p256/p256.c lib/sha256/generic.c
+unit-bundle-libs := -lfdt
+unit-bundle-cflags := -O2 -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Ilib/sha256 -I$(MBEDTLS_DIR)/include \
+	-I$(MBEDTLS_DIR)/library -I$(O)/unit/bundles -Wno-unused-function -DBUNDLES='"$(O)/unit/bundles/"'
+$(O)/unit/bundle.d/tests/unit/test_bundle.o: $(O)/unit/bundles/test_key.c
+$(O)/unit/bundles/test_key.c: tests/unit/make_bundles.sh tools/sign_bundle.py
+	$(call say,BUNDLES,$(call shown,$(@D)))
+	$(Q)tests/unit/make_bundles.sh $(@D)
+
 # The shell on a fake appliance. shell_on_host runs it on this terminal.
 shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/stop_cause.c tests/unit/fake_appliance.c \
 	storage/state.c storage/state_format.c storage/slots.c storage/gpt.c \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The bundle: a FIT with all images of the configuration and their SHA-256, each image once. And a disk to run with.
+# The bundle: a FIT with all images of the configuration, each once, behind a tree with their SHA-256, which is signed. And a disk to run with.
 
 # What travels: the management domain's program without its debug information.
 $(O)/bundle/mgmt.elf: $(O)/mgmt.elf
@@ -15,9 +15,10 @@ $(O)/generated/.planned: $(O)/generated/.resolved $(bundle-images)
 $(load-plans): $(O)/generated/.planned
 	@:
 
-$(O)/bundle.itb: $(O)/generated/bundle.its $(bundle-images) $(load-plans)
+$(O)/bundle.itb: $(O)/generated/bundle.its $(bundle-images) $(load-plans) $(signing-key) $(known-key) tools/sign_bundle.py
 	$(call say,FIT,$(call shown,$@))
-	$(Q)mkimage -f $(O)/generated/bundle.its $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)mkimage -E -B 40 -f $(O)/generated/bundle.its $@.new >$@.log || { cat $@.log; exit 1; }
+	$(call sign-bundle,$@.new)
 	$(Q)mv $@.new $@
 	$(Q)printf '  %-9s%s\n' SIZE "bundle.itb: $$(stat -Lc %s $@) bytes"
 

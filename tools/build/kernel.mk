@@ -28,7 +28,14 @@ $(addprefix $(O)/kernel/lib/sha256/,$(sha256-arch)): $(O)/kernel/%.o: %.c $(MBED
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(kernel-flags) $(sha256-flags) $(sha256-arch-flags) -MMD -MP -c -o $@ $<
 
-kernel-objects := $(addprefix $(O)/kernel/,$(sort $(kernel-y))) $(O)/kernel/generated/partitions.o \
+# p256-m, which comes with mbedTLS.
+p256-flags := -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Wno-undef -Wno-missing-prototypes
+$(O)/kernel/lib/p256/p256.o: lib/p256/p256.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/kernel
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(kernel-flags) $(p256-flags) $(kernel-register-flags) -MMD -MP -c -o $@ $<
+
+kernel-objects := $(addprefix $(O)/kernel/,$(sort $(kernel-y)) generated/partitions.o generated/bundle_key.o lib/p256/p256.o) \
 	$(libfdt-objects) $(sha256-objects)
 $(call depend,$(kernel-objects))
 

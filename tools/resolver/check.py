@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from .checks import certificates, channels, cpus, devices, disks, images, memory, names, pci, supervision, switches
+from .checks import bundle, certificates, channels, cpus, devices, disks, images, memory, names, pci, supervision, switches
 
 
 @dataclass
@@ -18,5 +18,5 @@ class Context:
 def check(appliance, config, limits, root, errors):
     """Reports everything that cannot work."""
     context = Context(appliance, config, limits, root, errors)
-    for module in (names, cpus, memory, devices, pci, switches, channels, disks, images, supervision, certificates):
+    for module in (names, cpus, memory, devices, pci, switches, channels, disks, images, supervision, certificates, bundle):
         module.check(context)

@@ -41,6 +41,7 @@ def bundle_source(appliance, root, output):
 / {{
     description = "Bulkhead bundle";
     #address-cells = <2>;
+    bulkhead,version = <{appliance.version}>;
 
     images {{
 {nodes}    }};
@@ -61,4 +62,7 @@ def bundle_makefile(appliance, config, root, output):
         return " ".join(image_path(image, root, output) for image in appliance.images if (image.source == "plan") == wanted)
 
     return (f"# Made from .config by tools/resolver.\nbundle-images := {paths(False)}\nload-plans := {paths(True)}\n"
-            f"debian-kernel-package := {config.text('DEBIAN_KERNEL_PACKAGE')}\n")
+            f"debian-kernel-package := {config.text('DEBIAN_KERNEL_PACKAGE')}\n"
+            + "".join(f"bundle-{name.lower().replace('_', '-')} := {os.path.join(root, path) if path else ''}\n"
+                      for name in ("SIGNING_KEY", "PUBLIC_KEY") for path in [config.text("BUNDLE_" + name)])
+            + f"bundle-version-minimum := {config.number('BUNDLE_VERSION_MINIMUM')}\n")

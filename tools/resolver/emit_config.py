@@ -11,7 +11,7 @@ def config_header(config):
     lines = ["/* Made from .config by tools/resolver. */"]
     for symbol in config.kconfig.unique_defined_syms:
         name = symbol.name
-        if re.match(r"(P|SWITCH|SRIOV)\d(_|$)", name) or name.startswith("TLS_"):
+        if re.match(r"(P|SWITCH|SRIOV)\d(_|$)", name) or name.startswith(("TLS_", "BUNDLE_")):
             continue
         if symbol.orig_type is kconfiglib.BOOL:
             if symbol.str_value == "y":

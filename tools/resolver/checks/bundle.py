@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bundle is signed with, and its version."""
+
+import os
+import subprocess
+
+VERSION_MAX = 2**31 - 1
+CURVE = bytes.fromhex("2a8648ce3d030107")  # P-256's object identifier
+
+
+def check(context):
+    version, oldest = (check_number(context, name) for name in ("BUNDLE_VERSION", "BUNDLE_VERSION_MINIMUM"))
+    if oldest > version:
+        context.errors.add("appliance", "BUNDLE_VERSION_MINIMUM", str(oldest),
+                           f"the kernel would refuse its own bundle, whose BUNDLE_VERSION is {version}; make it {version} or less")
+    private = check_key(context, "BUNDLE_SIGNING_KEY", "private", [])
+    public = check_key(context, "BUNDLE_PUBLIC_KEY", "public", ["-pubin"])
+    if private and public and private != public:
+        context.errors.add("appliance", "BUNDLE_PUBLIC_KEY", context.config.text("BUNDLE_PUBLIC_KEY"),
+                           "it is not the public half of BUNDLE_SIGNING_KEY; name that, or leave one of both empty")
+
+
+def check_number(context, option):
+    number = context.config.number(option)
+    if not 0 <= number <= VERSION_MAX:
+        context.errors.add("appliance", option, str(number), f"is no version; choose 0 to {VERSION_MAX}")
+    return number
+
+
+def check_key(context, option, kind, arguments):
+    """The public half in DER form, or None after saying what is wrong."""
+    path = context.config.text(option)
+    if not path:
+        return None
+    full = os.path.join(context.root, path)
+    try:
+        with open(full, "rb") as handle:
+            text = handle.read()
+    except OSError as error:
+        context.errors.add("appliance", option, path, f"the file cannot be read ({error.strerror}); name one that can")
+        return None
+    der = subprocess.run(["openssl", "pkey", "-in", full, "-passin", "pass:", *arguments, "-pubout", "-outform", "DER"],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    if b"ENCRYPTED" in text:
+        context.errors.add("appliance", option, path, "the key has a passphrase, which nobody could type; name one without, or sign elsewhere with BUNDLE_PUBLIC_KEY alone")
+    elif not der:
+        context.errors.add("appliance", option, path, f"the file holds no PEM {kind} key; name one that does")
+    elif CURVE not in der:
+        context.errors.add("appliance", option, path, "the key is not an ECDSA key on curve P-256 (prime256v1); make one that is")
+    else:
+        return der
+    return None
