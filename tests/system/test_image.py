@@ -369,10 +369,12 @@ def start_from(image, machine, folder, change=lambda disk: None):
     return Appliance(image.parent, loader="none", disk=disk, extra=["-bios", FIRMWARE[machine.arch]], folder=folder)
 
 
-def wait_stored(shell):
+def stored_state(shell):
+    """`state`, once the store is open and everything in it is stable."""
     end = time.monotonic() + PATIENCE
-    while shell.json("state")["store"]["status"] != "stored":
-        assert time.monotonic() < end, "the value is not stored"
+    while (found := shell.json("state"))["store"]["status"] != "stored":
+        assert time.monotonic() < end, found
+    return found
 
 
 def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
@@ -384,27 +386,26 @@ def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
         shell.wait_prompt()
         assert all(volume["ready"] for volume in shell.json("disk")["volumes"])
         appliance.wait_state("linux1", "running")
-        found = shell.json("state")
+        found = stored_state(shell)
         assert [slot["state"] for slot in found["slots"]] == ["confirmed", "confirmed"] and found["slots"][0]["next"]
         assert found["store"]["healed"] == 0 and found["values"] == []
         shell.run("state set address 10.0.0.1/24")
-        wait_stored(shell)
+        stored_state(shell)
         shell.line.send_line("reboot")
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
-        assert shell.json("state")["values"][0]["value"] == "10.0.0.1/24"
+        assert stored_state(shell)["values"][0]["value"] == "10.0.0.1/24"
         shell.run("factory-reset --yes")
-        wait_stored(shell)
+        stored_state(shell)
         shell.line.send_line("reboot")
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
-        assert shell.json("state")["values"] == []
+        assert stored_state(shell)["values"] == []
 
 
-@pytest.mark.arch("arm64")
 @pytest.mark.parametrize("place", [5000, -5000])
 def test_a_damaged_slot_is_left_for_the_other(image, machine, tmp_path, place):
-    """One byte of the kernel, or of the bundle, in slot A: U-Boot names what is wrong and boots slot B."""
+    """One byte of the kernel, or of the bundle, in slot A: the loader names what is wrong and boots slot B."""
     slot = (image.parent / "boot.itb").stat().st_size
 
     def damage(disk):
@@ -414,9 +415,28 @@ def test_a_damaged_slot_is_left_for_the_other(image, machine, tmp_path, place):
             handle.seek(-1, os.SEEK_CUR)
             handle.write(bytes([byte ^ 1]))
 
+    named = {"arm64": "Bad hash value|Bad Data Hash", "x86": f"slot a: the {'kernel' if place > 0 else 'bundle'} is damaged"}
     with start_from(image, machine, tmp_path, damage) as appliance:
-        appliance.serial.expect("Bulkhead: slot a")
-        appliance.serial.expect("Bad hash value|Bad Data Hash")
+        appliance.serial.expect(named[machine.arch], PATIENCE)
         appliance.serial.expect("Bulkhead: slot b")
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
+
+
+@pytest.mark.arch("x86")
+def test_a_trial_that_is_not_confirmed_comes_back(image, machine, tmp_path):
+    """Slot B has one try: it boots once, the next boot is slot A's again."""
+    def trial(disk):
+        with open(disk, "r+b") as handle:
+            for offset in (state.SLOTS_OFFSET, state.SLOTS_BACKUP_OFFSET):
+                handle.seek(partitions(image)[1]["state"]["start"] * 512 + offset)
+                handle.write(state.slot_record([state.confirmed(14), state.Slot(15, 1)], "_a"))
+
+    with start_from(image, machine, tmp_path, trial) as appliance:
+        for letter, others in (("b", "does not boot"), ("a", "does not boot")):
+            appliance.serial.expect(f"slot {letter}: starting", PATIENCE)
+            appliance.shell.wait_prompt()
+            slots = stored_state(appliance.shell)["slots"]
+            assert slots[1]["state"] == others and slots[0]["next"]
+            assert [slot["slot"] for slot in slots if slot["last"]] == [letter]
+            appliance.shell.line.send_line("reboot")

@@ -14,9 +14,23 @@ $(O)/boot.scr: tools/image/boot.cmd
 	$(Q)mkdir -p $(@D)
 	$(Q)mkimage -A $(ARCH) -T script -n 'Bulkhead' -d $< $@ >/dev/null
 
+# The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
+loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
+	-I. -Iinclude -Iboot/efi/$(ARCH) -I$(LIBFDT_DIR) -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
+	$(arch-flags) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
+loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c storage/gpt.c storage/slots.c lib/string.c lib/sha256/generic.c \
+	$(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
+$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/*.h) boot/efi/loader.lds | $(MBEDTLS_DIR)/.unpacked
+	$(call say,EFI,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
+		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/efi/loader.lds -o $@.elf $(loader-sources)
+	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@
+
 # What firmware finds on the EFI system partition: PATH=FILE.
 image-esp-arm64 := boot.scr=$(O)/boot.scr
-image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/bulkhead.bin bundle.itb=$(O)/bundle.itb
+image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/boot.efi
 image-esp := $(image-esp-$(ARCH))
 
 $(O)/bulkhead.img: $(O)/boot.itb $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the loader uses of the UEFI Specification 2.10. */
+#ifndef BOOT_EFI_EFI_H
+#define BOOT_EFI_EFI_H
+
+#include <abi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint16_t char16_t;
+typedef uint64_t efi_status;
+#define EFI_ERROR (1ull << 63)
+#define EFI_LOAD_ERROR (EFI_ERROR | 1)
+#define EFI_NOT_FOUND (EFI_ERROR | 14)
+#define EFI_ANY_PAGES 0
+#define EFI_LOADER_DATA 2
+#define EFI_NATIVE_INTERFACE 0
+
+struct efi_guid {
+    uint32_t a;
+    uint16_t b, c;
+    uint8_t d[8];
+};
+
+struct efi_device_path {
+    uint8_t type, subtype, length[2];
+};
+#define EFI_PATH_MEDIA 4
+#define EFI_PATH_MEDIA_PARTITION 1
+#define EFI_PATH_END 0x7f
+
+struct efi_block_media {
+    uint32_t id;
+    bool removable, present, partition, read_only, caching;
+    uint32_t block_size, alignment;
+    uint64_t last_block;
+};
+struct efi_block_io {
+    uint64_t revision;
+    struct efi_block_media *media;
+    void *reset;
+    EFI efi_status (*read)(struct efi_block_io *, uint32_t media, uint64_t block, uint64_t size, void *buffer);
+    EFI efi_status (*write)(struct efi_block_io *, uint32_t media, uint64_t block, uint64_t size, const void *buffer);
+    EFI efi_status (*flush)(struct efi_block_io *);
+};
+
+struct efi_file {
+    uint64_t revision;
+    EFI efi_status (*open)(struct efi_file *, struct efi_file **opened, const char16_t *name, uint64_t mode,
+                           uint64_t attributes);
+    EFI efi_status (*close)(struct efi_file *);
+    void *delete;
+    EFI efi_status (*read)(struct efi_file *, uint64_t *size, void *buffer);
+    void *write;
+    EFI efi_status (*get_position)(struct efi_file *, uint64_t *position);
+    EFI efi_status (*set_position)(struct efi_file *, uint64_t position);
+};
+struct efi_file_system {
+    uint64_t revision;
+    EFI efi_status (*open_volume)(struct efi_file_system *, struct efi_file **root);
+};
+
+struct efi_loaded_image {
+    uint32_t revision;
+    void *parent, *system_table, *device;
+};
+struct efi_text_output {
+    void *reset;
+    EFI efi_status (*output_string)(struct efi_text_output *, const char16_t *text);
+};
+struct efi_boot_services {
+    uint8_t header[24];
+    void *tpl[2];
+    EFI efi_status (*allocate_pages)(uint32_t how, uint32_t memory_type, uint64_t pages, uint64_t *address);
+    EFI efi_status (*free_pages)(uint64_t address, uint64_t pages);
+    void *map_pool_event[9];
+    EFI efi_status (*install_protocol)(void **handle, const struct efi_guid *protocol, uint32_t kind, void *interface);
+    void *reinstall[2];
+    EFI efi_status (*handle_protocol)(void *handle, const struct efi_guid *protocol, void **interface);
+    void *notify[3];
+    EFI efi_status (*locate_device_path)(const struct efi_guid *protocol, struct efi_device_path **path, void **handle);
+    void *configuration_table;
+    EFI efi_status (*load_image)(bool policy, void *parent, struct efi_device_path *path, void *source, uint64_t size,
+                                 void **handle);
+    EFI efi_status (*start_image)(void *handle, uint64_t *exit_size, char16_t **exit_data);
+    void *exit;
+    EFI efi_status (*unload_image)(void *handle);
+};
+struct efi_system_table {
+    uint8_t header[24];
+    void *vendor;
+    uint64_t revision;
+    void *input_handle, *input, *output_handle;
+    struct efi_text_output *output;
+    void *error_handle, *error, *runtime;
+    struct efi_boot_services *boot;
+};
+
+#endif

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The loader for UEFI machines: chooses the boot slot as U-Boot's ab_select does, reads the slot's FIT, checks the
+ * SHA-256 of kernel and bundle, and has the firmware load the kernel (which is where Secure Boot checks it). A slot
+ * that is damaged is named and left for the other one. The kernel finds the bundle as a file beside it: on a file
+ * system that this loader pretends to have. Runs wherever the firmware put it.
+ */
+#include "efi.h"
+#include <lib/sha256/sha256.h>
+#include <libfdt.h>
+#include <storage/gpt.h>
+#include <storage/slots.h>
+#include <string.h>
+
+#define PAGE 4096u
+#define FRONT_BYTES 8192u /* of the partition "state": what the slot record and its copy lie in */
+#define PATH_MAX 1024u
+#define CHUNK (1u << 20)
+
+static const struct efi_guid block_io_guid = {
+    0x964e5b21, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+static const struct efi_guid file_system_guid = {
+    0x964e5b22, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+static const struct efi_guid device_path_guid = {
+    0x09576e91, 0x6d3f, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+static const struct efi_guid loaded_image_guid = {
+    0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+
+static struct efi_system_table *system_table;
+static struct efi_boot_services *boot;
+static struct efi_block_io *disk;
+static struct gpt_header header;
+static uint8_t *table, *front;
+static struct gpt_range state_range;
+static struct slots slots;
+static bool slots_known, failed[SLOTS];
+
+EFI efi_status efi_main(void *image, struct efi_system_table *system);
+
+static void say(const char *text)
+{
+    char16_t wide[2] = {0, 0};
+
+    for (; *text != 0; text++) {
+        wide[0] = (uint8_t)*text;
+        system_table->output->output_string(system_table->output, wide);
+    }
+}
+
+static void say_slot(uint32_t slot, const char *text)
+{
+    char name[2] = {(char)('a' + slot), 0};
+
+    say("Bulkhead: slot ");
+    say(name);
+    say(": ");
+    say(text);
+    say("\r\n");
+}
+
+static efi_status give_up(const char *why)
+{
+    say("Bulkhead: ");
+    say(why);
+    say("\r\n");
+    return EFI_LOAD_ERROR;
+}
+
+static void *allocate(uint64_t bytes)
+{
+    uint64_t address;
+
+    return boot->allocate_pages(EFI_ANY_PAGES, EFI_LOADER_DATA, (bytes + PAGE - 1) / PAGE, &address) ? NULL
+                                                                                                     : (void *)address;
+}
+
+/* The disk whose partition `device` is: its path without the last node. */
+static bool find_disk(void *device)
+{
+    static uint8_t copy[PATH_MAX];
+    struct efi_device_path *path, *node = (struct efi_device_path *)copy;
+    uint32_t at = 0, partition = 0;
+    void *handle;
+
+    if (boot->handle_protocol(device, &device_path_guid, (void **)&path))
+        return false;
+    for (;;) {
+        const struct efi_device_path *from = (const struct efi_device_path *)((const uint8_t *)path + at);
+        uint32_t length = from->length[0] | (uint32_t)from->length[1] << 8;
+
+        if (length < sizeof(*from) || length > PATH_MAX - at)
+            return false;
+        memcpy(copy + at, from, length);
+        if (from->type == EFI_PATH_END)
+            break;
+        if (from->type == EFI_PATH_MEDIA && from->subtype == EFI_PATH_MEDIA_PARTITION)
+            partition = at;
+        at += length;
+    }
+    if (partition == 0)
+        return false;
+    memcpy(copy + partition, copy + at, sizeof(*node));
+    return !boot->locate_device_path(&block_io_guid, &node, &handle) &&
+           !boot->handle_protocol(handle, &block_io_guid, (void **)&disk) && !disk->media->partition &&
+           (disk->media->block_size == 512 || disk->media->block_size == PAGE);
+}
+
+static bool read_blocks(uint64_t block, uint64_t bytes, void *to)
+{
+    uint32_t size = disk->media->block_size;
+
+    for (uint64_t at = 0; at < bytes; at += CHUNK) {
+        uint64_t left = (bytes - at + size - 1) / size * size;
+
+        if (disk->read(disk, disk->media->id, block + at / size, left < CHUNK ? left : CHUNK, (uint8_t *)to + at))
+            return false;
+    }
+    return true;
+}
+
+static bool read_table(void)
+{
+    uint64_t blocks = disk->media->last_block + 1, lba[2] = {1, disk->media->last_block};
+    uint8_t *block = allocate(GPT_BLOCK_MAX);
+
+    table = allocate(GPT_TABLE_MAX + GPT_BLOCK_MAX);
+    for (uint32_t i = 0; i < 2 && block != NULL && table != NULL; i++)
+        if (read_blocks(lba[i], disk->media->block_size, block) &&
+            gpt_header_parse(block, disk->media->block_size, lba[i], blocks, &header) &&
+            read_blocks(header.table, (uint64_t)header.table_blocks * disk->media->block_size, table) &&
+            gpt_table_check(&header, table))
+            return true;
+    return false;
+}
+
+static void read_record(void)
+{
+    front = allocate(FRONT_BYTES);
+    slots_known = front != NULL && gpt_find(&header, table, "state", &state_range) == GPT_FOUND &&
+                  state_range.blocks >= FRONT_BYTES / disk->media->block_size &&
+                  read_blocks(state_range.first, FRONT_BYTES, front) &&
+                  slots_read(front + SLOTS_OFFSET, front + SLOTS_BACKUP_OFFSET, &slots);
+    if (!slots_known)
+        say("Bulkhead: the slots' record cannot be used; trying slot a, then slot b\r\n");
+}
+
+/* The record, stable, and then its copy: a try that is taken is gone even if the power goes now. */
+static void write_record(void)
+{
+    static const uint32_t offset[] = {SLOTS_OFFSET, SLOTS_BACKUP_OFFSET};
+    uint8_t before[SLOTS_BYTES];
+    uint32_t size = disk->media->block_size;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        memcpy(before, front + offset[i], sizeof(before));
+        slots_write(&slots, front + offset[i]);
+        if (memcmp(before, front + offset[i], sizeof(before)) == 0)
+            continue;
+        if (disk->write(disk, disk->media->id, state_range.first + offset[i] / size, size,
+                        front + (offset[i] & ~(size - 1))) ||
+            disk->flush(disk))
+            say("Bulkhead: the slots' record cannot be written\r\n");
+    }
+}
+
+/* The next slot, with its try taken; -1: there is none. */
+static int choose(void)
+{
+    struct slots left = slots;
+    int next;
+
+    if (!slots_known)
+        return failed[0] ? (failed[1] ? -1 : 1) : 0;
+    for (uint32_t i = 0; i < SLOTS; i++)
+        left.slot[i].corrupted |= failed[i];
+    next = slots_boot(&left);
+    if (next < 0)
+        return -1;
+    slots.last = (int8_t)next;
+    slots.slot[next].tries = left.slot[next].tries;
+    write_record();
+    return next;
+}
+
+struct bytes {
+    uint8_t *data;
+    uint32_t length;
+};
+
+/* An image of the FIT, checked against its SHA-256. */
+static const char *open_image(const void *fit, const char *name, struct bytes *image)
+{
+    uint8_t digest[SHA256_SIZE];
+    const uint8_t *expected;
+    int node = fdt_subnode_offset(fit, fdt_path_offset(fit, "/images"), name), hash, length;
+
+    image->data = (uint8_t *)(uintptr_t)fdt_getprop(fit, node, "data", &length);
+    if (node < 0 || image->data == NULL)
+        return "lacks kernel or bundle";
+    image->length = (uint32_t)length;
+    hash = fdt_subnode_offset(fit, node, "hash-1");
+    expected = fdt_getprop(fit, hash, "value", &length);
+    if (hash < 0 || expected == NULL || length != SHA256_SIZE)
+        return "has no SHA-256 of kernel or bundle";
+    sha256_generic(image->data, image->length, digest);
+    if (memcmp(digest, expected, SHA256_SIZE) == 0)
+        return NULL;
+    return strcmp(name, "kernel") == 0 ? "the kernel is damaged" : "the bundle is damaged";
+}
+
+static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *bundle)
+{
+    static const char *const unreadable = "cannot be read";
+    char name[] = "boot-a";
+    struct gpt_range range;
+    uint64_t room;
+    uint8_t *fit;
+    uint32_t size;
+    const char *problem;
+
+    name[5] = (char)('a' + slot);
+    if (gpt_find(&header, table, name, &range) != GPT_FOUND)
+        return "has no partition";
+    room = range.blocks * disk->media->block_size;
+    fit = allocate(PAGE);
+    if (fit == NULL || room < PAGE || !read_blocks(range.first, PAGE, fit))
+        return unreadable;
+    size = fdt_totalsize(fit);
+    if (fdt_magic(fit) != FDT_MAGIC || size < PAGE || size > room)
+        return "holds no kernel";
+    fit = allocate((uint64_t)size + PAGE);
+    if (fit == NULL || !read_blocks(range.first, size, fit))
+        return unreadable;
+    if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size)
+        return "is damaged";
+    problem = open_image(fit, "kernel", kernel);
+    return problem != NULL ? problem : open_image(fit, "bundle", bundle);
+}
+
+/* A file system with one file, whatever it is asked for. */
+static struct efi_file root, file;
+static struct efi_file_system file_system;
+static struct bytes contents;
+static uint64_t position;
+
+static EFI efi_status open_file(struct efi_file *from, struct efi_file **opened, const char16_t *name, uint64_t mode,
+                                uint64_t attributes)
+{
+    (void)from, (void)name, (void)attributes;
+    if (mode != 1)
+        return EFI_NOT_FOUND;
+    position = 0;
+    *opened = &file;
+    return 0;
+}
+
+static EFI efi_status close_file(struct efi_file *from)
+{
+    (void)from;
+    return 0;
+}
+
+static EFI efi_status read_file(struct efi_file *from, uint64_t *size, void *buffer)
+{
+    (void)from;
+    if (*size > contents.length - position)
+        *size = contents.length - position;
+    memcpy(buffer, contents.data + position, *size);
+    position += *size;
+    return 0;
+}
+
+static EFI efi_status get_position(struct efi_file *from, uint64_t *to)
+{
+    (void)from;
+    *to = position;
+    return 0;
+}
+
+static EFI efi_status set_position(struct efi_file *from, uint64_t to)
+{
+    (void)from;
+    position = to < contents.length ? to : contents.length; /* all ones: the end */
+    return 0;
+}
+
+static EFI efi_status open_volume(struct efi_file_system *from, struct efi_file **opened)
+{
+    (void)from;
+    *opened = &root;
+    return 0;
+}
+
+static void *make_file_system(void)
+{
+    void *handle = NULL;
+
+    file = (struct efi_file){.revision = 0x10000};
+    file.open = open_file;
+    file.close = close_file;
+    file.read = read_file;
+    file.get_position = get_position;
+    file.set_position = set_position;
+    root = file;
+    file_system.revision = 0x10000;
+    file_system.open_volume = open_volume;
+    return boot->install_protocol(&handle, &file_system_guid, EFI_NATIVE_INTERFACE, &file_system) ? NULL : handle;
+}
+
+/* Comes back only when it does not work. */
+static const char *start(void *image, void *device, void *bundle_device, const struct bytes *kernel)
+{
+    struct efi_device_path *path = NULL;
+    struct efi_loaded_image *loaded;
+    void *handle;
+
+    boot->handle_protocol(device, &device_path_guid, (void **)&path);
+    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
+        return "the firmware refuses the kernel";
+    if (boot->handle_protocol(handle, &loaded_image_guid, (void **)&loaded))
+        return "the firmware lost the kernel";
+    loaded->device = bundle_device;
+    boot->start_image(handle, NULL, NULL);
+    return "the kernel came back";
+}
+
+EFI efi_status efi_main(void *image, struct efi_system_table *system)
+{
+    struct efi_loaded_image *loaded;
+    void *bundle_device;
+    int slot;
+
+    system_table = system;
+    boot = system->boot;
+    if (boot->handle_protocol(image, &loaded_image_guid, (void **)&loaded) || !find_disk(loaded->device))
+        return give_up("the disk that this came from cannot be found");
+    if (!read_table())
+        return give_up("the disk has no valid GPT, primary or backup");
+    read_record();
+    bundle_device = make_file_system();
+    while ((slot = choose()) >= 0) {
+        struct bytes kernel;
+        const char *problem = read_slot((uint32_t)slot, &kernel, &contents);
+
+        if (problem == NULL) {
+            say_slot((uint32_t)slot, "starting");
+            problem = start(image, loaded->device, bundle_device, &kernel);
+        }
+        say_slot((uint32_t)slot, problem);
+        failed[slot] = true;
+    }
+    return give_up("no slot boots");
+}
