@@ -29,7 +29,7 @@ $(addprefix $(O)/kernel/lib/sha256/,$(sha256-arch)): $(O)/kernel/%.o: %.c $(MBED
 	$(Q)$(TARGET_CC) $(kernel-flags) $(sha256-flags) $(sha256-arch-flags) -MMD -MP -c -o $@ $<
 
 # p256-m, which comes with mbedTLS.
-p256-flags := -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Wno-undef -Wno-missing-prototypes
+p256-flags := -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Wno-undef -Wno-missing-prototypes $(p256-arch-flags)
 $(O)/kernel/lib/p256/p256.o: lib/p256/p256.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/kernel
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
