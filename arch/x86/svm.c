@@ -405,6 +405,20 @@ static void write_cr4(struct vcpu *vcpu, struct vmcb *vmcb)
     vcpu->arch.rip += write.length;
 }
 
+/* Apart, so that the way to other exits is no longer for these. */
+static bool handle_avic(struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+    if (vmcb->exit_code == SVM_INCOMPLETE_IPI)
+        avic_incomplete_ipi(vcpu, vmcb->exit_info_1, vmcb->exit_info_2);
+    else if (vmcb->exit_code == SVM_NO_ACCELERATION)
+        avic_no_acceleration(vcpu, vmcb->exit_info_1, (uint8_t)vmcb->exit_info_2);
+    else if (vmcb->exit_code == SVM_VINTR)
+        avic_window(vcpu);
+    else
+        return false;
+    return true;
+}
+
 static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
 {
     switch (vmcb->exit_code) {
@@ -476,19 +490,11 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
     case SVM_SHUTDOWN:
         exit_triple_fault(vcpu);
         return;
-    case SVM_INCOMPLETE_IPI:
-        avic_incomplete_ipi(vcpu, vmcb->exit_info_1, vmcb->exit_info_2);
-        return;
-    case SVM_NO_ACCELERATION:
-        avic_no_acceleration(vcpu, vmcb->exit_info_1, (uint8_t)vmcb->exit_info_2);
-        return;
-    case SVM_VINTR:
-        avic_window(vcpu);
-        return;
     case SVM_INIT:
         return;
     default:
-        exit_impossible(vcpu, vmcb->exit_code);
+        if (apic_virtualization == NULL || !handle_avic(vcpu, vmcb))
+            exit_impossible(vcpu, vmcb->exit_code);
     }
 }
 
