@@ -41,7 +41,7 @@
      CR4_OSXMMEXCPT)
 #define ASID 1u /* a CPU never runs another guest */
 
-enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17, MACHINE_CHECK = 18 };
+enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17, MACHINE_CHECK = 18, EXCEPTIONS = 32 };
 #define TYPE_SOFTWARE 4u
 
 #define BIT(exit) (1u << ((exit)&31))
@@ -505,6 +505,10 @@ static void deliver_again(struct vcpu *vcpu, struct vmcb *vmcb)
 
     if (type == TYPE_SOFTWARE || (type == EVENT_EXCEPTION && (vector == 3 || vector == 4)))
         return;
+    if (type == EVENT_EXCEPTION && vector >= EXCEPTIONS) { /* what QEMU 10.0 makes of an offered interrupt */
+        event &= ~(EVENT_TYPE << EVENT_TYPE_SHIFT);
+        type = EVENT_EXTERNAL;
+    }
     vmcb->event = event;
     if (type == EVENT_EXTERNAL && vector == vcpu->arch.svm.offered)
         vmcb->interrupt &= ~V_IRQ;
