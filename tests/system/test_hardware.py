@@ -130,7 +130,7 @@ def test_link_down_and_up(machine_with):
     one.wait_for("ping -c 1 -W 2 10.0.2.2", r" 0% packet loss")
 
 
-@pytest.mark.hardware
+@pytest.mark.slow
 def test_a_disk_that_is_late_is_reset(machine_with):
     """Requests that take too long fail; the others are done again, and the disk goes on."""
     appliance, one, _ = machine_with
