@@ -189,6 +189,9 @@ static void msix_apply(struct vpci_function *function)
     pci_write(function->physical, function->msix + MSIX_CONTROL, 2, control ? MSIX_ENABLE | MSIX_MASK_ALL : 0);
     for (uint32_t i = 0; i < function->messages; i++)
         entry_apply(function, i);
+    /* Those that the domain does not see may hold what firmware wrote, where no reset has masked them. */
+    for (uint32_t i = function->messages; control && i < function->table_entries; i++)
+        function->table[i * MSIX_ENTRY_SIZE / 4 + 3] = ENTRY_MASKED;
     pci_write(function->physical, function->msix + MSIX_CONTROL, 2, control);
 }
 
