@@ -59,6 +59,7 @@ class Graph:
         places += [rf"struct {kind}\b(?:\)|[^;{{()]*=| {{\n.*?\n}}[^;{{()]*=)\s*{{(.*?)}}\)*;" for kind in types]
         places += [rf"\b{taker}\(([^;{{]*)\);" for taker in takers]
         targets = {target for source, text in self.text.items() for place in places for found in re.findall(place, text, re.DOTALL)
+                   if not re.search(r"\.\w+ = ", found)  # members by name are the first place's
                    for function in re.findall(r"\w+", found) for target in self.functions(function, source)}
         if not targets and not any(re.search(place, text, re.DOTALL) for place in places for path, text in self.all.items()
                                if path not in self.text):

@@ -225,4 +225,4 @@ static void watch(struct vcpu *vcpu)
     ((struct vmcb *)vcpu->arch.control)->intercepts[0] |= VINTR_INTERCEPT;
 }
 
-const struct apic_virtualization avic = {request, service, exit_on_eoi, watch, post, NULL};
+const struct apic_virtualization avic = {.request = request, .service = service, .exit_on_eoi = exit_on_eoi, .watch = watch, .post = post};

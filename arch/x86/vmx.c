@@ -441,8 +441,9 @@ static void notify(struct vcpu *vcpu)
     apic_send(vcpu->cpu, VECTOR_POSTED);
 }
 
-static const struct apic_virtualization vmx_apic = {request, service, exit_on_eoi, watch, NULL, NULL};
-static const struct apic_virtualization vmx_posting_apic = {request, service, exit_on_eoi, watch, vlapic_post, notify};
+static const struct apic_virtualization vmx_apic = {.request = request, .service = service, .exit_on_eoi = exit_on_eoi, .watch = watch};
+static const struct apic_virtualization vmx_posting_apic = {.request = request, .service = service, .exit_on_eoi = exit_on_eoi, .watch = watch,
+                                                            .post = vlapic_post, .notify = notify};
 
 /* --- Timers --- */
 static void lend_timer(struct vcpu *vcpu, bool lent)

@@ -76,8 +76,9 @@ static void notify(struct vcpu *vcpu)
 
 void machine_virtualize(bool on, bool posts)
 {
-    static const struct apic_virtualization fake = {request, service, exit_on_eoi, watch, NULL, NULL};
-    static const struct apic_virtualization posting = {request, service, exit_on_eoi, watch, vlapic_post, notify};
+    static const struct apic_virtualization fake = {.request = request, .service = service, .exit_on_eoi = exit_on_eoi, .watch = watch};
+    static const struct apic_virtualization posting = {.request = request, .service = service, .exit_on_eoi = exit_on_eoi, .watch = watch,
+                                                      .post = vlapic_post, .notify = notify};
 
     static struct vlapic_posted posted[BULKHEAD_CPUS_MAX];
 
