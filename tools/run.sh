@@ -51,7 +51,7 @@ start=(-kernel "$output/bulkhead.bin" -initrd "$output/bundle.itb")
 if [ -n "${IMAGE:-}" ]; then
     image=$output/run.img
     [ "$image" -nt "$output/bulkhead.img" ] || cp --sparse=always "$output/bulkhead.img" "$image"
-    case $board in q35) start=(-bios /usr/share/ovmf/OVMF.fd) ;; *) start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin) ;; esac
+    case $board in q35) start=(-bios /usr/share/ovmf/OVMF.fd) ;; *) start=(-bios "$output/u-boot.bin") ;; esac
 elif [ -n "${UBOOT:-}" ]; then
     start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin -kernel "$output/bulkhead.bin" -initrd "$output/bundle.uimg")
 elif [ -n "${UEFI:-}" ]; then

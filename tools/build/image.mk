@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 # The disk image of the configuration (docs/image.md), and writing it to a device.
 
-# A boot slot: one FIT with kernel and bundle. Their bytes are inside of it, so that its header says how long it is.
-$(O)/generated/boot.its: $(O)/generated/.resolved tools/image/container.py
-	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O)
+# A boot slot: one FIT with kernel and bundle, signed where U-Boot checks that. Their bytes are inside of it, so that its header
+# says how long it is. The SHA-256 of all of it follows.
+slot-key := $(if $(u-boot-defconfig),$(slot-signing-key))
+$(O)/generated/boot.its: $(O)/generated/.resolved $(slot-key) tools/image/container.py tools/image/control_tree.py
+	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(addprefix --key ,$(slot-key))
 $(O)/boot.itb: $(O)/generated/boot.its $(O)/bulkhead.bin $(O)/bundle.itb
 	$(call say,FIT,$(call shown,$@))
-	$(Q)mkimage -f $< $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)mkimage -f $< $(addprefix -G ,$(slot-key)) $(if $(slot-key),-r) $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)$(PYTHON) -m tools.image.container --seal $@.new
 	$(Q)mv $@.new $@
 
-$(O)/boot.scr: tools/image/boot.cmd
-	$(call say,SCRIPT,$(call shown,$@))
-	$(Q)mkdir -p $(@D)
-	$(Q)mkimage -A $(ARCH) -T script -n 'Bulkhead' -d $< $@ >/dev/null
+# U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,
+# or U-Boot's.
+$(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
+	$(call say,KEY,$(call shown,$@))
+	$(Q)$(PYTHON) -m tools.image.control_tree $(if $(filter $(slot-development-key),$(slot-signing-key)),--development) $(slot-known-key) $@
+$(call flags-file,u-boot,$(UBOOT_DIR))
+$(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
+	$(Q){ $(if $(wildcard board/$(board)/u-boot.dts),$(TARGET_CC) -E -P -x assembler-with-cpp -nostdinc -undef -D__DTS__ \
+		-include $(config-header) board/$(board)/u-boot.dts,dtc -q -I dtb -O dts $(UBOOT_DIR)/u-boot.dtb); cat $<; } >$(O)/generated/u-boot.dts
+	$(Q)dtc -q -I dts -O dtb -o $@ $(O)/generated/u-boot.dts
+$(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
+	$(call say,U-BOOT,$(call shown,$@))
+	$(Q)cat $(UBOOT_DIR)/u-boot-nodtb.bin $< >$@.new
+	$(Q)mv $@.new $@
 
 # The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
 loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
@@ -29,11 +42,11 @@ $(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/
 	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@
 
 # What firmware finds on the EFI system partition: PATH=FILE.
-image-esp-arm64 := boot.scr=$(O)/boot.scr
+image-esp-arm64 :=
 image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/boot.efi
 image-esp := $(image-esp-$(ARCH))
 
-$(O)/bulkhead.img: $(O)/boot.itb $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
+$(O)/bulkhead.img: $(O)/boot.itb $(if $(u-boot-defconfig),$(O)/u-boot.bin) $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
 	$(call say,IMAGE,$(call shown,$@))
 	$(Q)$(PYTHON) -m tools.image --config $(O)/.config --version '$(version)' --slot $(O)/boot.itb \
 		$(addprefix --esp ,$(image-esp)) --output $@
