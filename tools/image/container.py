@@ -87,4 +87,5 @@ def main():
                             signature(algorithm(arguments.key)) if arguments.key else ""))
 
 
-main()
+if __name__ == "__main__":
+    main()
