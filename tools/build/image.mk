@@ -4,12 +4,14 @@
 # A boot slot: one FIT with kernel and bundle, signed where U-Boot checks that. Their bytes are inside of it, so that its header
 # says how long it is. The SHA-256 of all of it follows.
 slot-key := $(if $(u-boot-defconfig),$(slot-signing-key))
-$(O)/generated/boot.its: $(O)/generated/.resolved $(slot-key) tools/image/container.py tools/image/control_tree.py
-	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(addprefix --key ,$(slot-key))
-$(O)/boot.itb: $(O)/generated/boot.its $(O)/bulkhead.bin $(O)/bundle.itb
+slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
+$(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
+	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key))
+$(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb
 	$(call say,FIT,$(call shown,$@))
-	$(Q)mkimage -f $< $(addprefix -G ,$(slot-key)) $(if $(slot-key),-r) $@.new >$@.log || { cat $@.log; exit 1; }
-	$(Q)$(PYTHON) -m tools.image.container --seal $@.new
+	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it, then make image again (docs/verified-boot.md)', \
+		$(PYTHON) -m tools.image.container --seal $@.new)
 	$(Q)mv $@.new $@
 
 # U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """python3 -m tools.image.container --config .config [--key KEY] --output DIR: writes DIR/generated/boot.its, the source of the
-FIT that a boot slot holds: the kernel and the bundle. With an RSA key mkimage signs it.
+FIT that a boot slot holds: the kernel and the bundle. With an RSA key (public or private) it has a place for its signature.
 python3 -m tools.image.container --seal FIT: appends the SHA-256 of the whole FIT, since a signature leaves out its header and
 what the signature itself is wrapped in."""
 
