@@ -97,20 +97,25 @@ uint32_t pci_next(uint32_t bus, uint32_t devfn)
     return devfn;
 }
 
+uint32_t pci_next_capability(const struct pci_function *function, uint32_t at)
+{
+    uint32_t next = at || pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES
+                        ? pci_read(function, at ? at + 1 : PCI_CAPABILITIES, 1) & 0xfc
+                        : 0;
+
+    return next < 0x40 ? 0 : next;
+}
+
 /* The first capability of that kind (and VIRTIO_TYPE, where that is not 0) of which `length` bytes are within
  * configuration space; 0: none. */
 static uint8_t find_capability(const struct pci_function *function, uint32_t kind, uint32_t type, uint32_t length)
 {
-    uint32_t at = PCI_CAPABILITIES;
+    uint32_t at = 0;
 
-    for (uint32_t i = 0; pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES && i < CAPABILITIES_MAX; i++) {
-        at = pci_read(function, at, 1) & 0xfc;
-        if (at < 0x40 || at + length > CAPABILITIES_END)
-            return 0;
-        if (pci_read(function, at, 1) == kind && (!type || pci_read(function, at + VIRTIO_TYPE, 1) == type))
+    for (uint32_t i = 0; i < CAPABILITIES_MAX && (at = pci_next_capability(function, at)); i++)
+        if (pci_read(function, at, 1) == kind && at + length <= CAPABILITIES_END &&
+            (!type || pci_read(function, at + VIRTIO_TYPE, 1) == type))
             return (uint8_t)at;
-        at++;
-    }
     return 0;
 }
 
