@@ -10,7 +10,7 @@ $(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slo
 $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb
 	$(call say,FIT,$(call shown,$@))
 	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
-	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it, then make image again (docs/verified-boot.md)', \
+	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
 		$(PYTHON) -m tools.image.container --seal $@.new)
 	$(Q)mv $@.new $@
 
