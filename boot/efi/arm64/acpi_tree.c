@@ -613,7 +613,8 @@ static bool has_compatible(const struct board_device *device, const char *name)
            (device->compatible[length] == 0 || device->compatible[length] == ';');
 }
 
-/* The host of segment 0. Where its BARs may be, AML says, and so the board's folder: below 4 GiB, as CPUs have it. */
+/* The host of segment 0. Where BARs may be, AML says, and so does the board's folder: below 4 GiB, as CPUs have it. The
+ * firmware has placed them. */
 static void put_pci(void)
 {
     struct table mcfg = find_table("MCFG");
@@ -704,6 +705,7 @@ static void put_chosen(const struct board_device *console)
     }
     put_cells("linux,initrd-start", (uint32_t[]){(uint32_t)(start >> 32), (uint32_t)start}, 2);
     put_cells("linux,initrd-end", (uint32_t[]){(uint32_t)(behind >> 32), (uint32_t)behind}, 2);
+    put_cell("linux,pci-probe-only", 1); /* the numbers of buses are those that IORT means */
     if (facts->seeded)
         check(fdt_property(tree, "rng-seed", facts->seed, sizeof(facts->seed)));
     end();
