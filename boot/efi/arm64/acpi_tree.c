@@ -215,7 +215,7 @@ static void put_text(const char *name, const char *text)
 
 static void put_flag(const char *name)
 {
-    check(fdt_property(tree, name, NULL, 0));
+    check(fdt_property(tree, name, "", 0));
 }
 
 static void put_regs(const char *name, const struct region *region, uint32_t count)
