@@ -64,7 +64,7 @@ fuzz-acpi_tree-sources := tests/fuzz/fuzz_acpi_tree.c boot/efi/arm64/acpi_tree.c
 fuzz-acpi_tree-cflags := -I$(LIBFDT_DIR)
 
 fuzz-targets += pci
-fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/format.c
+fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/pci_virtual.c core/format.c
 fuzz-pci-cflags := -Iarch/x86/include
 
 FUZZ_CC ?= clang

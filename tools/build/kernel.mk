@@ -6,6 +6,8 @@ kernel-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include)
 	$(kernel-arch-flags) -fno-pie -fno-strict-aliasing -fno-common -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map) $(warnings) -fcallgraph-info=su
 kernel-register-flags := -mgeneral-regs-only
+# What runs at boot, or when a domain starts or fails.
+$(foreach object,$(kernel-small),$(eval CFLAGS_$(object) += -Os))
 
 $(eval $(call compile-rules,kernel,$(kernel-flags) $(kernel-register-flags),$(LIBFDT_DIR)/.unpacked $(O)/generated/version.h))
 
