@@ -58,6 +58,11 @@ fuzz-targets += ivrs
 fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
 fuzz-ivrs-cflags := -Iarch/x86/include
 
+fuzz-targets += acpi_tree
+fuzz-acpi_tree-sources := tests/fuzz/fuzz_acpi_tree.c boot/efi/arm64/acpi_tree.c \
+	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_sw.c fdt_check.c)
+fuzz-acpi_tree-cflags := -I$(LIBFDT_DIR)
+
 fuzz-targets += pci
 fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/pci_virtual.c core/format.c
 fuzz-pci-cflags := -Iarch/x86/include

@@ -29,14 +29,24 @@ $(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
 	$(Q)cat $(UBOOT_DIR)/u-boot-nodtb.bin $< >$@.new
 	$(Q)mv $@.new $@
 
+# For the loader of arm64: the board's devices, some of which ACPI names in AML only.
+$(O)/generated/board_devices.h: board/$(board)/devices.txt
+	$(Q)mkdir -p $(@D)
+	$(Q)awk 'BEGIN { print "/* Made from board/$(board)/devices.txt. */\nstatic const struct board_device board_devices[] = {" } \
+		!/^#/ && NF == 6 { gsub(/,/, ", ", $$5); printf "    {\"%s\", \"%s\", %s, %s, {%s}, %s},\n", substr($$1, 2), $$2, $$3, $$4, \
+		$$5 == "-" ? "-1" : $$5 (split($$5, lines, ",") < 4 ? ", -1" : ""), $$6 ~ /aml/ ? "true" : "false" } END { print "};" }' $< >$@.new
+	$(Q)mv $@.new $@
+
 # The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
 loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
 	-I. -Iinclude -Iboot/efi/$(ARCH) -I$(LIBFDT_DIR) -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
-	$(arch-flags) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
+	-I$(O)/generated $(arch-flags) $(loader-flags-$(ARCH)) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
-loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c storage/gpt.c storage/slots.c lib/string.c lib/sha256/generic.c \
-	$(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
-$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/*.h) boot/efi/loader.lds | $(MBEDTLS_DIR)/.unpacked
+loader-flags-arm64 := -ffixed-x18
+loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
+loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/$(ARCH)/start.c $(loader-sources-$(ARCH)) storage/gpt.c \
+	storage/slots.c lib/string.c lib/sha256/generic.c $(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
+$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/*.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
@@ -44,7 +54,7 @@ $(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/
 	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@
 
 # What firmware finds on the EFI system partition: PATH=FILE.
-image-esp-arm64 :=
+image-esp-arm64 := EFI/BOOT/BOOTAA64.EFI=$(O)/boot.efi
 image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/boot.efi
 image-esp := $(image-esp-$(ARCH))
 
