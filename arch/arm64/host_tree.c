@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arch/host_tree.h>
 
+#include <arch/gic.h>
 #include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/log.h>
@@ -10,7 +11,6 @@
 #define TREE_BYTES_MAX (2 * MIB) /* what Linux's boot protocol allows */
 #define DEPTH_MAX 8
 #define NODES_MAX 512                                  /* that are remembered; a tree may have more */
-#define GICR_BYTES_MAX (BULKHEAD_CPUS_MAX * 0x40000ul) /* machines describe room for more CPUs than they have */
 #define GIC_PPI 1
 #define TIMER_VIRTUAL 2 /* entries of the timer node's `interrupts` */
 #define TIMER_HYPERVISOR 3
@@ -309,32 +309,14 @@ static void read_cpus(void)
     }
 }
 
-static void read_gic(void)
+static void read_interrupts(void)
 {
-    int node = next_compatible("arm,gic-v3", -1);
-    struct memory_range ranges[1 + GICR_REGIONS_MAX];
     uint32_t lines[TIMER_LINES];
-    const fdt32_t *value;
-    unsigned count;
-    int length;
 
-    CHECK(node >= 0); /* the machine has no GICv3 */
-    count = host_tree_regs(node, ranges, 1 + GICR_REGIONS_MAX);
-    CHECK(count >= 2);
-    platform.arch.gicd = ranges[0].base;
-    platform.arch.gicd_size = ranges[0].size;
-    platform.arch.gicr_count = cells(node, "#redistributor-regions", 1);
-    if (platform.arch.gicr_count > count - 1)
-        platform.arch.gicr_count = count - 1;
-    for (unsigned i = 0; i < platform.arch.gicr_count; i++) {
-        platform.arch.gicr[i].base = ranges[1 + i].base;
-        platform.arch.gicr[i].size = ranges[1 + i].size < GICR_BYTES_MAX ? ranges[1 + i].size : GICR_BYTES_MAX;
-    }
-    value = property(node, "redistributor-stride", &length);
-    platform.arch.gicr_stride = value ? read_cells(value, length / 4) : 0;
-    platform.arch.maintenance_intid = host_tree_interrupts(node, lines, 1) ? lines[0] : 0;
+    platform.arch.maintenance_intid = host_tree_interrupts(gic_find(), lines, 1) ? lines[0] : 0;
 
-    node = next_compatible("arm,armv8-timer", -1);
+    int node = next_compatible("arm,armv8-timer", -1);
+
     CHECK(node >= 0 && host_tree_interrupts(node, lines, TIMER_LINES) == TIMER_LINES);
     platform.arch.timer_virtual_intid = lines[TIMER_VIRTUAL];
     platform.arch.timer_hypervisor_intid = lines[TIMER_HYPERVISOR];
@@ -409,7 +391,7 @@ void host_tree_read(struct hpa base)
     collect_nodes();
     read_memory();
     read_cpus();
-    read_gic();
+    read_interrupts();
     read_chosen();
     read_pci();
     node = next_compatible("arm,pl031", -1);

@@ -18,6 +18,7 @@ struct arch_platform {
     } gicr[GICR_REGIONS_MAX];
     uint32_t gicr_count;
     uint64_t gicr_stride;               /* 0: as GICR_TYPER says */
+    struct hpa gicc, gich, gicv;        /* GICv2: CPU interface, list registers, guests' CPU interface */
     uint32_t maintenance_intid;         /* the vGIC's maintenance interrupt, a PPI; 0: none given */
     uint32_t timer_virtual_intid;       /* 27 */
     uint32_t timer_hypervisor_intid;    /* CNTHP: 26 */
