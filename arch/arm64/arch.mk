@@ -5,6 +5,8 @@ debian-architecture := arm64
 picolibc-cross := tools/third_party/aarch64.cross
 
 arch-flags := -march=armv8-a -mno-outline-atomics
+# The UART on which the machine's own console is: board.mk may name another.
+uart ?= pl011
 # The GIC, by .config; its inline parts are headers.
 gic := gic_$(if $(shell grep -s '^CONFIG_GIC_V2=y' $(O)/.config),v2,v3)
 kernel-arch-flags := $(arch-flags) -Iarch/arm64/$(gic)

@@ -5,6 +5,7 @@
 #include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/log.h>
+#include <devices/serial/early.h>
 #include <libfdt.h>
 #include <string.h>
 
@@ -342,7 +343,7 @@ static void read_chosen(void)
     if (chosen < 0)
         return;
     node = stdout_node(chosen);
-    if (node >= 0 && is_compatible(node, "arm,pl011") && host_tree_regs(node, &range, 1))
+    if (node >= 0 && is_compatible(node, serial_compatible) && host_tree_regs(node, &range, 1))
         platform.uart = range.base;
     start = property(chosen, "linux,initrd-start", &length);
     if (!start)
