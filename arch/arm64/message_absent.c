@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A GIC without message interrupts: functions interrupt by lines. */
+/* A GIC without message interrupts: PCI functions interrupt by lines. */
 #include <arch/its.h>
 #include <core/message.h>
-
-void its_init(void)
-{
-}
 
 struct its_doorbell its_doorbell(void)
 {
     return (struct its_doorbell){};
-}
-
-void its_interrupt(uint32_t intid)
-{
-    (void)intid;
-}
-
-void its_route(struct domain *domain, uint32_t line, uint32_t cpu)
-{
-    (void)domain, (void)line, (void)cpu;
 }
 
 uint32_t message_reserve(struct domain *domain, uint32_t requester, uint32_t count, struct device_status *status)
