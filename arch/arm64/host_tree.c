@@ -293,6 +293,7 @@ static void read_cpus(void)
     uint64_t own = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
     int parent = top_node("cpus");
 
+    platform.arch.psci = next_compatible("arm,psci-0.2", -1) >= 0 || next_compatible("arm,psci-1.0", -1) >= 0;
     platform.arch.cpu_id[0] = own;
     platform.cpu_count = 1;
     for (int node = parent < 0 ? -1 : next_child(parent, parent); node >= 0; node = next_child(parent, node)) {
@@ -305,8 +306,14 @@ static void read_cpus(void)
         if (!type || strcmp(type, "cpu") || !reg || !available(node))
             continue;
         id = read_cells(reg, length / 4) & MPIDR_AFFINITY;
-        if (id != own && method && !strcmp(method, "psci") && platform.cpu_count < BULKHEAD_CPUS_MAX)
-            platform.arch.cpu_id[platform.cpu_count++] = id;
+        if (id == own || !method || platform.cpu_count == BULKHEAD_CPUS_MAX)
+            continue;
+        reg = property(node, "cpu-release-addr", &length);
+        if (!strcmp(method, "spin-table") && reg && length == 8)
+            platform.arch.cpu_release[platform.cpu_count] = read_cells(reg, 2);
+        else if (strcmp(method, "psci"))
+            continue;
+        platform.arch.cpu_id[platform.cpu_count++] = id;
     }
 }
 
