@@ -224,13 +224,13 @@ def test_passed_functions_are_in_tables_text_and_picture(tmp_path):
 
 @pytest.mark.parametrize("base, changes, parts", [
     (BASE, [], "no-pci no-iommu no-vtd no-amdvi no-smmuv3"),
-    (BASE, ['CONFIG_P0_DEVICES="arm,pl011 pci-host-ecam-generic"'], "pci iommu no-vtd no-amdvi smmuv3"),
-    (BASE, IOMMU, "pci iommu no-vtd no-amdvi smmuv3"),
-    (BASE, IOMMU + ["CONFIG_SMMUV3_DRIVER=n"], "pci no-iommu no-vtd no-amdvi no-smmuv3"),
-    (BASE_X86, [], "pci iommu vtd amdvi no-smmuv3"),
-    (BASE_X86, IOMMU_X86 + ["CONFIG_AMDVI_DRIVER=n"] + pci(1, 0, "00:03.0"), "pci iommu vtd no-amdvi no-smmuv3"),
+    (BASE, ['CONFIG_P0_DEVICES="arm,pl011 pci-host-ecam-generic"'], "pci no-sriov iommu no-vtd no-amdvi smmuv3"),
+    (BASE, IOMMU, "pci no-sriov iommu no-vtd no-amdvi smmuv3"),
+    (BASE, IOMMU + ["CONFIG_SMMUV3_DRIVER=n"], "pci no-sriov no-iommu no-vtd no-amdvi no-smmuv3"),
+    (BASE_X86, [], "pci no-sriov iommu vtd amdvi no-smmuv3"),
+    (BASE_X86, IOMMU_X86 + ["CONFIG_AMDVI_DRIVER=n"] + SRIOV + pci(1, 0, "00:04.0/vf0"), "pci sriov iommu vtd no-amdvi no-smmuv3"),
     (BASE_X86, ["CONFIG_PASSTHROUGH_WITHOUT_IOMMU=y", "CONFIG_VTD_DRIVER=n", "CONFIG_AMDVI_DRIVER=n"] + pci(1, 0, "00:03.0"),
-     "pci no-iommu no-vtd no-amdvi no-smmuv3"),
+     "pci no-sriov no-iommu no-vtd no-amdvi no-smmuv3"),
 ])
 def test_the_kernel_has_the_parts_that_the_configuration_uses(tmp_path, base, changes, parts):
     done = resolve(tmp_path, changes, base=base)

@@ -14,6 +14,6 @@ def uses_pci(appliance):
 def kernel_makefile(appliance):
     pci = uses_pci(appliance)
     drivers = appliance.board.iommu_drivers if pci else []
-    there = {"pci": pci, "iommu": bool(drivers), **{name: name in drivers for name in ("vtd", "amdvi", "smmuv3")}}
+    there = {"pci": pci, **({"sriov": bool(appliance.sriov)} if pci else {}), "iommu": bool(drivers), **{name: name in drivers for name in ("vtd", "amdvi", "smmuv3")}}
     parts = " ".join(part if on else f"no-{part}" for part, on in there.items())
     return f"# Made from .config by tools/resolver.\nkernel-parts := {parts}\n"
