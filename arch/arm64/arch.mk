@@ -7,9 +7,8 @@ picolibc-cross := tools/third_party/aarch64.cross
 arch-flags := -march=armv8-a -mno-outline-atomics
 # The UART on which the machine's own console is: board.mk may name another.
 uart ?= pl011
-# The GIC, by .config; its inline parts are headers.
-gic := gic_$(if $(shell grep -s '^CONFIG_GIC_V2=y' $(O)/.config),v2,v3)
-kernel-arch-flags := $(arch-flags) -Iarch/arm64/$(gic)
+# The GIC (generated/kernel.mk says which): its inline parts are headers.
+kernel-arch-flags = $(arch-flags) -Iarch/arm64/$(gic)
 native-arch-flags := $(arch-flags) -mstrict-align
 kernel-stack := crash_exception:272 kernel_main,cpu_main,exit_sync,exit_irq,exit_serror
 # lib/sha256: the build of it that uses the CPU's instructions.
