@@ -63,7 +63,7 @@ MACHINES = {
 }
 BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
 # Boards that differ from their architecture's default one.
-ARM64 = replace(MACHINES["qemu-virt"], models=(), extra=(), interrupts="GICv2", poor="", kernel=0x200000, hardware=(), bare=True)
+ARM64 = replace(MACHINES["qemu-virt"], models=(), extra=(), interrupts="GIC-0", poor="", kernel=0x200000, hardware=(), bare=True)
 MACHINES |= {
     "zcu102": replace(ARM64, configuration="zcu102", cpu="cortex-a53",
                       machine=("-M", "xlnx-zcu102,virtualization=on,secure=off", "-audio", "none")),
@@ -80,7 +80,7 @@ def machine_of(out):
     if "pci-host" in (Path(out) / "partitions.txt").read_text():  # the management domain's: virtio's own slots are nobody's then
         machine = replace(machine, virtio="-pci", virtio_options=",disable-legacy=on")
     if "CONFIG_GIC_V2 1" in text and not machine.bare:
-        machine = replace(machine, interrupts="GICv2", machine=tuple(part.replace("gic-version=3", "gic-version=2") for part in machine.machine))
+        machine = replace(machine, interrupts="GIC-0", machine=tuple(part.replace("gic-version=3", "gic-version=2") for part in machine.machine))
     iommu = re.search(r'CONFIG_BOARD_IOMMU "(.*)"', text)[1]
     if iommu == "none":
         return machine
