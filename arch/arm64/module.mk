@@ -8,4 +8,4 @@ kernel-pci += $(addprefix arch/arm64/,$(if $(filter gic_v3,$(gic)),its.o,its_abs
 kernel-no-pci += arch/arm64/its_absent.o
 kernel-smmuv3 += arch/arm64/iommu.o
 kernel-no-smmuv3 += arch/arm64/iommu_absent.o
-kernel-small += $(addprefix arch/arm64/,$(gic).o crash.o guest_tree.o host_tree.o id.o init.o iommu.o its.o mmu.o passthrough.o psci.o psci_host.o smp.o)
+kernel-small += $(addprefix arch/arm64/,crash.o guest_tree.o host_tree.o id.o init.o iommu.o its.o mmu.o passthrough.o psci_host.o smp.o)
