@@ -88,9 +88,17 @@ q35)
     fi
     virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;
+zcu102 | rpi4) # nothing can be plugged in: no network, no disk
+    machine=(-M raspi4b)
+    [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none)
+    exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
+        -dtb "$output/board.dtb" "${start[@]}"
+    ;;
 *)
     qemu=qemu-system-aarch64
-    machine=(-M "virt,virtualization=on,gic-version=3" -global virtio-mmio.force-legacy=false)
+    gic=3
+    ! grep -q '^#define CONFIG_GIC_V2 1' "$output/generated/config.h" || gic=2
+    machine=(-M "virt,virtualization=on,gic-version=$gic" -global virtio-mmio.force-legacy=false)
     if grep -q pci-host "$output/partitions.txt"; then
         virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     else

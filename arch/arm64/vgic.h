@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between vgic.c (any GIC), vgic_v3.c (list registers and what else is GICv3's own) and the exit path. */
+/* Between vgic.c (any GIC), vgic_v3.c or vgic_v2.c with vgic_lr_v3.c or vgic_lr_v2.c, and the exit path. */
 #ifndef ARCH_ARM64_VGIC_H
 #define ARCH_ARM64_VGIC_H
 
 #include <arch/vgic_lr.h>
 #include <core/mmio.h>
 #include <bulkhead/guest_map.h>
+#include <core/domain_tree.h>
 #include <core/vcpu.h>
 
 /* --- vgic.c --- */
@@ -46,7 +47,7 @@ bool vgic_bank_is_private(uint32_t offset); /* the one a redistributor has, and 
 uint32_t vgic_bank_read(struct vcpu *vcpu, uint32_t offset);
 void vgic_bank_write(struct vcpu *vcpu, uint32_t offset, uint32_t value, uint32_t mask);
 
-/* --- vgic_v3.c: list registers, own CPU, in GICv3's format (a GICv2 file translates) --- */
+/* --- vgic_lr_v3.c, vgic_lr_v2.c: list registers, own CPU, in GICv3's format --- */
 #define LR_STATE (3ull << 62)
 #define LR_ACTIVE (1ull << 63)
 #define LR_PENDING (1ull << 62)
@@ -62,7 +63,10 @@ vgic_lr_all(void); /* those that exist, as a mask; vgic_lr_empty() in arch/vgic_
 /* Ask for the maintenance interrupt when at most one list register is in use. */
 void vgic_lr_underflow(bool wanted);
 
-/* ICC_SGI1R_EL1, written by the guest. */
+/* GICv2 only: the virtual CPU interface stands at `at`. */
+void vgic_map_interface(struct domain *domain, struct ipa at);
+
+/* ICC_SGI1R_EL1, written by the guest; not with a GICv2. */
 void vgic_sgi_register(struct vcpu *vcpu, uint64_t value);
 /* The maintenance interrupt has come. */
 void vgic_maintenance(struct vcpu *vcpu);

@@ -32,6 +32,9 @@ fuzz-targets += guest
 fuzz-guest-sources := tests/fuzz/fuzz_guest.c core/channel.c core/console.c devices/serial/pl011.c devices/rtc/pl031.c \
 	devices/watchdog/sbsa.c $(machine)
 fuzz-guest-cflags := $(machine-cflags)
+fuzz-targets += guest_gic_v2
+fuzz-guest_gic_v2-sources := $(patsubst %/vgic_v3.c,%/vgic_v2.c,$(fuzz-guest-sources))
+fuzz-guest_gic_v2-cflags := $(machine-cflags)
 fuzz-targets += guest_x86
 fuzz-guest_x86-sources := tests/fuzz/fuzz_guest_x86.c core/channel.c core/console.c devices/serial/uart16550.c \
 	devices/rtc/cmos.c devices/watchdog/wdat.c arch/x86/pio.c $(machine-x86)

@@ -19,6 +19,10 @@ machine-cflags := -Iarch/host/arm64 -Iarch/arm64/include
 unit-tests += vgic
 unit-vgic-sources := tests/unit/test_vgic.c $(machine)
 unit-vgic-cflags := $(machine-cflags)
+machine-gic_v2 := $(patsubst %/vgic_v3.c,%/vgic_v2.c,$(machine))
+unit-tests += vgic_v2
+unit-vgic_v2-sources := tests/unit/test_vgic_v2.c $(machine-gic_v2)
+unit-vgic_v2-cflags := $(machine-cflags)
 machine-x86 := arch/host/machine.c arch/host/x86/apic.c arch/x86/vlapic.c arch/x86/vioapic.c arch/x86/hyperv.c core/mmio.c \
 	core/deadline.c
 machine-x86-cflags := -Iarch/host/x86 -Iarch/x86/include
