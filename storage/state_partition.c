@@ -16,6 +16,7 @@ static struct gpt_reader reader;
 static uint32_t disk_index;
 static const char *status = "being looked for";
 static bool opened, again;
+static void (*when_opened)(struct state *store);
 
 /* The record. */
 static uint8_t front[FRONT_BYTES];
@@ -32,6 +33,13 @@ static void store_done(struct state *state, enum state_result result);
 struct state *state_store(void)
 {
     return opened ? &store : NULL;
+}
+
+void state_when_opened(void (*call)(struct state *state))
+{
+    when_opened = call;
+    if (opened)
+        call(&store);
 }
 
 const char *state_store_status(void)
@@ -162,7 +170,11 @@ static void store_done(struct state *state, enum state_result result)
     if (!opened && state->damaged > 0)
         bulkhead_log("state: %" PRIu32 " of %u banks were damaged; %s", state->damaged, STATE_BANKS,
                      result == STATE_OK ? "the others have everything" : "all values are lost");
-    opened |= good;
+    if (good && !opened) {
+        opened = true;
+        if (when_opened != NULL)
+            when_opened(&store);
+    }
     if (again && opened) {
         again = false;
         state_store_commit();

@@ -75,10 +75,13 @@ unit-shell-sources := tests/unit/test_shell.c $(shell-under-test)
 unit-console_attach-sources := tests/unit/test_console_attach.c $(shell-under-test)
 unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 
+unit-tests += address
+unit-address-sources := tests/unit/test_address.c net/address.c
+
 # The TLS console over lwIP, with openssl s_client at the other end.
 unit-tests += console_server
 unit-console_server-sources := tests/unit/test_console_server.c tests/unit/console_host.c tests/unit/console_tables.c \
-	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/random.c net/tls.c net/tls_identity.c \
+	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/address.c net/random.c net/tls.c net/tls_identity.c \
 	net/tls_platform.c $(lwip-sources:%=$(LWIP_DIR)/src/%) $(mbedtls-sources:%=$(MBEDTLS_DIR)/%)
 unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
 	-I$(MBEDTLS_DIR)/library \
