@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The loader for UEFI machines: chooses the boot slot as U-Boot's ab_select does, reads the slot's FIT, checks the
- * SHA-256 of kernel and bundle, and has the firmware load the kernel (which is where Secure Boot checks it). A slot
- * that is damaged is named and left for the other one. How the kernel is entered is the architecture's (start.h). Runs
- * wherever the firmware put it.
+ * SHA-256 of kernel and bundle and the bundle's version, and has the firmware load the kernel (which is where Secure
+ * Boot checks it). A slot that is damaged or too old is named and left for the other one. How the kernel is entered is
+ * the architecture's (start.h). Runs wherever the firmware put it.
  */
 #include "start.h"
 #include <lib/sha256/sha256.h>
 #include <libfdt.h>
 #include <storage/gpt.h>
 #include <storage/slots.h>
+#include <storage/state.h>
 #include <string.h>
 
 #define FRONT_BYTES 8192u /* of the partition "state": what the slot record and its copy lie in */
@@ -31,6 +32,7 @@ static uint8_t *table, *front;
 static struct gpt_range state_range;
 static struct slots slots;
 static bool slots_known, failed[SLOTS];
+static uint32_t version_minimum; /* of a bundle: what the state store keeps */
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system);
 
@@ -130,6 +132,29 @@ static bool read_table(void)
     return false;
 }
 
+/* The value "rollback" of the newest whole bank; 0: none. */
+static void read_minimum(void)
+{
+    uint32_t size = disk->media->block_size;
+    uint8_t *bank = allocate(STATE_BANK_BYTES);
+    uint64_t newest = 0;
+
+    for (uint32_t i = 0; i < STATE_BANKS && bank != NULL && state_range.blocks >= STATE_PARTITION_MIN / size; i++) {
+        uint64_t offset = STATE_FIRST_BANK + (uint64_t)i * STATE_BANK_BYTES;
+        struct state_bank header;
+        struct state_value value;
+
+        if (!read_blocks(state_range.first + offset / size, STATE_BANK_BYTES, bank) ||
+            !state_bank_check(bank, &header) || header.sequence < newest)
+            continue;
+        newest = header.sequence;
+        version_minimum = 0;
+        if (state_value_find(bank + STATE_HEADER_BYTES, header.length, "rollback", &value))
+            for (uint32_t n = 0; n < value.length && value.data[n] >= '0' && value.data[n] <= '9'; n++)
+                version_minimum = version_minimum * 10 + value.data[n] - '0';
+    }
+}
+
 static void read_record(void)
 {
     front = allocate(FRONT_BYTES);
@@ -139,6 +164,8 @@ static void read_record(void)
                   slots_read(front + SLOTS_OFFSET, front + SLOTS_BACKUP_OFFSET, &slots);
     if (!slots_known)
         say("Bulkhead: the slots' record cannot be used; trying slot a, then slot b\r\n");
+    if (slots_known)
+        read_minimum();
 }
 
 /* The record, stable, and then its copy: a try that is taken is gone even if the power goes now. */
@@ -200,6 +227,26 @@ static const char *open_image(const void *fit, const char *name, struct bytes *i
     return strcmp(name, "kernel") == 0 ? "the kernel is damaged" : "the bundle is damaged";
 }
 
+/* A tree of its own inside of the container, where it need not be aligned. */
+static const char *check_version(const struct bytes *bundle)
+{
+    uint32_t size = bundle->length >= PAGE ? fdt_totalsize(bundle->data) : 0;
+    const fdt32_t *version;
+    uint8_t *tree;
+    int length;
+
+    if (version_minimum == 0)
+        return NULL;
+    tree = size >= sizeof(struct fdt_header) && size <= bundle->length ? allocate(size) : NULL;
+    if (tree == NULL)
+        return "the bundle is damaged";
+    memcpy(tree, bundle->data, size);
+    version = fdt_check_header(tree) ? NULL : fdt_getprop(tree, 0, "bulkhead,version", &length);
+    if (version == NULL || length != sizeof(*version) || fdt32_ld(version) < version_minimum)
+        return "its version is too old: the appliance has confirmed a later one";
+    return NULL;
+}
+
 static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *bundle)
 {
     static const char *const unreadable = "cannot be read";
@@ -226,7 +273,9 @@ static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *
     if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size)
         return "is damaged";
     problem = open_image(fit, "kernel", kernel);
-    return problem != NULL ? problem : open_image(fit, "bundle", bundle);
+    if (problem == NULL)
+        problem = open_image(fit, "bundle", bundle);
+    return problem != NULL ? problem : check_version(bundle);
 }
 
 /* --- Without slots: files beside the loader, as on a stick or a network disk --- */

@@ -23,7 +23,7 @@ fuzz-blk-sources := tests/fuzz/fuzz_blk.c tests/unit/fake_disk.c tests/unit/fake
 	devices/virtio/backend.c devices/virtio/blk_backend.c lib/virtqueue.c lib/segment.c
 
 fuzz-targets += console_server
-fuzz-console_server-sources := tests/fuzz/fuzz_console_server.c net/console_server.c net/lwip_port.c \
+fuzz-console_server-sources := tests/fuzz/fuzz_console_server.c net/console_server.c net/lwip_port.c net/address.c \
 	$(lwip-sources:%=$(LWIP_DIR)/src/%)
 fuzz-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -include tests/unit/host_module.h \
 	-DCHECKSUM_CHECK_IP=0 -DCHECKSUM_CHECK_TCP=0 -DCHECKSUM_CHECK_UDP=0 -DCHECKSUM_CHECK_ICMP=0

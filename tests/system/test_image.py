@@ -390,19 +390,21 @@ def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
         found = stored_state(shell)
         assert all(volume["ready"] for volume in shell.json("disk")["volumes"])  # of the disk that the state store is on, too
         assert [slot["state"] for slot in found["slots"]] == ["confirmed", "confirmed"] and found["slots"][0]["next"]
-        assert found["store"]["healed"] == 0 and found["values"] == []
-        shell.run("state set address 10.0.0.1/24")
+        assert found["store"]["healed"] == 0
+        shell.run("state set net.lan '10.0.2.77/24 10.0.2.2'")
         stored_state(shell)
         shell.line.send_line("reboot")
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
-        assert stored_state(shell)["values"][0]["value"] == "10.0.0.1/24"
+        assert {v["name"]: v["value"] for v in stored_state(shell)["values"]}["net.lan"] == "10.0.2.77/24 10.0.2.2"
+        assert "10.0.2.77" in shell.run("net")
         shell.run("factory-reset --yes")
         stored_state(shell)
         shell.line.send_line("reboot")
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
-        assert stored_state(shell)["values"] == []
+        assert [value["name"] for value in stored_state(shell)["values"]] == ["rollback"]
+        assert "10.0.2.77" not in shell.run("net")
 
 
 @pytest.mark.parametrize("place", [5000, -5000])

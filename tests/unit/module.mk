@@ -57,6 +57,18 @@ $(O)/unit/bundles/test_key.c: tests/unit/make_bundles.sh tools/sign_bundle.py
 	$(call say,BUNDLES,$(call shown,$(@D)))
 	$(Q)tests/unit/make_bundles.sh $(@D)
 
+# Updates, with the check of their signature.
+unit-tests += update
+unit-update-sources := tests/unit/test_update.c tests/unit/fake_disk.c lib/p256/p256.c tests/unit/sha256.c \
+	mgmt/trial.c $(addprefix storage/,update.c manifest.c state_partition.c state.c state_format.c slots.c gpt.c gpt_read.c)
+unit-update-cflags := -O2 -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Ilib/sha256 -I$(MBEDTLS_DIR)/include \
+	-I$(MBEDTLS_DIR)/library -I$(O)/unit/updates -Wno-unused-function -include tests/unit/host_module.h \
+	-DUPDATES='"$(O)/unit/updates/"' -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"'
+$(O)/unit/update.d/tests/unit/test_update.o: $(O)/unit/updates/test_key.c
+$(O)/unit/updates/test_key.c: tests/unit/make_updates.sh tools/sign_bundle.py tools/image/manifest.py
+	$(call say,UPDATES,$(call shown,$(@D)))
+	$(Q)tests/unit/make_updates.sh $(@D)
+
 # The shell on a fake appliance. shell_on_host runs it on this terminal.
 shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/stop_cause.c tests/unit/fake_appliance.c \
 	storage/state.c storage/state_format.c storage/slots.c storage/gpt.c \
@@ -67,10 +79,13 @@ unit-shell-sources := tests/unit/test_shell.c $(shell-under-test)
 unit-console_attach-sources := tests/unit/test_console_attach.c $(shell-under-test)
 unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 
+unit-tests += address
+unit-address-sources := tests/unit/test_address.c net/address.c
+
 # The TLS console over lwIP, with openssl s_client at the other end.
 unit-tests += console_server
 unit-console_server-sources := tests/unit/test_console_server.c tests/unit/console_host.c tests/unit/console_tables.c \
-	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/random.c net/tls.c net/tls_identity.c \
+	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/address.c net/random.c net/tls.c net/tls_identity.c \
 	net/tls_platform.c $(lwip-sources:%=$(LWIP_DIR)/src/%) $(mbedtls-sources:%=$(MBEDTLS_DIR)/%)
 unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
 	-I$(MBEDTLS_DIR)/library \

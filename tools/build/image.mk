@@ -14,6 +14,15 @@ $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle
 		$(PYTHON) -m tools.image.container --seal $@.new)
 	$(Q)mv $@.new $@
 
+# What is in a slot, signed; with a key that is elsewhere, what is to be signed there.
+$(O)/boot.manifest: $(O)/boot.itb $(signing-key) $(known-key) tools/image/manifest.py
+	$(call say,SIGN,$(call shown,$@))
+	$(Q)$(PYTHON) tools/image/manifest.py $(if $(signing-key),sign,prepare) --board '$(bundle-board)' --release '$(version)' \
+		--version $(bundle-version) $(or $(signing-key),$(known-key)) $(O)/boot.itb $@ $(if $(signing-key),,$(O)/manifest.tbs)
+$(O)/bulkhead.update: $(O)/boot.manifest $(O)/boot.itb
+	$(call say,UPDATE,$(call shown,$@))
+	$(Q)cat $^ >$@.new && mv $@.new $@
+
 # U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,
 # or U-Boot's.
 $(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
@@ -45,7 +54,7 @@ loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include)
 loader-flags-arm64 := -ffixed-x18
 loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
 loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/$(ARCH)/start.c $(loader-sources-$(ARCH)) storage/gpt.c \
-	storage/slots.c lib/string.c lib/sha256/generic.c $(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
+	storage/slots.c storage/state_format.c lib/string.c lib/sha256/generic.c $(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
 $(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/*.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
@@ -58,12 +67,17 @@ image-esp-arm64 := EFI/BOOT/BOOTAA64.EFI=$(O)/boot.efi
 image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/boot.efi
 image-esp := $(image-esp-$(ARCH))
 
-$(O)/bulkhead.img: $(O)/boot.itb $(if $(u-boot-defconfig),$(O)/u-boot.bin) $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
+$(O)/bulkhead.img: $(O)/boot.itb $(O)/boot.manifest $(if $(u-boot-defconfig),$(O)/u-boot.bin) $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
 	$(call say,IMAGE,$(call shown,$@))
-	$(Q)$(PYTHON) -m tools.image --config $(O)/.config --version '$(version)' --slot $(O)/boot.itb \
+	$(Q)$(PYTHON) -m tools.image --config $(O)/.config --version '$(version)' --slot $(O)/boot.itb --manifest $(O)/boot.manifest \
 		$(addprefix --esp ,$(image-esp)) --output $@
 
-.PHONY: image flash
+.PHONY: image update flash
+update: ## Build bulkhead.update, which `bhctl HOST update bulkhead.update` installs
+	$(Q)tools/dependencies.sh run image $(ARCH)
+	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.update
+	$(Q)$(PYTHON) tools/image/manifest.py show $(O)/bulkhead.update
+
 image: ## Build bulkhead.img, the disk image that an appliance is flashed with, and bulkhead.img.bmap
 	$(Q)tools/dependencies.sh run image $(ARCH)
 	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.img

@@ -50,6 +50,11 @@ class Board:
     devices: list = field(default_factory=list)
     pci: list = field(default_factory=list)
 
+    @property
+    def identity(self):
+        """What an update names."""
+        return f"{self.arch} {self.name}"
+
     def has(self, compatible):
         return any(compatible in device.compatibles for device in self.devices)
 

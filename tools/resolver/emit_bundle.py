@@ -67,4 +67,5 @@ def bundle_makefile(appliance, config, root, output):
                       for name in ("SIGNING_KEY", "PUBLIC_KEY") for path in [config.text("BUNDLE_" + name)])
             + "".join(f"image-{name.lower().replace('_', '-')} := {os.path.join(root, path) if path else ''}\n"
                       for name in ("SLOT_SIGNING_KEY", "SLOT_PUBLIC_KEY") for path in [config.text(name)])
-            + f"bundle-version-minimum := {config.number('BUNDLE_VERSION_MINIMUM')}\n")
+            + f"bundle-version-minimum := {config.number('BUNDLE_VERSION_MINIMUM')}\nbundle-version := {appliance.version}\n"
+            f"bundle-board := {appliance.board.identity}\n")
