@@ -262,10 +262,8 @@ static bool fill_update(struct output_row *row, const struct metric *metric, uin
 {
     const struct update_status *update = update_status();
     const uint64_t value[] = {
-        [UPDATE_STARTED] = update->started,
-        [UPDATE_COMPLETED] = update->completed,
-        [UPDATE_FAILURES] = update->failed,
-        [UPDATE_BYTES] = update->bytes,
+        [UPDATE_STARTED] = update->started,          [UPDATE_COMPLETED] = update->completed,
+        [UPDATE_FAILURES] = update->failed,          [UPDATE_BYTES] = update->bytes,
         [UPDATE_MINIMUM] = update_version_minimum(),
     };
 
