@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The physical GIC. All interrupts come to EL2, where they are dropped (EOIR) and, if the kernel's own, deactivated (DIR)
- * at once; those of a domain stay active until the guest ends them through the list register.
+ * The physical GIC. All interrupts come to EL2, where they are dropped (EOIR) and, if the kernel's own, deactivated
+ * (DIR) at once; those of a domain stay active until the guest ends them through the list register.
  */
 #include "gic.h"
 

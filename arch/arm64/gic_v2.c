@@ -11,11 +11,11 @@
 #include <core/log.h>
 
 enum { GICD_ITARGETSR = 0x800, GICD_SGIR = 0xf00 };
-#define GICD_CTLR_ON 1u       /* the group that non-secure software sees; group 0 where there is one security state */
+#define GICD_CTLR_ON 1u /* the group that non-secure software sees; group 0 where there is one security state */
 #define GICC_CTLR_BYPASS 0x1e0u
 #define GICC_CTLR_SPLIT 0x201u /* on; EOIR drops the priority, DIR deactivates */
 #define GICC_BYTES 0x2000u
-#define ALIASED 0x20000u /* each page of the interface is seen 16 times, so that they are 64 KiB apart: */
+#define ALIASED 0x20000u     /* each page of the interface is seen 16 times, so that they are 64 KiB apart: */
 #define ALIASED_PAIR 0xf000u /* the last of the first and the first of the second stand side by side */
 
 volatile uint32_t *gic_cpu, *gic_hypervisor, *gic_sgir;

@@ -15,7 +15,7 @@ enum {
     GICR_SGI_FRAME = 0x10000,
 };
 #define GICR_BYTES_MAX (BULKHEAD_CPUS_MAX * 0x40000ul) /* machines describe room for more CPUs than they have */
-#define GICD_CTLR_ON (1u << 4 | 1u << 1 | 1u << 0) /* affinity routing, group 1, seen from either security state */
+#define GICD_CTLR_ON (1u << 4 | 1u << 1 | 1u << 0)     /* affinity routing, group 1, seen from either security state */
 #define GICD_TYPER_LPIS (1u << 17)
 #define GICR_TYPER_VLPIS (1u << 1)
 #define GICR_TYPER_LAST (1u << 4)

@@ -11,7 +11,7 @@
 
 #define TREE_BYTES_MAX (2 * MIB) /* what Linux's boot protocol allows */
 #define DEPTH_MAX 8
-#define NODES_MAX 512                                  /* that are remembered; a tree may have more */
+#define NODES_MAX 512 /* that are remembered; a tree may have more */
 #define GIC_PPI 1
 #define TIMER_VIRTUAL 2 /* entries of the timer node's `interrupts` */
 #define TIMER_HYPERVISOR 3

@@ -4,9 +4,9 @@
 #define ARCH_ARM64_VGIC_H
 
 #include <arch/vgic_lr.h>
-#include <core/mmio.h>
 #include <bulkhead/guest_map.h>
 #include <core/domain_tree.h>
+#include <core/mmio.h>
 #include <core/vcpu.h>
 
 /* --- vgic.c --- */
@@ -20,8 +20,8 @@ void vgic_maintain(struct vcpu *vcpu, uint32_t ended);
 void vgic_notify(struct vcpu *vcpu, uint32_t intid);
 /* Own CPU, not running: what others wait for has happened, since no list register is in use. */
 void vgic_settle(struct vcpu *vcpu);
-/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. False: it is
- * none of the domain's. */
+/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. False: it
+ * is none of the domain's. */
 bool vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked);
 /* Own CPU of `vcpu`: SGI `intid` (0..15) to the vCPUs of `targets` (a mask; bits that are no vCPU are ignored). */
 void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid);

@@ -20,8 +20,8 @@ enum gich_word { /* offset / 4 */
 #define SGIS 0xffffu
 
 /*
- * State [29:28], priority [27:23], physical INTID or, where not linked, the request to tell the end [19:10], linked [31].
- * Guests of a GICv2 without security states have their interrupts in group 0: Grp1 [30] stays clear.
+ * State [29:28], priority [27:23], physical INTID or, where not linked, the request to tell the end [19:10], linked
+ * [31]. Guests of a GICv2 without security states have their interrupts in group 0: Grp1 [30] stays clear.
  */
 uint64_t vgic_lr_read(uint32_t index)
 {

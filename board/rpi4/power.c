@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Reset and power-off of a Raspberry Pi whose firmware has no PSCI: its watchdog (Linux's bcm2835_wdt.c has the register
- * map; Broadcom publishes none). After a reset into partition 63 the boot ROM stays halted. */
+/* Reset and power-off of a Raspberry Pi whose firmware has no PSCI: its watchdog (Linux's bcm2835_wdt.c has the
+ * register map; Broadcom publishes none). After a reset into partition 63 the boot ROM stays halted. */
 #include <arch/host_tree.h>
 #include <arch/psci.h>
 #include <core/arch.h>

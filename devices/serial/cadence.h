@@ -6,15 +6,15 @@
 enum cadence_register {
     CADENCE_CONTROL = 0x00,
     CADENCE_MODE = 0x04,
-    CADENCE_ENABLE = 0x08, /* of interrupts: 1s switch them on, */
-    CADENCE_DISABLE = 0x0c, /* or off */
+    CADENCE_ENABLE = 0x08,     /* of interrupts: 1s switch them on, */
+    CADENCE_DISABLE = 0x0c,    /* or off */
     CADENCE_INTERRUPTS = 0x14, /* cleared by 1s */
-    CADENCE_TIMEOUT = 0x1c, /* in units of four bits */
+    CADENCE_TIMEOUT = 0x1c,    /* in units of four bits */
     CADENCE_RECEIVE_LEVEL = 0x20,
     CADENCE_STATUS = 0x2c,
     CADENCE_FIFO = 0x30,
 };
-#define CADENCE_CONTROL_ON 0x14u     /* receiver and transmitter */
+#define CADENCE_CONTROL_ON 0x14u /* receiver and transmitter */
 #define CADENCE_MODE_8N1 0x20u
 #define CADENCE_STATUS_RECEIVED_NONE 0x02u
 #define CADENCE_STATUS_SEND_FULL 0x10u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The virtual GICv2: what its distributor has of its own (targets, SGIs, bytes), total decode, reset. The logic behind it is
- * test_vgic.c's. */
+/* The virtual GICv2: what its distributor has of its own (targets, SGIs, bytes), total decode, reset. The logic behind
+ * it is test_vgic.c's. */
 #include "../../arch/host/machine.h"
 
 #include "../../arch/arm64/vgic.h"
@@ -201,7 +201,7 @@ static void identification(void **state)
 {
     (void)state;
     assert_int_equal(machine_read(GICD(0xfe8), 4), 0x2b);
-    assert_int_equal(machine_read(GICD(4), 4) & 0x1f, 2);      /* words */
+    assert_int_equal(machine_read(GICD(4), 4) & 0x1f, 2);       /* words */
     assert_int_equal(machine_read(GICD(4), 4) >> 5 & 7, 3 - 1); /* vCPUs */
     assert_int_equal(machine_read(GICD(4), 4) >> 8, 0);         /* one security state */
     machine_write(GICD(0x80), 4, 0xffffffff);

@@ -6,7 +6,7 @@
 #include <bulkhead/limits.h>
 #include <stdint.h>
 
-#define GIC_GROUPS 0u             /* group 0, if the kernel has a say in it */
+#define GIC_GROUPS 0u              /* group 0, if the kernel has a say in it */
 extern volatile uint32_t *gic_cpu; /* GICC */
 extern volatile uint32_t *gic_sgir;
 extern uint8_t gic_target[BULKHEAD_CPUS_MAX]; /* each CPU's interface, as a mask */

@@ -6,7 +6,7 @@
 #include <arch/sysreg.h>
 #include <bulkhead/limits.h>
 
-#define GIC_GROUPS UINT32_MAX                       /* group 1 */
+#define GIC_GROUPS UINT32_MAX                      /* group 1 */
 extern uint64_t gic_kick_value[BULKHEAD_CPUS_MAX]; /* ICC_SGI1R_EL1 for each CPU */
 
 /* What was acknowledged is what ends it; and the INTID of it. */

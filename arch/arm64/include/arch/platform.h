@@ -24,7 +24,7 @@ struct arch_platform {
     uint32_t timer_virtual_intid;       /* 27 */
     uint32_t timer_hypervisor_intid;    /* CNTHP: 26 */
     uint64_t cpu_id[BULKHEAD_CPUS_MAX]; /* MPIDR affinity; the boot CPU first */
-    uint64_t cpu_release[BULKHEAD_CPUS_MAX]; /* where the firmware's loop looks for an entry address; 0: PSCI starts it */
+    uint64_t cpu_release[BULKHEAD_CPUS_MAX]; /* where the firmware's loop takes an entry address from; 0: by PSCI */
     bool psci;
 };
 

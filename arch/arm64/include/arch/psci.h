@@ -27,7 +27,8 @@
 #define PSCI_ON_PENDING (-5)
 #define PSCI_INVALID_ADDRESS (-9)
 
-/* Boot CPU, the machine's tree is mapped: what reset needs where there is no PSCI (power_absent.c, or a board's own). */
+/* Boot CPU, the machine's tree is mapped: what reset needs where there is no PSCI (power_absent.c, or a board's own).
+ */
 void power_init(void);
 void power_cycle(bool off);
 /* The machine's CPUs, by its firmware (psci_host.c). */

@@ -7,8 +7,9 @@
  * vgic_notify(), through its inbox, and vgic_update() there is the one place that moves an interrupt into or out of a
  * list register. A shared interrupt is in at most one list register of the domain: that vCPU is its owner.
  *
- * vgic.c is the same for every GIC. What is a GIC's own is in vgic_v3.c (distributor, redistributors, SGI registers) and
- * vgic_lr_v3.c (list registers), or in vgic_v2.c and vgic_lr_v2.c; the build takes one of the two (choice in board/Kconfig).
+ * vgic.c is the same for every GIC. What is a GIC's own is in vgic_v3.c (distributor, redistributors, SGI registers)
+ * and vgic_lr_v3.c (list registers), or in vgic_v2.c and vgic_lr_v2.c; the build takes one of the two (choice in
+ * board/Kconfig).
  */
 #ifndef ARCH_VGIC_H
 #define ARCH_VGIC_H
@@ -68,7 +69,8 @@ struct vgic_domain {
 struct domain;
 struct vcpu;
 
-/* The two ranges (ipa) of the domain's distributor, and of its redistributors (GICv3) or CPU interface (GICv2); what is compatible.
+/* The two ranges (ipa) of the domain's distributor, and of its redistributors (GICv3) or CPU interface (GICv2); what is
+ * compatible.
  */
 struct range64;
 const char *vgic_place(const struct domain *domain, struct range64 *ranges);
