@@ -9,8 +9,15 @@ import subprocess
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance
+from test_image import partitions
 
 FIRMWARE = {"x86": "/usr/share/ovmf/OVMF.fd", "arm64": "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
+
+
+def make(out, target):
+    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(["make", "-C", str(TOP), f"O={out}", f"{out}/{target}"], check=True, capture_output=True, env=environment)
+    return out / target
 
 
 def boot_disk(out, folder, arch, device):
@@ -21,9 +28,7 @@ def boot_disk(out, folder, arch, device):
     if arch == "x86":
         shutil.copy(out / "bulkhead.bin", boot / "BOOTX64.EFI")
     else:
-        environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-        subprocess.run(["make", "-C", str(TOP), f"O={out}", f"{out}/boot.efi"], check=True, capture_output=True, env=environment)
-        shutil.copy(out / "boot.efi", boot / "BOOTAA64.EFI")
+        shutil.copy(make(out, "boot.efi"), boot / "BOOTAA64.EFI")
         shutil.copy(out / "bulkhead.bin", folder / "esp" / "bulkhead.bin")
     return ["-bios", FIRMWARE[arch], "-drive", f"if=none,id=esp,file=fat:rw:{folder}/esp,format=raw", "-device", f"{device},drive=esp,bootindex=0"]
 
@@ -66,3 +71,21 @@ def test_el1_is_refused(default_build, machine, tmp_path):
     with Appliance(default_build, loader="none", extra=extra, folder=tmp_path) as appliance:
         appliance.serial.expect("the firmware runs at EL1", PATIENCE)
         appliance.serial.expect("BdsDxe: failed to start")
+
+
+@pytest.mark.arch("arm64")
+def test_the_image_boots_by_uefi_too(default_build, tmp_path):
+    """The disk image that U-Boot starts elsewhere: slot A's kernel is damaged by one bit, so slot B boots."""
+    disk = tmp_path / "image"
+    subprocess.run(["cp", "--sparse=always", make(default_build, "bulkhead.img"), disk], check=True)
+    with open(disk, "r+b") as handle:
+        handle.seek(partitions(disk)[1]["boot-a"]["start"] * 512 + 5000)
+        byte = handle.read(1)[0]
+        handle.seek(-1, os.SEEK_CUR)
+        handle.write(bytes([byte ^ 1]))
+    with Appliance(default_build, loader="none", disk=disk, extra=["-bios", FIRMWARE["arm64"]], folder=tmp_path) as appliance:
+        appliance.serial.expect("slot a: the kernel is damaged", PATIENCE)
+        appliance.serial.expect("slot b: starting")
+        appliance.serial.expect("the machine describes itself by ACPI")
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
