@@ -17,7 +17,6 @@
 #define WATCHER 0u
 #define DIVIDE_SHIFT_MAX 7u
 #define LVT_PERIODIC (1u << 17)
-#define X2APIC_IRR MSR_X2APIC(0x200)
 #define NS_PER_S 1000000000ull
 #define AHEAD_MAX_NS (60 * NS_PER_S) /* core/deadline.c looks again */
 

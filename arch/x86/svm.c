@@ -191,27 +191,11 @@ static void state(struct vcpu *vcpu, struct guest_state *state)
         .cr3 = vmcb->cr3,
         .cr4 = vmcb->cr4,
         .efer = vmcb->efer & ~EFER_SVME,
-        .rflags = vmcb->rflags,
         .rsp = vmcb->rsp,
-        .cpl = vmcb->cpl,
         .code64 = (vmcb->efer & EFER_LMA) && (vmcb->segment[CS].attributes & 1u << 9),
         .code32 = vmcb->segment[CS].attributes & 1u << 10,
         .code_base = vmcb->segment[CS].base,
     };
-}
-
-static void read_segment(struct vcpu *vcpu, unsigned which, struct segment *segment)
-{
-    const struct vmcb_segment *from = &((const struct vmcb *)vcpu->arch.control)->segment[which];
-
-    asm volatile("vmsave" ::"a"(vcpu->arch.control_hpa) : "memory"); /* FS and GS */
-    *segment = (struct segment){from->base, from->limit, from->selector,
-                                (uint16_t)((from->attributes & 0xff) | (from->attributes & 0xf00) << 4)};
-}
-
-static void fault_address(struct vcpu *vcpu, uint64_t linear)
-{
-    ((struct vmcb *)vcpu->arch.control)->cr2 = linear;
 }
 
 static bool can_take(struct vcpu *vcpu, enum event_type type)
@@ -336,7 +320,6 @@ static void port(struct vcpu *vcpu, const struct vmcb *vmcb)
         .width = (uint8_t)IO_SIZE(info),
         .in = info & IO_IN,
         .string = info & IO_STRING,
-        .repeat = info & IO_REPEAT,
     };
 
     exit_port(vcpu, &access, vmcb->exit_info_2);
@@ -590,8 +573,6 @@ const struct vendor svm = {
     .can_take = can_take,
     .inject = inject,
     .window = window,
-    .segment = read_segment,
-    .fault_address = fault_address,
     .msr_read = read_msr,
     .msr_write = write_msr,
     .lend_timer = lend_timer,

@@ -14,7 +14,6 @@ enum cmos_register {
     YEAR = 9,
     REGISTER_A = 10,
     REGISTER_B = 11,
-    REGISTER_C = 12,
     REGISTER_D = 13,
     CENTURY = 0x32, /* as the FADT says */
     REGISTERS = 0x80,
