@@ -28,11 +28,6 @@
 struct domain domains[BULKHEAD_PARTITIONS_MAX];
 static uint32_t quick_stops;
 
-static bool is_management(const struct domain *domain)
-{
-    return domain->config->flags & PARTITION_MANAGEMENT;
-}
-
 bool domain_grants(const struct domain *front, const struct domain *back)
 {
     for (uint32_t i = 0; front->memory_size && i < channel_count; i++)

@@ -20,11 +20,6 @@
 #define SPI 0
 enum line_trigger { EDGE = 1, LEVEL = 4 };
 
-static bool is_management(const struct domain *domain)
-{
-    return domain->config->flags & PARTITION_MANAGEMENT;
-}
-
 static void put_gic(void *tree, struct domain *domain)
 {
     struct range64 ranges[] = {{GUEST_GICD_BASE, GICD_BYTES}, {GUEST_GICR_BASE, domain->vcpu_count * GICR_BYTES}};
