@@ -98,29 +98,21 @@ struct opcode {
 
 static struct opcode find(uint8_t byte, struct reader *reader, enum code_size size)
 {
+    uint32_t width = byte & 1 ? 0 : 1;
+
     switch (byte) {
     case 0x63: /* MOVSXD */
         return size == CODE_64 ? (struct opcode){LOAD, 4, 0, true} : (struct opcode){0};
-    case 0x88:
-        return (struct opcode){STORE, 1, 1, false};
-    case 0x89:
-        return (struct opcode){STORE, 0, 0, false};
-    case 0x8a:
-        return (struct opcode){LOAD, 1, 1, false};
-    case 0x8b:
-        return (struct opcode){LOAD, 0, 0, false};
-    case 0xa0:
-        return (struct opcode){LOAD_MOFFS, 1, 1, false};
-    case 0xa1:
-        return (struct opcode){LOAD_MOFFS, 0, 0, false};
-    case 0xa2:
-        return (struct opcode){STORE_MOFFS, 1, 1, false};
-    case 0xa3:
-        return (struct opcode){STORE_MOFFS, 0, 0, false};
-    case 0xc6:
-        return (struct opcode){STORE_IMMEDIATE, 1, 1, false};
-    case 0xc7:
-        return (struct opcode){STORE_IMMEDIATE, 0, 0, false};
+    case 0x88 ... 0x89:
+        return (struct opcode){STORE, width, width, false};
+    case 0x8a ... 0x8b:
+        return (struct opcode){LOAD, width, width, false};
+    case 0xa0 ... 0xa1:
+        return (struct opcode){LOAD_MOFFS, width, width, false};
+    case 0xa2 ... 0xa3:
+        return (struct opcode){STORE_MOFFS, width, width, false};
+    case 0xc6 ... 0xc7:
+        return (struct opcode){STORE_IMMEDIATE, width, width, false};
     case 0x0f:
         byte = take(reader);
         if ((byte & 0xf6) == 0xb6) /* MOVZX: b6, b7; MOVSX: be, bf */

@@ -40,7 +40,7 @@ _Noreturn void exit_impossible(struct vcpu *vcpu, uint64_t reason);
 void exit_finish(struct vcpu *vcpu);
 
 /* Exceptions for the guest. */
-enum { VECTOR_UD = 6, VECTOR_GP = 13 };
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_AC = 17, VECTOR_MC = 18, EXCEPTIONS = 32 };
 void inject_general_protection(struct vcpu *vcpu);
 
 static inline void count_exit(struct vcpu *vcpu, enum exit_kind kind)

@@ -24,7 +24,6 @@
 #define ICR_RESERVED 0xfff33000u
 #define ICR_LEVEL 0x8000u
 #define VECTOR_MIN 16u
-#define NS_PER_S 1000000000ull
 #define ASSIST_NO_EOI 1u
 
 static const uint32_t lvt_writable[VLAPIC_LVTS] = {
@@ -400,14 +399,6 @@ static uint32_t divide_shift(struct vlapic *vlapic)
     uint32_t divide = *reg(vlapic, X2APIC_TIMER_DIVIDE);
 
     return ((divide & 3) + (divide >> 1 & 4) + 1) & 7;
-}
-
-/* value * times / by */
-static uint64_t ratio(uint64_t value, uint64_t times, uint64_t by)
-{
-    unsigned __int128 product = (unsigned __int128)value * times;
-
-    return divide128((uint64_t)(product >> 64), (uint64_t)product, by);
 }
 
 static uint64_t counts_to_ns(struct vlapic *vlapic, uint32_t counts)

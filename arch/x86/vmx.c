@@ -41,8 +41,6 @@
 #define EPT_POINTER (6ull | 3ull << 3)
 
 #define RIGHTS_UNUSABLE (1u << 16)
-#define DR6_RESET 0xffff0ff0u
-#define DR7_RESET 0x400u
 #define DEBUGCTL_BTF 2ull
 #define PENDING_DEBUG_STEP (1ull << 14)
 
@@ -53,8 +51,7 @@
      CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
 
 /* Exceptions that exit: those whose delivery may never end (#DB, #AC), and the machine check. */
-enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17, MACHINE_CHECK = 18 };
-#define EXCEPTIONS (1u << DEBUG | 1u << ALIGNMENT | 1u << MACHINE_CHECK)
+#define EXITING_EXCEPTIONS (1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC)
 
 static struct {
     uint32_t pin, processor, secondary, exit, entry;
@@ -245,7 +242,7 @@ static void write_controls(struct vcpu *vcpu, uint64_t efer)
     vmcs_write(VMCS_SECONDARY_CONTROLS, controls.secondary);
     vmcs_write(VMCS_EXIT_CONTROLS, controls.exit);
     vmcs_write(VMCS_ENTRY_CONTROLS, controls.entry | (efer & EFER_LMA ? ENTRY_GUEST_64 : 0));
-    vmcs_write(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
+    vmcs_write(VMCS_EXCEPTION_BITMAP, EXITING_EXCEPTIONS);
     vmcs_write(VMCS_VPID, vcpu->cpu + 1);
     vmcs_write(VMCS_IO_BITMAP_A, ports);
     vmcs_write(VMCS_IO_BITMAP_B, ports + PAGE_SIZE);
@@ -356,11 +353,11 @@ static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int
 
     /* An exception for an event that could not be delivered (volume 3, 6.15, double fault; here for all of them). */
     if (type == EVENT_EXCEPTION && (pending & INFO_VALID)) {
-        if ((pending & (INFO_TYPE | INFO_VECTOR)) == (EVENT_EXCEPTION << 8 | DOUBLE_FAULT)) {
+        if ((pending & (INFO_TYPE | INFO_VECTOR)) == (EVENT_EXCEPTION << 8 | VECTOR_DF)) {
             vmcs_write(VMCS_ENTRY_EVENT, 0);
             return exit_triple_fault(vcpu);
         }
-        vector = DOUBLE_FAULT;
+        vector = VECTOR_DF;
         error = 0;
     }
     enter_with(type << 8 | vector, error);
@@ -494,18 +491,18 @@ static void exception(struct vcpu *vcpu)
         asm volatile("int $2" ::: "memory"); /* its IRET unblocks NMIs */
         return exit_interrupt(vcpu);
     }
-    if (vector == MACHINE_CHECK)
+    if (vector == VECTOR_MC)
         asm volatile("int $18" ::: "memory");
     count_exit(vcpu, EXIT_OTHER);
     block_nmis_again(event & 1u << 12);
     redeliver();
-    if (vector == DEBUG) { /* 28.2.1: DR6 and DR7 are as before */
+    if (vector == VECTOR_DB) { /* 28.2.1: DR6 and DR7 are as before */
         cause = vmcs_read(VMCS_QUALIFICATION) & 0x600f;
         control_write(dr6, (control_read(dr6) & ~0xfull) | cause);
         vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~(1ull << 13));
         if ((event & INFO_TYPE) >> 8 == TYPE_PRIVILEGED_EXCEPTION) {
             vmcs_write(VMCS_ENTRY_LENGTH, vmcs_read(VMCS_EXIT_LENGTH));
-            return enter_with(TYPE_PRIVILEGED_EXCEPTION << 8 | DEBUG, -1);
+            return enter_with(TYPE_PRIVILEGED_EXCEPTION << 8 | VECTOR_DB, -1);
         }
     }
     inject(vcpu, EVENT_EXCEPTION, vector, event & INFO_ERROR_CODE ? (int64_t)vmcs_read(VMCS_EXIT_ERROR_CODE) : -1);

@@ -24,7 +24,6 @@ enum cmos_register {
 #define B_24_HOURS 0x02u
 #define B_WRITABLE (B_SET | B_BINARY)
 #define D_VALID 0x80u
-#define NS_PER_S 1000000000ull
 #define S_PER_DAY 86400
 
 struct cmos {

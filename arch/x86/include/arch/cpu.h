@@ -58,6 +58,14 @@ static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
     return low;
 }
 
+/* value * times / by, which fits. */
+static inline uint64_t ratio(uint64_t value, uint64_t times, uint64_t by)
+{
+    unsigned __int128 product = (unsigned __int128)value * times;
+
+    return divide128((uint64_t)(product >> 64), (uint64_t)product, by);
+}
+
 #define control_read(name)                                                                                             \
     ({                                                                                                                 \
         uint64_t value_;                                                                                               \
@@ -95,6 +103,8 @@ static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
 #define CR4_SMEP (1ull << 20)
 #define CR4_SMAP (1ull << 21)
 
+#define DR6_RESET 0xffff0ff0u
+#define DR7_RESET 0x400u
 #define RFLAGS_ONE (1ull << 1)
 #define RFLAGS_TF (1ull << 8)
 #define RFLAGS_IF (1ull << 9)
