@@ -18,7 +18,6 @@
 #define EXTENDED_END 0x1000u
 #define EXTENDED_MAX 96u
 #define BAR_SIZE_MAX (1ull << 40)
-#define STEPS_MAX (8 * BULKHEAD_DEVICES_MAX)
 
 #define BRIDGE_RESET 0x40u
 #define MSI_ENABLE 1u
@@ -35,15 +34,6 @@
 #define ACS_ISOLATES 0x1du /* source validation, P2P request and completion redirect, upstream forwarding */
 #define ACS_ENDPOINT 0x0cu /* P2P request and completion redirect */
 #define EXTENDED_SRIOV 0x10u
-#define SRIOV_CONTROL 0x08u
-#define SRIOV_ENABLE 0x09u /* and their memory */
-#define SRIOV_TOTAL 0x0eu
-#define SRIOV_COUNT 0x10u
-#define SRIOV_OFFSET 0x14u
-#define SRIOV_STRIDE 0x16u
-#define SRIOV_DEVICE 0x1au
-#define SRIOV_PAGE_SIZE 0x20u
-#define SRIOV_BAR0 0x24u
 
 #define VIRTIO_BAR 4u
 #define VIRTIO_OFFSET 8u
@@ -51,7 +41,6 @@
 
 #define MS 1000000ull
 #define PENDING_NS (100 * MS)
-#define RESET_NS (100 * MS) /* until a function answers again (6.6) */
 
 struct pci_function *pci_functions;
 uint32_t pci_function_count;
@@ -65,7 +54,7 @@ struct pci_name pci_name(uint16_t requester)
     return name;
 }
 
-static void wait_ns(uint64_t ns)
+void pci_wait_ns(uint64_t ns)
 {
     uint64_t end = time_ns() + ns;
 
@@ -108,20 +97,25 @@ uint32_t pci_next(uint32_t bus, uint32_t devfn)
     return devfn;
 }
 
+uint32_t pci_next_capability(const struct pci_function *function, uint32_t at)
+{
+    uint32_t next = at || pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES
+                        ? pci_read(function, at ? at + 1 : PCI_CAPABILITIES, 1) & 0xfc
+                        : 0;
+
+    return next < 0x40 ? 0 : next;
+}
+
 /* The first capability of that kind (and VIRTIO_TYPE, where that is not 0) of which `length` bytes are within
  * configuration space; 0: none. */
 static uint8_t find_capability(const struct pci_function *function, uint32_t kind, uint32_t type, uint32_t length)
 {
-    uint32_t at = PCI_CAPABILITIES;
+    uint32_t at = 0;
 
-    for (uint32_t i = 0; pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES && i < CAPABILITIES_MAX; i++) {
-        at = pci_read(function, at, 1) & 0xfc;
-        if (at < 0x40 || at + length > CAPABILITIES_END)
-            return 0;
-        if (pci_read(function, at, 1) == kind && (!type || pci_read(function, at + VIRTIO_TYPE, 1) == type))
+    for (uint32_t i = 0; i < CAPABILITIES_MAX && (at = pci_next_capability(function, at)); i++)
+        if (pci_read(function, at, 1) == kind && at + length <= CAPABILITIES_END &&
+            (!type || pci_read(function, at + VIRTIO_TYPE, 1) == type))
             return (uint8_t)at;
-        at++;
-    }
     return 0;
 }
 
@@ -165,7 +159,7 @@ static struct pci_bar read_bar(const struct pci_function *function, uint32_t at)
     return bar;
 }
 
-static void read_bars(const struct pci_function *function, uint32_t at, struct pci_bar bars[PCI_BARS])
+void pci_read_bars(const struct pci_function *function, uint32_t at, struct pci_bar bars[PCI_BARS])
 {
     uint32_t command = pci_read(function, PCI_COMMAND, 2);
 
@@ -180,7 +174,7 @@ static void read_bars(const struct pci_function *function, uint32_t at, struct p
     pci_write(function, PCI_COMMAND, 2, command);
 }
 
-static void silence(const struct pci_function *function)
+void pci_silence(const struct pci_function *function)
 {
     pci_write(function, PCI_COMMAND, 2, (pci_read(function, PCI_COMMAND, 2) & COMMAND_MEMORY) | COMMAND_NO_INTX);
     if (function->msi)
@@ -200,8 +194,7 @@ static void find_capabilities(struct pci_function *function)
     function->sriov = find_extended(function, EXTENDED_SRIOV, 0x40);
 }
 
-/* At its place by requester. */
-static struct pci_function *add(uint32_t requester)
+struct pci_function *pci_add(uint32_t requester)
 {
     uint32_t place = pci_function_count;
     struct pci_function *function;
@@ -237,14 +230,14 @@ static void find_functions(void)
 
     for (uint32_t bus = 0; bus <= platform.pci.bus_last; bus++)
         for (uint32_t devfn = 0; buses[bus / 32] >> bus % 32 & 1 && (devfn = pci_next(bus, devfn)) < 256; devfn++) {
-            struct pci_function *function = add(bus << 8 | devfn);
+            struct pci_function *function = pci_add(bus << 8 | devfn);
             uint32_t below;
 
             if (!function)
                 return;
             if (!function->fixture) {
-                silence(function);
-                read_bars(function, PCI_BAR0, function->bar);
+                pci_silence(function);
+                pci_read_bars(function, PCI_BAR0, function->bar);
             }
             if (!function->bridge)
                 continue;
@@ -309,9 +302,7 @@ void pci_write_bar(const struct pci_function *function, uint32_t at, const struc
         pci_write(function, at + 4, 4, (uint32_t)(bar->base >> 32));
 }
 
-/* Where something begins that [base, base + size) runs into; or base + size. Not the function's own, nor the windows of
- * the bridges that lead to `bus`. */
-static uint64_t find_obstacle(uint64_t base, uint64_t size, uint32_t bus, const struct pci_function *own)
+uint64_t pci_obstacle(uint64_t base, uint64_t size, uint32_t bus, const struct pci_function *own)
 {
     struct memory_range range = {hpa(base), size}, ecam = {platform.pci.ecam, (platform.pci.bus_last + 1) * MIB};
 
@@ -349,21 +340,8 @@ static void read_windows(struct pci_function *bridge)
     }
 }
 
-/* Room for `size` bytes between what firmware has placed, from the top down; 0: none. */
-static uint64_t find_room(uint64_t first, uint64_t end, uint64_t size, uint64_t alignment, uint32_t bus)
-{
-    for (uint32_t step = 0; step < STEPS_MAX && end >= size && ((end - size) & -alignment) >= first; step++) {
-        uint64_t base = (end - size) & -alignment;
-
-        end = find_obstacle(base, size, bus, NULL);
-        if (end == base + size)
-            return base;
-    }
-    return 0;
-}
-
 /* A BAR is where no RAM and nothing of anybody else is, and where its bridge forwards. */
-static void check_bars(struct pci_function *function)
+void pci_check_bars(struct pci_function *function)
 {
     struct memory_range window = platform.pci.window;
 
@@ -375,7 +353,7 @@ static void check_bars(struct pci_function *function)
         if (!bar->size)
             continue;
         if (!bar->base || bar->base & (bar->size - 1) || outside ||
-            find_obstacle(bar->base, bar->size, function->requester >> 8, function) != bar->base + bar->size) {
+            pci_obstacle(bar->base, bar->size, function->requester >> 8, function) != bar->base + bar->size) {
             if (bar->base)
                 log_line("PCI: BAR %u of %s at %lx is not where a device may be; left out", i,
                          pci_name(function->requester).text, bar->base);
@@ -395,81 +373,6 @@ static volatile uint8_t *find_virtio(const struct pci_function *function)
     if (bar >= PCI_BARS || offset >= function->bar[bar].size || VIRTIO_STATUS >= function->bar[bar].size - offset)
         return NULL;
     return kernel_map_device(hpa(function->bar[bar].base + offset + VIRTIO_STATUS), 1);
-}
-
-/* --- Virtual functions: chapter 9 --- */
-
-/* `end`: of what is left in each of two windows by the function's BARs before this one. */
-static bool place_virtual(const struct pci_function *function, struct pci_bar *bar, uint32_t at, uint32_t count,
-                          uint64_t end[2])
-{
-    uint32_t bus = function->requester >> 8;
-    const struct pci_function *bridge = pci_bridge_to(bus);
-    struct pci_bar window = {platform.pci.window.base.value, platform.pci.window.size, 0};
-
-    for (uint32_t i = 0; bar->size && !bar->base && i < 2; i++) { /* else firmware did */
-        if (bridge)
-            window = bridge->bar[2 * i];
-        if (end[i] > window.base + window.size)
-            end[i] = window.base + window.size;
-        if (end[i] >> 32 == 0 || bar->flags & BAR_64_BITS)
-            bar->base = find_room(window.base, end[i], count * bar->size, bar->size, bus);
-        if (bar->base)
-            end[i] = bar->base;
-    }
-    pci_write_bar(function, function->sriov + at, bar);
-    return !bar->size || bar->base;
-}
-
-static void enable_virtual(const struct sriov_config *config)
-{
-    struct pci_function *function = pci_select(&config->function, false, 0);
-    struct pci_bar bars[PCI_BARS] = {0};
-    uint64_t end[2] = {~0ull, ~0ull};
-    uint32_t at, first, stride, device;
-    uint16_t physical;
-
-    if (!function || !function->sriov) {
-        log_line("PCI: %s %s", config->function.text, function ? "has no virtual functions" : "is not there");
-        return;
-    }
-    at = function->sriov;
-    physical = function->requester;
-    if (config->vfs > pci_read(function, at + SRIOV_TOTAL, 2)) {
-        log_line("PCI: %s has %u virtual functions, not %u", config->function.text,
-                 pci_read(function, at + SRIOV_TOTAL, 2), config->vfs);
-        return;
-    }
-    pci_write(function, at + SRIOV_CONTROL, 2, 0);
-    pci_write(function, at + SRIOV_PAGE_SIZE, 4, 1);
-    pci_write(function, at + SRIOV_COUNT, 2, config->vfs);
-    first = pci_read(function, at + SRIOV_OFFSET, 2);
-    stride = pci_read(function, at + SRIOV_STRIDE, 2);
-    device = pci_read(function, at + SRIOV_DEVICE, 2);
-    read_bars(function, at + SRIOV_BAR0, bars);
-    for (uint32_t i = 0; i < PCI_BARS; i++)
-        if (!place_virtual(function, &bars[i], SRIOV_BAR0 + 4 * i, config->vfs, end)) {
-            log_line("PCI: no room for the virtual functions of %s", config->function.text);
-            return;
-        }
-    pci_write(function, at + SRIOV_CONTROL, 2, SRIOV_ENABLE);
-    wait_ns(RESET_NS);
-    for (uint32_t i = 0; i < config->vfs; i++) {
-        uint32_t requester = physical + first + i * stride, vendor = pci_find(physical)->id & 0xffff;
-
-        if (requester >> 8 > platform.pci.bus_last || requester <= physical || pci_find((uint16_t)requester) ||
-            !(function = add(requester)))
-            return;
-        function->is_virtual = true;
-        function->physical = physical;
-        function->id = vendor | device << 16;
-        silence(function);
-        for (uint32_t j = 0; j < PCI_BARS; j++) {
-            function->bar[j] = bars[j];
-            function->bar[j].base += i * bars[j].size;
-        }
-        check_bars(function);
-    }
 }
 
 /* --- Isolation: 6.12 --- */
@@ -535,7 +438,7 @@ static void reset_bus(const struct pci_function *bridge)
     uint32_t control = pci_read(bridge, PCI_BRIDGE_CONTROL, 2);
 
     pci_write(bridge, PCI_BRIDGE_CONTROL, 2, control | BRIDGE_RESET);
-    wait_ns(2 * MS);
+    pci_wait_ns(2 * MS);
     pci_write(bridge, PCI_BRIDGE_CONTROL, 2, control & ~BRIDGE_RESET);
 }
 
@@ -544,7 +447,7 @@ static void reset_power(const struct pci_function *function)
     uint32_t control = pci_read(function, function->pm + 4, 2) & ~PM_STATE;
 
     pci_write(function, function->pm + 4, 2, control | PM_STATE);
-    wait_ns(10 * MS);
+    pci_wait_ns(10 * MS);
     pci_write(function, function->pm + 4, 2, control);
 }
 
@@ -566,7 +469,7 @@ static bool restore(struct pci_function *function)
         return false;
     for (uint32_t i = 0; !function->is_virtual && i < PCI_BARS; i++)
         pci_write_bar(function, PCI_BAR0 + 4 * i, &function->bar[i]);
-    silence(function);
+    pci_silence(function);
     pci_write(function, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_NO_INTX);
     return true;
 }
@@ -576,7 +479,7 @@ bool pci_reset(struct pci_function *function)
     enum device_reset kind = pci_reset_kind(function);
     uint64_t end = time_ns() + PENDING_NS;
 
-    silence(function);
+    pci_silence(function);
     while (function->pcie && pci_read(function, function->pcie + PCIE_DEVICE_STATUS, 2) & PCIE_PENDING &&
            time_ns() < end)
         cpu_relax();
@@ -592,7 +495,7 @@ bool pci_reset(struct pci_function *function)
     else if (kind == RESET_STATUS)
         reset_virtio(function);
     if (kind != RESET_NONE && kind != RESET_STATUS)
-        wait_ns(RESET_NS);
+        pci_wait_ns(PCI_RESET_NS);
     function->status->resets++;
     return restore(function);
 }
@@ -627,11 +530,10 @@ void pci_init(void)
         read_windows(&pci_functions[i]);
     for (uint32_t i = 0; i < pci_function_count; i++)
         if (!pci_functions[i].fixture)
-            check_bars(&pci_functions[i]);
+            pci_check_bars(&pci_functions[i]);
     for (uint32_t i = 0; i < pci_function_count; i++)
         pci_functions[i].virtio = find_virtio(&pci_functions[i]);
-    for (uint32_t i = 0; i < sriov_count; i++)
-        enable_virtual(&sriov[i]);
+    pci_add_virtual();
     for (uint32_t i = 0; i < pci_function_count; i++)
         group(&pci_functions[i]);
     for (uint32_t i = 0; i < pci_function_count; i++)

@@ -50,7 +50,7 @@ enum pci_capability {
     CAPABILITY_AF = 0x13,
 };
 #define CAPABILITIES_END 0x100u
-#define CAPABILITIES_MAX 48u /* in a list that may go round in circles */
+#define CAPABILITIES_MAX 48u
 #define PCIE_DEVICE_CAPABILITIES 4u
 #define PCIE_FLR_CAPABLE (1u << 28)
 #define PCIE_DEVICE_CONTROL 8u
@@ -103,6 +103,8 @@ struct pci_function *pci_select(const struct pci_selector *selector, bool is_vir
 /* Configuration space; `width` 1, 2 or 4, aligned, within 4 KiB. */
 uint32_t pci_read(const struct pci_function *function, uint32_t offset, uint32_t width);
 void pci_write(const struct pci_function *function, uint32_t offset, uint32_t width, uint32_t value);
+/* The capability after that at `at` (0: the first); 0: there is none. The list may go round in circles. */
+uint32_t pci_next_capability(const struct pci_function *function, uint32_t at);
 
 /* How it would be reset. */
 enum device_reset pci_reset_kind(const struct pci_function *function);

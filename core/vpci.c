@@ -78,11 +78,13 @@ struct vpci_function {
     uint64_t bar[PCI_BARS]; /* ipa */
     uint8_t msi, msix;      /* where; 0: it has none that can be used */
     uint32_t messages;
-    uint64_t flr_end;         /* time_ns() at which a reset by the domain is over; 0: there is none */
     uint32_t line;            /* INTx; 0: none */
     bool raised;              /* it waits for the guest */
     volatile uint32_t *table; /* MSI-X */
-    uint32_t table_entries, table_place, pba_place; /* as in the capability: offset and BAR */
+    uint32_t table_entries;
+    struct range {
+        uint32_t bar, offset, size; /* 0: there is none */
+    } table_range, pba_range;
     struct entry entry[ENTRIES_MAX];
 };
 
@@ -381,21 +383,10 @@ static uint64_t forward(volatile uint8_t *at, const struct mmio_access *access)
                                 : FORWARD(uint64_t);
 }
 
-/* Whether [offset, offset + size) of the BAR has to do with the MSI-X table, or with its pending bits. */
-static bool meets(uint32_t place, uint32_t length, uint32_t bar, uint64_t offset, uint64_t size)
+/* Whether [offset, offset + size) of the BAR has to do with the range. */
+static bool meets(const struct range *range, uint32_t bar, uint64_t offset, uint64_t size)
 {
-    return (place & MSIX_BAR) == bar && offset < (place & ~MSIX_BAR) + (uint64_t)length &&
-           (place & ~MSIX_BAR) < offset + size;
-}
-
-static bool in_table(const struct vpci_function *function, uint32_t bar, uint64_t offset, uint64_t size)
-{
-    return function->msix && meets(function->table_place, function->table_entries * MSIX_ENTRY_SIZE, bar, offset, size);
-}
-
-static bool in_pba(const struct vpci_function *function, uint32_t bar, uint64_t offset, uint64_t size)
-{
-    return function->msix && meets(function->pba_place, (function->table_entries + 63) / 64 * 8, bar, offset, size);
+    return range->bar == bar && offset < (uint64_t)range->offset + range->size && range->offset < offset + size;
 }
 
 static enum mmio_result trapped_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
@@ -411,15 +402,15 @@ static enum mmio_result trapped_access(struct vcpu *vcpu, void *device, struct m
         return MMIO_DONE;
     }
     spinlock_acquire(&function->host->lock);
-    if (in_table(function, trapped->bar, offset, 1)) { /* narrow writes of it mean nothing (6.1.4.2) */
-        uint32_t at = (uint32_t)offset - (function->table_place & ~MSIX_BAR), shift = 8 * (at % 4);
+    if (meets(&function->table_range, trapped->bar, offset, 1)) { /* narrow writes of it mean nothing (6.1.4.2) */
+        uint32_t at = (uint32_t)offset - function->table_range.offset, shift = 8 * (at % 4);
 
         for (uint32_t i = 0; i < access->width; i += 4)
             value |= (uint64_t)table_access(function, (at & ~3u) + i, access->write && access->width >= 4,
                                             (uint32_t)(access->value >> 8 * i))
                      << 8 * i;
         value >>= shift;
-    } else if (!access->write || !in_pba(function, trapped->bar, offset, 1)) {
+    } else if (!access->write || !meets(&function->pba_range, trapped->bar, offset, 1)) {
         value = forward(trapped->registers + access->offset, access);
     }
     spinlock_release(&function->host->lock);
@@ -522,21 +513,24 @@ static void apply_rules(struct vpci_function *function, uint32_t capability, uin
     }
 }
 
-static bool range_fits(const struct vpci_function *function, uint32_t where, uint64_t size)
+/* What a register of the capability says, within its BAR; size 0: it is not. */
+static struct range read_range(const struct pci_function *physical, uint32_t at, uint32_t size)
 {
-    const struct pci_function *physical = function->physical;
-    uint32_t bar = where & MSIX_BAR;
+    uint32_t where = pci_read(physical, at, 4), bar = where & MSIX_BAR, offset = where & ~MSIX_BAR;
 
-    return bar < PCI_BARS && physical->bar[bar].size >= size && (where & ~MSIX_BAR) <= physical->bar[bar].size - size;
+    if (bar >= PCI_BARS || physical->bar[bar].size < size || offset > physical->bar[bar].size - size)
+        return (struct range){0};
+    return (struct range){bar, offset, size};
 }
 
 static bool add_msix(struct vpci_function *function, uint32_t at)
 {
     const struct pci_function *physical = function->physical;
     uint32_t entries = (pci_read(physical, at + MSIX_CONTROL, 2) & MSIX_SIZE) + 1;
-    uint32_t table = pci_read(physical, at + MSIX_TABLE, 4), pba = pci_read(physical, at + MSIX_PBA, 4);
+    struct range table = read_range(physical, at + MSIX_TABLE, entries * MSIX_ENTRY_SIZE);
+    struct range pba = read_range(physical, at + MSIX_PBA, (entries + 63) / 64 * 8);
 
-    if (!range_fits(function, table, entries * MSIX_ENTRY_SIZE) || !range_fits(function, pba, (entries + 63) / 64 * 8))
+    if (!table.size || !pba.size)
         return false;
     function->messages = message_reserve(owner(function), physical->requester,
                                          entries < ENTRIES_MAX ? entries : ENTRIES_MAX, physical->status);
@@ -544,8 +538,8 @@ static bool add_msix(struct vpci_function *function, uint32_t at)
         return false;
     function->msix = (uint8_t)at;
     function->table_entries = entries;
-    function->table_place = table;
-    function->pba_place = pba;
+    function->table_range = table;
+    function->pba_range = pba;
     return true;
 }
 
@@ -593,20 +587,16 @@ static bool add_capability(struct vpci_function *function, uint32_t kind, uint32
 /* In the device's order, at its places; what overlaps or leaves configuration space is left out. */
 static void add_capabilities(struct vpci_function *function)
 {
-    uint32_t at = PCI_CAPABILITIES, last = PCI_CAPABILITIES;
+    uint32_t at = 0, last = PCI_CAPABILITIES;
     uint64_t used = 0xffff; /* a bit for every 4 bytes */
 
     if (function->physical->msix && !add_msix(function, function->physical->msix))
         log_line("%s: MSI-X of %s cannot be used", owner(function)->config->name,
                  pci_name(function->physical->requester).text);
-    for (uint32_t i = 0; i < CAPABILITIES_MAX; i++) {
-        uint32_t kind, length;
+    for (uint32_t i = 0; i < CAPABILITIES_MAX && (at = pci_next_capability(function->physical, at)); i++) {
+        uint32_t kind = pci_read(function->physical, at, 1), length;
         uint64_t bits;
 
-        at = pci_read(function->physical, at, 1) & 0xfc;
-        if (at < 0x40)
-            break;
-        kind = pci_read(function->physical, at, 1);
         length = kind == CAPABILITY_MSIX && at != function->msix ? 0 : capability_length(function, kind, at);
         bits = length < 2 || at + length > CAPABILITIES_END ? 0 : (~0ull >> (64 - (length + 3) / 4)) << at / 4;
         if (bits && !(used & bits) && add_capability(function, kind, at, length)) {
@@ -615,7 +605,6 @@ static void add_capabilities(struct vpci_function *function)
             function->initial[last] = (uint8_t)at;
             last = at + 1;
         }
-        at++;
     }
     function->initial[last] = 0;
     if (last == PCI_CAPABILITIES)
@@ -635,10 +624,14 @@ static bool trap(struct domain *domain, struct vpci_function *function, uint32_t
     host->trapped_count++;
     *trapped = (struct trapped){function, bar, from, kernel_map_device(hpa(base), size)};
     mmio_add(domain, &(struct mmio_region){at, size, trapped_access, trapped, EXIT_REGISTER});
-    if (function->msix && (function->table_place & MSIX_BAR) == bar &&
-        (function->table_place & ~MSIX_BAR) - from < size)
-        function->table = (volatile uint32_t *)(trapped->registers + ((function->table_place & ~MSIX_BAR) - from));
+    if (function->msix && function->table_range.bar == bar && function->table_range.offset - from < size)
+        function->table = (volatile uint32_t *)(trapped->registers + (function->table_range.offset - from));
     return true;
+}
+
+static bool traps_page(const struct vpci_function *function, uint32_t bar, uint64_t at)
+{
+    return meets(&function->table_range, bar, at, PAGE_SIZE) || meets(&function->pba_range, bar, at, PAGE_SIZE);
 }
 
 /* The pages of table and PBA trap, the others are the domain's. */
@@ -649,11 +642,10 @@ static bool map_bar(struct domain *domain, struct vpci_function *function, uint3
     if (physical->size < PAGE_SIZE)
         return trap(domain, function, bar, -(physical->base % PAGE_SIZE), PAGE_SIZE);
     for (uint64_t at = 0, end; at < physical->size; at = end) {
-        bool traps = in_table(function, bar, at, PAGE_SIZE) || in_pba(function, bar, at, PAGE_SIZE);
+        bool traps = traps_page(function, bar, at);
 
-        for (end = at + PAGE_SIZE; end < physical->size; end += PAGE_SIZE)
-            if (traps != (in_table(function, bar, end, PAGE_SIZE) || in_pba(function, bar, end, PAGE_SIZE)))
-                break;
+        for (end = at + PAGE_SIZE; end < physical->size && traps_page(function, bar, end) == traps;)
+            end += PAGE_SIZE;
         if (!traps)
             stage2_map(domain, ipa(function->bar[bar] + at), hpa(physical->base + at), end - at,
                        STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);

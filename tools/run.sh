@@ -82,7 +82,11 @@ q35)
 *)
     qemu=qemu-system-aarch64
     machine=(-M "virt,virtualization=on,gic-version=3" -global virtio-mmio.force-legacy=false)
-    virtio() { echo "virtio-$1-device"; }
+    if grep -q pci-host "$output/partitions.txt"; then
+        virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
+    else
+        virtio() { echo "virtio-$1-device"; }
+    fi
     ;;
 esac
 
@@ -93,9 +97,13 @@ e1000e) nic=e1000e ;;
 igb) nic=igb ;;
 *) nic=$(virtio net) ;;
 esac
+controller=()
 case $(chosen DISK) in
 nvme) disk="nvme,serial=bulkhead0" ;;
-ahci) disk="ide-hd,bus=ide.0" ;;
+ahci)
+    disk="ide-hd,bus=ide.0"
+    [ "$board" = q35 ] || controller=(-device "ich9-ahci,id=ahci0") disk="ide-hd,bus=ahci0.0"
+    ;;
 *) disk=$(virtio blk) ;;
 esac
 
@@ -112,5 +120,5 @@ behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }
 # PASSED: more of QEMU's options, for devices that guests are to have.
 exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
     -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(behind "$nic"),netdev=n0" \
-    -drive "if=none,id=d0,file=$image,format=raw" -device "$(behind "$disk"),drive=d0" \
+    "${controller[@]}" -drive "if=none,id=d0,file=$image,format=raw" -device "$(behind "$disk"),drive=d0" \
     -device "$(behind "$(virtio rng)")" ${PASSED:-} "${start[@]}"

@@ -11,5 +11,3 @@ kernel-stack := crash_exception:272 kernel_main,cpu_main,exit_sync,exit_irq,exit
 # lib/sha256: the build of it that uses the CPU's instructions.
 sha256-arch := armv8.o
 sha256-arch-flags := -march=armv8-a+crypto
-# 11.6 M instructions to verify a signature, for 8 KiB; -O2 takes 17.6 M.
-p256-arch-flags := -O3

@@ -2,8 +2,6 @@
 /* A unit that is overlooked would be a hole: a table that cannot be read to its end counts as unsound as a whole. */
 #include <arch/dmar.h>
 
-#include <string.h>
-
 #define FLAGS 37u
 #define FLAG_REMAPPING 1u
 #define STRUCTURES 48u
@@ -16,88 +14,72 @@ enum { STRUCTURE_UNIT = 0, STRUCTURE_REGION = 1 };
 
 struct dmar dmar;
 
-static uint64_t get(const uint8_t *at, uint32_t width)
-{
-    uint64_t value = 0;
-
-    memcpy(&value, at, width);
-    return value;
-}
-
-static bool read_scope(const uint8_t *at, uint32_t size, uint32_t of)
+static bool read_scope(struct acpi_table table, uint32_t of)
 {
     struct dmar_scope *scope = &dmar.scope[dmar.scopes];
-    uint32_t hops = (size - SCOPE_PATH) / 2;
+    uint32_t hops = (table.size - SCOPE_PATH) / 2;
 
-    if (size < SCOPE_PATH + 2 || hops > DMAR_PATH_MAX || dmar.scopes == DMAR_SCOPES_MAX)
+    if (hops == 0 || hops > DMAR_PATH_MAX || dmar.scopes == DMAR_SCOPES_MAX)
         return false;
-    *scope = (struct dmar_scope){(uint8_t)of, at[0], at[4], at[5], (uint8_t)hops, {0}};
+    *scope = (struct dmar_scope){(uint8_t)of, table.data[0], table.data[4], table.data[5], (uint8_t)hops, {0}};
     for (uint32_t i = 0; i < hops; i++)
-        scope->path[i] = (uint8_t)(at[SCOPE_PATH + 2 * i] << 3 | (at[SCOPE_PATH + 2 * i + 1] & 7));
+        scope->path[i] = (uint8_t)(table.data[SCOPE_PATH + 2 * i] << 3 | (table.data[SCOPE_PATH + 2 * i + 1] & 7));
     dmar.scopes++;
     return true;
 }
 
-static bool read_scopes(const uint8_t *structure, uint32_t at, uint32_t size, uint32_t of)
+static bool read_scopes(struct acpi_table structure, uint32_t at, uint32_t of)
 {
-    for (uint32_t length; at < size; at += length) {
-        if (size - at < 2)
-            return false;
-        length = structure[at + 1];
-        if (length < SCOPE_PATH || length > size - at || !read_scope(structure + at, length, of))
+    for (uint32_t length; at < structure.size; at += length) {
+        length = (uint32_t)acpi_get(structure, at + 1, 1);
+        if (length < SCOPE_PATH || length > structure.size - at ||
+            !read_scope((struct acpi_table){structure.data + at, length}, of))
             return false;
     }
     return true;
 }
 
-static bool read_unit(const uint8_t *structure, uint32_t size)
+static bool read_unit(struct acpi_table structure)
 {
     uint32_t index = dmar.units;
 
-    if (size < UNIT_SCOPES || index == DMAR_UNITS_MAX)
+    if (structure.size < UNIT_SCOPES || index == DMAR_UNITS_MAX)
         return false;
-    dmar.unit[index].all = structure[UNIT_FLAGS] & UNIT_ALL;
-    dmar.unit[index].segment = (uint16_t)get(structure + 6, 2);
-    dmar.unit[index].base = hpa(get(structure + 8, 8));
+    dmar.unit[index].all = structure.data[UNIT_FLAGS] & UNIT_ALL;
+    dmar.unit[index].segment = (uint16_t)acpi_get(structure, 6, 2);
+    dmar.unit[index].base = hpa(acpi_get(structure, 8, 8));
     dmar.units++;
     /* What hangs there of another segment has nobody: all of it stays blocked. */
-    return dmar.unit[index].segment != 0 || read_scopes(structure, UNIT_SCOPES, size, index);
+    return dmar.unit[index].segment != 0 || read_scopes(structure, UNIT_SCOPES, index);
 }
 
-static bool read_region(const uint8_t *structure, uint32_t size)
+static bool read_region(struct acpi_table structure)
 {
+    uint64_t base = acpi_get(structure, 8, 8), last = acpi_get(structure, 16, 8);
     uint32_t index = dmar.regions;
-    uint64_t base, last;
 
-    if (size < REGION_SCOPES || index == DMAR_REGIONS_MAX)
+    if (structure.size < REGION_SCOPES || index == DMAR_REGIONS_MAX)
         return false;
-    base = get(structure + 8, 8);
-    last = get(structure + 16, 8);
-    if (get(structure + 6, 2) != 0)
+    if (acpi_get(structure, 6, 2) != 0)
         return true;
     if (last < base)
         return false;
     dmar.region[index].base = hpa(base);
     dmar.region[index].size = last - base + 1;
     dmar.regions++;
-    return read_scopes(structure, REGION_SCOPES, size, DMAR_UNITS_MAX + index);
+    return read_scopes(structure, REGION_SCOPES, DMAR_UNITS_MAX + index);
 }
 
 static bool read_structures(struct acpi_table table)
 {
     for (uint32_t at = STRUCTURES, length; at < table.size; at += length) {
-        uint64_t type;
-        bool sound = true;
+        uint64_t type = acpi_get(table, at, 2);
+        struct acpi_table structure = {table.data + at, (uint32_t)acpi_get(table, at + 2, 2)};
 
-        type = acpi_get(table, at, 2);
-        length = (uint32_t)acpi_get(table, at + 2, 2);
+        length = structure.size;
         if (length < 4 || length > table.size - at)
             return false;
-        if (type == STRUCTURE_UNIT)
-            sound = read_unit(table.data + at, length);
-        else if (type == STRUCTURE_REGION)
-            sound = read_region(table.data + at, length);
-        if (!sound)
+        if ((type == STRUCTURE_UNIT && !read_unit(structure)) || (type == STRUCTURE_REGION && !read_region(structure)))
             return false;
     }
     return true;

@@ -37,54 +37,51 @@ enum entry {
 
 struct ivrs ivrs;
 
-static void add_range(struct ivrs_range range)
+/* Each of these is false where something does not fit. */
+static bool add_range(struct ivrs_range range)
 {
     if (range.last < range.first || ivrs.range_count == IVRS_RANGES_MAX)
-        ivrs.damaged = true;
-    else
-        ivrs.range[ivrs.range_count++] = range;
+        return false;
+    ivrs.range[ivrs.range_count++] = range;
+    return true;
 }
 
-static void add_special(struct acpi_table table, uint32_t at)
+static bool add_special(struct acpi_table table, uint32_t at)
 {
     if (acpi_get(table, at + 7, 1) != SPECIAL_IOAPIC)
-        return;
-    if (ivrs.ioapic_count == IVRS_IOAPICS_MAX) {
-        ivrs.damaged = true;
-        return;
-    }
+        return true;
+    if (ivrs.ioapic_count == IVRS_IOAPICS_MAX)
+        return false;
     ivrs.ioapic[ivrs.ioapic_count].id = (uint8_t)acpi_get(table, at + 4, 1);
     ivrs.ioapic[ivrs.ioapic_count++].requester = (uint16_t)acpi_get(table, at + 5, 2);
+    return true;
 }
 
 /* `open` is a range of which only the start has been read; its last is 0 then. */
-static void read_entry(struct acpi_table table, uint32_t at, struct ivrs_range *open)
+static bool read_entry(struct acpi_table table, uint32_t at, struct ivrs_range *open)
 {
     uint16_t requester = (uint16_t)acpi_get(table, at + 1, 2), alias = (uint16_t)acpi_get(table, at + 5, 2);
     uint8_t kind = (uint8_t)acpi_get(table, at, 1);
 
     switch (kind) {
     case ENTRY_ALL:
-        add_range((struct ivrs_range){0, FUNCTIONS - 1, 0});
-        break;
+        return add_range((struct ivrs_range){0, FUNCTIONS - 1, 0});
     case ENTRY_ONE:
     case ENTRY_ONE_LONG:
     case ENTRY_ALIAS:
-        add_range((struct ivrs_range){requester, requester, kind == ENTRY_ALIAS ? alias : 0});
-        break;
+        return add_range((struct ivrs_range){requester, requester, kind == ENTRY_ALIAS ? alias : 0});
     case ENTRY_START:
     case ENTRY_START_LONG:
     case ENTRY_ALIAS_START:
         *open = (struct ivrs_range){requester, 0, kind == ENTRY_ALIAS_START ? alias : 0};
-        break;
+        return true;
     case ENTRY_END:
         open->last = requester;
-        add_range(*open);
-        break;
+        return add_range(*open);
     case ENTRY_SPECIAL:
-        add_special(table, at);
-        break;
+        return add_special(table, at);
     }
+    return true;
 }
 
 static uint32_t entry_size(struct acpi_table table, uint32_t at)
@@ -95,75 +92,68 @@ static uint32_t entry_size(struct acpi_table table, uint32_t at)
 }
 
 /* A unit has a block of each type that firmware knows; they say the same, newer ones more. */
-static void read_unit(struct acpi_table block, uint32_t header)
+static bool read_unit(struct acpi_table block, uint32_t header)
 {
     struct hpa base = hpa(acpi_get(block, 8, 8));
     struct ivrs_range open = {FUNCTIONS - 1, 0, 0};
     uint32_t size;
 
-    if (base.value == 0 || base.value & (PAGE_SIZE - 1) || acpi_get(block, 16, 2) != 0) { /* segment 0 only */
-        ivrs.damaged = true;
-        return;
-    }
+    if (base.value == 0 || base.value & (PAGE_SIZE - 1) || acpi_get(block, 16, 2) != 0) /* segment 0 only */
+        return false;
     for (uint32_t i = 0; i < ivrs.unit_count; i++)
         if (ivrs.unit[i].base.value == base.value)
-            return;
-    if (ivrs.unit_count == IVRS_UNITS_MAX) {
-        ivrs.damaged = true;
-        return;
-    }
+            return true;
+    if (ivrs.unit_count == IVRS_UNITS_MAX)
+        return false;
     ivrs.unit[ivrs.unit_count].base = base;
     ivrs.unit[ivrs.unit_count].flags = (uint8_t)acpi_get(block, 1, 1);
     ivrs.unit[ivrs.unit_count++].requester = (uint16_t)acpi_get(block, 4, 2);
     for (uint32_t at = header; at < block.size; at += size) {
         size = entry_size(block, at);
-        if (size > block.size - at) {
-            ivrs.damaged = true;
-            return;
-        }
-        read_entry(block, at, &open);
+        if (size > block.size - at || !read_entry(block, at, &open))
+            return false;
     }
+    return true;
 }
 
 /* Exclusion ranges are mapped 1:1 like unity ranges: nothing may pass untranslated. */
-static void read_memory(struct acpi_table block, uint8_t kind)
+static bool read_memory(struct acpi_table block, uint8_t kind)
 {
     uint16_t first = kind == MEMORY_ALL ? 0 : (uint16_t)acpi_get(block, 4, 2);
     uint16_t last = kind == MEMORY_ALL ? FUNCTIONS - 1 : kind == MEMORY_ONE ? first : (uint16_t)acpi_get(block, 6, 2);
     uint64_t base = acpi_get(block, 16, 8), size = acpi_get(block, 24, 8);
 
     if (block.size < MEMORY_BYTES || size == 0 || base + size < base || last < first ||
-        ivrs.memory_count == IVRS_MEMORY_MAX) {
-        ivrs.damaged = true;
-        return;
-    }
+        ivrs.memory_count == IVRS_MEMORY_MAX)
+        return false;
     ivrs.memory[ivrs.memory_count].first = first;
     ivrs.memory[ivrs.memory_count].last = last;
     ivrs.memory[ivrs.memory_count].base = hpa(base);
     ivrs.memory[ivrs.memory_count++].size = size;
+    return true;
 }
 
-static void read_block(struct acpi_table block, uint8_t kind, uint8_t unit_kind)
+static bool read_block(struct acpi_table block, uint8_t kind, uint8_t unit_kind)
 {
     if (kind >= MEMORY_ALL && kind <= MEMORY_RANGE && unit_kind == BLOCK_UNIT)
-        read_memory(block, kind); /* in the last pass, once */
-    else if (kind == unit_kind)
-        read_unit(block, kind == BLOCK_UNIT ? BLOCK_HEADER : BLOCK_HEADER_LONG);
+        return read_memory(block, kind); /* in the last pass, once */
+    return kind != unit_kind || read_unit(block, kind == BLOCK_UNIT ? BLOCK_HEADER : BLOCK_HEADER_LONG);
+}
+
+static bool read_blocks(struct acpi_table table, uint8_t unit_kind)
+{
+    for (uint32_t at = IVRS_BLOCKS, size; at + 4 <= table.size; at += size) {
+        size = (uint32_t)acpi_get(table, at + 2, 2);
+        if (size < 4 || size > table.size - at ||
+            !read_block((struct acpi_table){table.data + at, size}, (uint8_t)acpi_get(table, at, 1), unit_kind))
+            return false;
+    }
+    return true;
 }
 
 void ivrs_read(struct acpi_table table)
 {
-    static const uint8_t unit_kinds[] = {BLOCK_UNIT_NAMES, BLOCK_UNIT_LONG, BLOCK_UNIT};
-    uint32_t size;
-
     ivrs = (struct ivrs){.physical_bits = acpi_get(table, IVRS_INFORMATION, 4) >> 8 & 0x7f};
-    for (unsigned i = 0; i < sizeof(unit_kinds); i++)
-        for (uint32_t at = IVRS_BLOCKS; at + 4 <= table.size; at += size) {
-            size = (uint32_t)acpi_get(table, at + 2, 2);
-            if (size < 4 || size > table.size - at) {
-                ivrs.damaged = true;
-                break;
-            }
-            read_block((struct acpi_table){table.data + at, size}, (uint8_t)acpi_get(table, at, 1), unit_kinds[i]);
-        }
+    ivrs.damaged = !read_blocks(table, BLOCK_UNIT_NAMES) || !read_blocks(table, BLOCK_UNIT_LONG) ||
+                   !read_blocks(table, BLOCK_UNIT);
 }

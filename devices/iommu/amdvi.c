@@ -107,14 +107,9 @@ static struct interrupt_table {
 } tables[DEVICES_MAX];
 static uint32_t table_count;
 
-static uint64_t get(const struct unit *unit, uint32_t offset)
+static volatile uint64_t *reg(const struct unit *unit, uint32_t offset)
 {
-    return *(volatile uint64_t *)(unit->registers + offset);
-}
-
-static void set(const struct unit *unit, uint32_t offset, uint64_t value)
-{
-    *(volatile uint64_t *)(unit->registers + offset) = value;
+    return (volatile uint64_t *)(unit->registers + offset);
 }
 
 /* --- Commands. The buffer is empty between calls of finish(). --- */
@@ -132,7 +127,7 @@ static void finish(struct unit *unit)
 
     submit(unit, COMPLETION_WAIT | COMPLETION_STORE | kernel_hpa((const void *)&unit->done).value, ++unit->waits);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    set(unit, COMMAND_TAIL, unit->tail * 16);
+    *reg(unit, COMMAND_TAIL) = unit->tail * 16;
     while (__atomic_load_n((uint64_t *)&unit->done, __ATOMIC_ACQUIRE) != unit->waits) {
         CHECK(time_ns() < until); /* nothing is known any more of what devices reach */
         cpu_relax();
@@ -270,18 +265,18 @@ static bool next_event(struct unit *unit, uint64_t event[2])
     bool found;
 
     spinlock_acquire(&unit->lock);
-    found = (get(unit, EVENT_TAIL) / 16) % RING_ENTRIES != unit->event_head;
+    found = (*reg(unit, EVENT_TAIL) / 16) % RING_ENTRIES != unit->event_head;
     if (found) {
         for (uint32_t i = 0; i < 2; i++) {
             event[i] = unit->events[unit->event_head][i];
             unit->events[unit->event_head][i] = 0;
         }
         unit->event_head = (unit->event_head + 1) % RING_ENTRIES;
-        set(unit, EVENT_HEAD, unit->event_head * 16);
-    } else if (get(unit, STATUS) & STATUS_OVERFLOW) { /* what came meanwhile is not known */
-        set(unit, CONTROL, unit->control & ~CONTROL_EVENT_LOG);
-        set(unit, STATUS, STATUS_OVERFLOW);
-        set(unit, CONTROL, unit->control);
+        *reg(unit, EVENT_HEAD) = unit->event_head * 16;
+    } else if (*reg(unit, STATUS) & STATUS_OVERFLOW) { /* what came meanwhile is not known */
+        *reg(unit, CONTROL) = unit->control & ~CONTROL_EVENT_LOG;
+        *reg(unit, STATUS) = STATUS_OVERFLOW;
+        *reg(unit, CONTROL) = unit->control;
     }
     spinlock_release(&unit->lock);
     return found;
@@ -317,9 +312,9 @@ static void listen(bool on)
         spinlock_acquire(&unit->lock);
         unit->control = on ? unit->control | CONTROL_EVENT_INTERRUPT : unit->control & ~CONTROL_EVENT_INTERRUPT;
         if (on)
-            set(unit, STATUS, STATUS_EVENT_INTERRUPT);
-        set(unit, CONTROL, unit->control);
-        if (on && (get(unit, EVENT_TAIL) / 16) % RING_ENTRIES != unit->event_head)
+            *reg(unit, STATUS) = STATUS_EVENT_INTERRUPT;
+        *reg(unit, CONTROL) = unit->control;
+        if (on && (*reg(unit, EVENT_TAIL) / 16) % RING_ENTRIES != unit->event_head)
             apic_send(0, VECTOR_IOMMU);
         spinlock_release(&unit->lock);
     }
@@ -366,18 +361,18 @@ static void start(struct unit *unit, struct hpa base, uint8_t flags)
     *unit = (struct unit){.registers = kernel_map_device(base, REGISTERS_BYTES)};
     unit->commands = memory_pages(1);
     unit->events = memory_pages(1);
-    set(unit, CONTROL, 0);
-    set(unit, DEVICE_TABLE, kernel_hpa(table).value | (requesters * sizeof(*table) / PAGE_SIZE - 1));
-    set(unit, COMMAND_BUFFER, kernel_hpa(unit->commands).value | RING_LENGTH);
-    set(unit, COMMAND_HEAD, 0);
-    set(unit, COMMAND_TAIL, 0);
-    set(unit, EVENT_LOG, kernel_hpa((const void *)unit->events).value | RING_LENGTH);
-    set(unit, EVENT_HEAD, 0);
-    set(unit, EVENT_TAIL, 0);
+    *reg(unit, CONTROL) = 0;
+    *reg(unit, DEVICE_TABLE) = kernel_hpa(table).value | (requesters * sizeof(*table) / PAGE_SIZE - 1);
+    *reg(unit, COMMAND_BUFFER) = kernel_hpa(unit->commands).value | RING_LENGTH;
+    *reg(unit, COMMAND_HEAD) = 0;
+    *reg(unit, COMMAND_TAIL) = 0;
+    *reg(unit, EVENT_LOG) = kernel_hpa((const void *)unit->events).value | RING_LENGTH;
+    *reg(unit, EVENT_HEAD) = 0;
+    *reg(unit, EVENT_TAIL) = 0;
     unit->control = control | CONTROL_COHERENT | CONTROL_COMMANDS | CONTROL_EVENT_LOG | CONTROL_ON;
-    set(unit, CONTROL, unit->control & ~CONTROL_ON);
-    set(unit, CONTROL, unit->control);
-    if (get(unit, FEATURES) & FEATURE_INVALIDATE_ALL)
+    *reg(unit, CONTROL) = unit->control & ~CONTROL_ON;
+    *reg(unit, CONTROL) = unit->control;
+    if (*reg(unit, FEATURES) & FEATURE_INVALIDATE_ALL)
         submit(unit, INVALIDATE_ALL, 0);
     finish(unit);
 }

@@ -141,24 +141,19 @@ void iommu_init(void)
 bool iommu_assign(struct domain *domain, uint32_t requester)
 {
     const struct pci_function *function = requester <= UINT16_MAX ? pci_find((uint16_t)requester) : NULL;
-    const char *name = domain->config->name;
+    bool is_guest = !(domain->config->flags & PARTITION_MANAGEMENT);
+    const char *flaw = NULL;
 
-    if (!iommu.ops || !iommu.ops->covers(requester)) {
-        log_line("%s: no IOMMU has %s", name, pci_name((uint16_t)requester).text);
-        return false;
-    }
-    if (!(domain->config->flags & PARTITION_MANAGEMENT) && resting_space(requester)) {
-        log_line("%s: firmware claims memory for %s, so it cannot be a guest's", name,
-                 pci_name((uint16_t)requester).text);
-        return false;
-    }
-    if (!(domain->config->flags & PARTITION_MANAGEMENT) && iommu.messages_forgeable && !FORGERY_ALLOWED) {
-        log_line("%s: without interrupt remapping %s could forge interrupts, so it cannot be a guest's", name,
-                 pci_name((uint16_t)requester).text);
-        return false;
-    }
-    if (device_count == DEVICES_MAX || !create(&spaces[domain->index])) {
-        log_line("%s: %s is one device more than the IOMMU has room for", name, pci_name((uint16_t)requester).text);
+    if (!iommu.ops || !iommu.ops->covers(requester))
+        flaw = "%s: no IOMMU has %s";
+    else if (is_guest && resting_space(requester))
+        flaw = "%s: firmware claims memory for %s, so it cannot be a guest's";
+    else if (is_guest && iommu.messages_forgeable && !FORGERY_ALLOWED)
+        flaw = "%s: without interrupt remapping %s could forge interrupts, so it cannot be a guest's";
+    else if (device_count == DEVICES_MAX || !create(&spaces[domain->index]))
+        flaw = "%s: %s is one device more than the IOMMU has room for";
+    if (flaw) {
+        log_line(flaw, domain->config->name, pci_name((uint16_t)requester).text);
         return false;
     }
     for (uint32_t i = 0; i < region_count; i++)

@@ -98,24 +98,14 @@ static uint64_t *contexts[256]; /* of each bus, pairs; NULL: all of it is blocke
 static struct nested_format format = {.table = 3, .read = 1, .write = 2, .large = 0x80};
 static struct nested_tables tables = {.format = &format};
 
-static uint32_t get(const struct unit *unit, uint32_t offset)
+static volatile uint32_t *reg(const struct unit *unit, uint32_t offset)
 {
-    return *(volatile uint32_t *)(unit->registers + offset);
+    return (volatile uint32_t *)(unit->registers + offset);
 }
 
-static uint64_t get64(const struct unit *unit, uint32_t offset)
+static volatile uint64_t *reg64(const struct unit *unit, uint32_t offset)
 {
-    return *(volatile uint64_t *)(unit->registers + offset);
-}
-
-static void set(const struct unit *unit, uint32_t offset, uint32_t value)
-{
-    *(volatile uint32_t *)(unit->registers + offset) = value;
-}
-
-static void set64(const struct unit *unit, uint32_t offset, uint64_t value)
-{
-    *(volatile uint64_t *)(unit->registers + offset) = value;
+    return (volatile uint64_t *)(unit->registers + offset);
 }
 
 /* What units read, they may read past caches. */
@@ -133,7 +123,7 @@ static bool await(const struct unit *unit, uint32_t offset, uint32_t mask, uint3
 {
     uint64_t end = time_ns() + ANSWER_NS;
 
-    while ((get(unit, offset) & mask) != value)
+    while ((*reg(unit, offset) & mask) != value)
         if (time_ns() > end)
             return false;
     return true;
@@ -141,9 +131,9 @@ static bool await(const struct unit *unit, uint32_t offset, uint32_t mask, uint3
 
 static bool command(const struct unit *unit, uint32_t bit, bool on)
 {
-    uint32_t lasting = get(unit, VTD_STATUS) & LASTING;
+    uint32_t lasting = *reg(unit, VTD_STATUS) & LASTING;
 
-    set(unit, VTD_COMMAND, on ? lasting | bit : lasting & ~bit);
+    *reg(unit, VTD_COMMAND) = on ? lasting | bit : lasting & ~bit;
     return await(unit, VTD_STATUS, bit, on ? bit : 0);
 }
 
@@ -159,7 +149,7 @@ static bool submit(struct unit *unit, uint64_t descriptor)
     entry[3] = kernel_hpa((void *)&unit->done).value;
     publish(entry, 32);
     unit->tail = (unit->tail + 2) % QUEUE_ENTRIES;
-    set64(unit, VTD_QUEUE_TAIL, unit->tail * 16);
+    *reg64(unit, VTD_QUEUE_TAIL) = unit->tail * 16;
     while (!unit->done)
         if (time_ns() > end)
             return false;
@@ -170,7 +160,7 @@ static bool submit(struct unit *unit, uint64_t descriptor)
 static bool invalidate_unit(struct unit *unit)
 {
     if (unit->cap & CAP_WRITE_BUFFER) {
-        set(unit, VTD_COMMAND, (get(unit, VTD_STATUS) & LASTING) | WRITE_BUFFER);
+        *reg(unit, VTD_COMMAND) = (*reg(unit, VTD_STATUS) & LASTING) | WRITE_BUFFER;
         if (!await(unit, VTD_STATUS, WRITE_BUFFER, 0))
             return false;
     }
@@ -304,17 +294,17 @@ static bool take_fault(struct unit *unit, uint32_t index, uint64_t fault[2])
     uint32_t at = CAP_FAULTS(unit->cap) + 16 * index;
 
     spinlock_acquire(&unit->lock);
-    fault[0] = get64(unit, at);
-    fault[1] = get64(unit, at + 8);
+    fault[0] = *reg64(unit, at);
+    fault[1] = *reg64(unit, at + 8);
     if (fault[1] & FAULT_VALID)
-        set(unit, at + 12, FAULT_VALID >> 32);
+        *reg(unit, at + 12) = FAULT_VALID >> 32;
     spinlock_release(&unit->lock);
     return fault[1] & FAULT_VALID;
 }
 
 static void poll_unit(struct unit *unit)
 {
-    uint32_t status = get(unit, VTD_FAULT_STATUS), count = CAP_FAULT_COUNT(unit->cap);
+    uint32_t status = *reg(unit, VTD_FAULT_STATUS), count = CAP_FAULT_COUNT(unit->cap);
     uint64_t fault[2];
 
     for (uint32_t i = 0; (status & FAULT_PENDING) && i < count; i++) {
@@ -326,7 +316,7 @@ static void poll_unit(struct unit *unit)
             iommu_fault((uint16_t)fault[1], fault[0] & ~(PAGE_SIZE - 1),
                         fault[1] & FAULT_READ ? IOMMU_REFUSED_READ : IOMMU_REFUSED_WRITE);
     }
-    set(unit, VTD_FAULT_STATUS, FAULT_OVERFLOW);
+    *reg(unit, VTD_FAULT_STATUS) = FAULT_OVERFLOW;
 }
 
 static void poll_faults(void)
@@ -338,7 +328,7 @@ static void poll_faults(void)
 static void listen(bool on)
 {
     for (uint32_t i = 0; i < dmar.units; i++)
-        set(&units[i], VTD_FAULT_CONTROL, on ? 0 : FAULT_MASKED);
+        *reg(&units[i], VTD_FAULT_CONTROL) = on ? 0 : FAULT_MASKED;
 }
 
 /* --- Boot --- */
@@ -355,11 +345,11 @@ static struct iommu_ops ops = {.name = "VT-d",
 static void find_unit(struct unit *unit, struct hpa base)
 {
     unit->registers = kernel_map_device(base, PAGE_SIZE);
-    unit->cap = get64(unit, VTD_CAPABILITY);
+    unit->cap = *reg64(unit, VTD_CAPABILITY);
     if (CAP_FAULTS(unit->cap) + 16 * CAP_FAULT_COUNT(unit->cap) > PAGE_SIZE)
         unit->registers = kernel_map_device(base, CAP_FAULTS(unit->cap) + 16 * CAP_FAULT_COUNT(unit->cap));
     cap_all &= unit->cap;
-    ecap_all &= get64(unit, VTD_EXTENDED_CAPABILITY);
+    ecap_all &= *reg64(unit, VTD_EXTENDED_CAPABILITY);
 }
 
 /* Of segment 0; the IOAPICs' interrupts are messages like any other's. */
@@ -382,27 +372,26 @@ static bool take_over(struct unit *unit, bool is_ours)
     void *none = is_ours ? NULL : memory_pages(1);
 
     listen(false);
-    set(unit, VTD_FAULT_DATA, VECTOR_IOMMU);
-    set(unit, VTD_FAULT_ADDRESS, 0xfee00000u | ((uint32_t)cpus[0].id & 0xff) << 12);
-    set(unit, VTD_FAULT_UPPER_ADDRESS, (uint32_t)cpus[0].id & ~0xffu);
-    set64(unit, VTD_ROOT, kernel_hpa(is_ours ? (void *)root : none).value);
+    *reg(unit, VTD_FAULT_DATA) = VECTOR_IOMMU;
+    *reg(unit, VTD_FAULT_ADDRESS) = 0xfee00000u | ((uint32_t)cpus[0].id & 0xff) << 12;
+    *reg(unit, VTD_FAULT_UPPER_ADDRESS) = (uint32_t)cpus[0].id & ~0xffu;
+    *reg64(unit, VTD_ROOT) = kernel_hpa(is_ours ? (void *)root : none).value;
     if (!command(unit, ROOT_POINTER, true) || !command(unit, QUEUE, false))
         return false;
     unit->queue = memory_pages(QUEUE_ENTRIES * 16 / PAGE_SIZE);
-    set64(unit, VTD_QUEUE_TAIL, 0);
-    set64(unit, VTD_QUEUE, kernel_hpa(unit->queue).value);
+    *reg64(unit, VTD_QUEUE_TAIL) = 0;
+    *reg64(unit, VTD_QUEUE) = kernel_hpa(unit->queue).value;
     if (!command(unit, QUEUE, true) || !invalidate_unit(unit) || !command(unit, TRANSLATION, true))
         return false;
     if (unit->cap & CAP_PROTECTED) {
-        set(unit, VTD_PROTECTED_MEMORY, 0);
+        *reg(unit, VTD_PROTECTED_MEMORY) = 0;
         if (!await(unit, VTD_PROTECTED_MEMORY, 1, 0))
             return false;
     }
     if (!ops.remap)
         return command(unit, REMAPPING, false);
-    set64(unit, VTD_INTERRUPTS,
-          kernel_hpa(is_ours ? (void *)interrupts : none).value | (ecap_all & ECAP_X2APIC ? INTERRUPTS_X2APIC : 0) |
-              (is_ours ? INTERRUPTS_SIZE : 0));
+    *reg64(unit, VTD_INTERRUPTS) = kernel_hpa(is_ours ? (void *)interrupts : none).value |
+                                   (ecap_all & ECAP_X2APIC ? INTERRUPTS_X2APIC : 0) | (is_ours ? INTERRUPTS_SIZE : 0);
     return command(unit, INTERRUPT_POINTER, true) && submit(unit, INVALIDATE_INTERRUPTS) &&
            command(unit, REMAPPING, true);
 }

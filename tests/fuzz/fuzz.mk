@@ -59,7 +59,7 @@ fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
 fuzz-ivrs-cflags := -Iarch/x86/include
 
 fuzz-targets += pci
-fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/format.c
+fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/pci_virtual.c core/format.c
 fuzz-pci-cflags := -Iarch/x86/include
 
 FUZZ_CC ?= clang

@@ -29,16 +29,20 @@ class Machine:
     kernel: int  # where it lies in memory, by its image_head
     extra: tuple = field(default=())
     hardware: tuple = field(default=())  # NICs and disks that the management domain has drivers for, beside virtio's
+    ahci: str = "ide.0"  # a port of an AHCI controller
+    ahci_options: tuple = field(default=())  # what makes that
 
     def nic(self, kind, netdev):
         """QEMU's options for the machine's NIC: virtio, e1000e or igb."""
         return self.device("net", f"netdev={netdev}") if kind == "virtio" else ["-device", f"{kind},netdev={netdev}"]
 
     def disk(self, kind, drive):
-        """... for its disk: virtio, nvme or ahci (the controller that q35 has)."""
+        """... for its disk: virtio, nvme or ahci."""
         if kind == "virtio":
             return self.device("blk", f"drive={drive}")
-        return ["-device", {"nvme": f"nvme,serial=bh0,drive={drive}", "ahci": f"ide-hd,bus=ide.0,drive={drive}"}[kind]]
+        if kind == "nvme":
+            return ["-device", f"nvme,serial=bh0,drive={drive}"]
+        return [*self.ahci_options, "-device", f"ide-hd,bus={self.ahci},drive={drive}"]
 
     def device(self, name, options=""):
         return ["-device", f"virtio-{name}{self.virtio}" + (f",{options}" if options else "") + self.virtio_options]
@@ -49,7 +53,8 @@ MACHINES = {
         "arm64", "qemu_virt", "qemu-system-aarch64", ("-M", "virt,virtualization=on,gic-version=3"), "neoverse-n1",
         ("cortex-a53", "cortex-a72", "neoverse-n1", "max"), "-device", "", "aarch64-linux-gnu-", "arch_timer", "IPI0", "GICv3", "pl011",
         "rtc-pl031", "sbsa|SBSA", bytes(4), (0x14000000).to_bytes(4, "little"), "cortex-a53", 0x40200000,
-        ("-global", "virtio-mmio.force-legacy=false")),
+        ("-global", "virtio-mmio.force-legacy=false"), hardware=(("e1000e", "nvme"), ("igb", "ahci")),
+        ahci="ahci0.0", ahci_options=("-device", "ich9-ahci,id=ahci0")),
     "q35": Machine(
         "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
         "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000,
@@ -64,8 +69,7 @@ def machine_of(out):
     """The machine that an output directory was configured for."""
     text = (Path(out) / "generated/config.h").read_text()
     machine = MACHINES[re.search(r'CONFIG_BOARD "(.*)"', text)[1]]
-    devices = re.search(r'CONFIG_P0_DEVICES="(.*)"', (Path(out) / ".config").read_text())
-    if machine.arch == "arm64" and devices and "pci-host" in devices[1]:
+    if "pci-host" in (Path(out) / "partitions.txt").read_text():  # the management domain's: virtio's own slots are nobody's then
         machine = replace(machine, virtio="-pci", virtio_options=",disable-legacy=on")
     iommu = re.search(r'CONFIG_BOARD_IOMMU "(.*)"', text)[1]
     if iommu == "none":

@@ -13,25 +13,33 @@ import time
 import fault
 import pytest
 from appliance import PATIENCE, Appliance
+from conftest import MACHINE
 from guest import attach
 from machines import MACHINES
 from test_disk import partition_offset
 
+IOMMU = {"arm64": "SMMUV3", "x86": "VTD"}
 BAD = 20 << 20  # in linux2's partition: a place that cannot be read
 PAIRS = [pytest.param(pair, id="-".join(pair), marks=pytest.mark.arch(machine.arch))
          for machine in MACHINES.values() for pair in machine.hardware]
 
 
+@pytest.fixture(scope="module")
+def hardware_build(build_with):
+    """With all of the management domain's devices behind the IOMMU."""
+    return build_with("mgmt-iommu", [f"CONFIG_IOMMU_{IOMMU[MACHINE.arch]}=y"])
+
+
 @pytest.fixture(scope="module", params=PAIRS)
-def machine_with(request, default_build, tmp_path_factory):
+def machine_with(request, hardware_build, tmp_path_factory):
     """An appliance with that NIC and disk, the disk with a bad sector; its two guests."""
     hardware = request.param
     folder = tmp_path_factory.mktemp("-".join(hardware))
     image = folder / "disk.img"
-    subprocess.run(["cp", "--sparse=always", str(default_build / "disk.img"), str(image)], check=True)
+    subprocess.run(["cp", "--sparse=always", str(hardware_build / "disk.img"), str(image)], check=True)
     bad = (partition_offset(image, "linux2") + BAD) // 512
     (folder / "blkdebug").write_text(f'[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "{bad}"\nonce = "off"\n')
-    with Appliance(default_build, folder=folder, hardware=hardware, disk=f"blkdebug:{folder}/blkdebug:{image}",
+    with Appliance(hardware_build, folder=folder, hardware=hardware, disk=f"blkdebug:{folder}/blkdebug:{image}",
                    extra=fault.stub_arguments(folder)) as appliance:
         appliance.shell.wait_prompt()
         appliance.image = image
@@ -83,6 +91,13 @@ def test_streams_of_the_network(machine_with):
     assert nic["offloads"].split() == ["checksum", "tso4", "tso6"]
     # 64 KiB in one piece are one packet to the driver: far fewer than the 5,600 frames on the wire.
     assert nic["tx_packets"] < 4000, nic
+
+
+def test_all_is_behind_the_iommu(machine_with):
+    """The management domain has its devices and reaches its own memory and what guests lend it: none was refused anything."""
+    appliance, *_ = machine_with
+    owned = [found for found in appliance.shell.json("device list") if found["owner"] == "mgmt" and found["interrupts"]]
+    assert len(owned) >= 3 and all(found["iommu"] for found in owned) and not any(found["faults"] for found in owned), owned
 
 
 def test_content_of_the_disk(machine_with):

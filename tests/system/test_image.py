@@ -384,9 +384,9 @@ def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
         shell = appliance.shell
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
-        assert all(volume["ready"] for volume in shell.json("disk")["volumes"])
         appliance.wait_state("linux1", "running")
         found = stored_state(shell)
+        assert all(volume["ready"] for volume in shell.json("disk")["volumes"])  # of the disk that the state store is on, too
         assert [slot["state"] for slot in found["slots"]] == ["confirmed", "confirmed"] and found["slots"][0]["next"]
         assert found["store"]["healed"] == 0 and found["values"] == []
         shell.run("state set address 10.0.0.1/24")

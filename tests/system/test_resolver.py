@@ -118,6 +118,9 @@ BROKEN = {
     "isolation group of guest and management": (
         IOMMU + pci(0, 0, "00:03.0") + pci(2, 0, "00:03.1"), ["partition 2 'linux2'", "PCI0_FUNCTION=00:03.1", "00:03.0 of partition 0 'mgmt'"]),
     "PCI function without IOMMU": (pci(1, 0, "8086:10d3"), ["partition 1 'linux1'", "PCI0_FUNCTION=8086:10d3", "no IOMMU", "menu Board"]),
+    "PCI function without the IOMMU's driver": (
+        IOMMU + ["CONFIG_SMMUV3_DRIVER=n"] + pci(1, 0, "8086:10d3"),
+        ["partition 1 'linux1'", "PCI0_FUNCTION=8086:10d3", "without a driver of the IOMMU", "choose SMMUV3_DRIVER (menu Board)"]),
     "host bridge": (IOMMU + pci(1, 0, "00:00.0"), ["partition 1 'linux1'", "PCI0_FUNCTION=00:00.0", "the host bridge of board qemu-virt"]),
     "physical function in a guest": (
         IOMMU + SRIOV + pci(1, 0, "00:04.0"), ["partition 1 'linux1'", "PCI0_FUNCTION=00:04.0", "belongs to the management domain", "00:04.0/vf0"]),
@@ -217,6 +220,22 @@ def test_passed_functions_are_in_tables_text_and_picture(tmp_path):
     texts = [element.text for element in ElementTree.parse(tmp_path / "out/flow.svg").iter("{http://www.w3.org/2000/svg}text")]
     for words in ("PCI 8086:10d3#1", "PCI 00:04.0", "PCI 00:04.0/vf1, VLAN 7", "PCI 05:00.0, no reset"):
         assert words in texts, texts
+
+
+@pytest.mark.parametrize("base, changes, parts", [
+    (BASE, [], "no-pci no-iommu no-vtd no-amdvi no-smmuv3"),
+    (BASE, ['CONFIG_P0_DEVICES="arm,pl011 pci-host-ecam-generic"'], "pci no-sriov iommu no-vtd no-amdvi smmuv3"),
+    (BASE, IOMMU, "pci no-sriov iommu no-vtd no-amdvi smmuv3"),
+    (BASE, IOMMU + ["CONFIG_SMMUV3_DRIVER=n"], "pci no-sriov no-iommu no-vtd no-amdvi no-smmuv3"),
+    (BASE_X86, [], "pci no-sriov iommu vtd amdvi no-smmuv3"),
+    (BASE_X86, IOMMU_X86 + ["CONFIG_AMDVI_DRIVER=n"] + SRIOV + pci(1, 0, "00:04.0/vf0"), "pci sriov iommu vtd no-amdvi no-smmuv3"),
+    (BASE_X86, ["CONFIG_PASSTHROUGH_WITHOUT_IOMMU=y", "CONFIG_VTD_DRIVER=n", "CONFIG_AMDVI_DRIVER=n"] + pci(1, 0, "00:03.0"),
+     "pci no-sriov no-iommu no-vtd no-amdvi no-smmuv3"),
+])
+def test_the_kernel_has_the_parts_that_the_configuration_uses(tmp_path, base, changes, parts):
+    done = resolve(tmp_path, changes, base=base)
+    assert done.returncode == 0, done.stderr
+    assert f"kernel-parts := {parts}\n" in (tmp_path / "out/generated/kernel.mk").read_text()
 
 
 def test_the_same_configuration_gives_the_same_bytes(tmp_path):

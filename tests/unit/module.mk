@@ -155,5 +155,5 @@ unit-amdvi-cflags := $(machine-x86-cflags)
 
 # PCI: the machine's functions and domains' virtual hosts, on a fake machine.
 unit-tests += pci
-unit-pci-sources := tests/unit/test_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/format.c
+unit-pci-sources := tests/unit/test_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/pci_virtual.c core/format.c
 unit-pci-cflags := -Iarch/x86/include

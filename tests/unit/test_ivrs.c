@@ -215,14 +215,23 @@ static void there_are_limits(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < IVRS_UNITS_MAX + 1; i++) {
-        at = unit(0x10, (uint16_t)i, 0xfed80000 + i * 0x4000);
-        for (uint32_t n = 0; n < IVRS_RANGES_MAX / 4; n++)
-            entry(2, (uint16_t)n, 0);
-        end(at);
+        if (i == IVRS_UNITS_MAX) {
+            read_it();
+            assert_false(ivrs.damaged);
+        }
+        end(unit(0x10, (uint16_t)i, 0xfed80000 + i * 0x4000));
     }
     read_it();
     assert_true(ivrs.damaged);
     assert_int_equal(ivrs.unit_count, IVRS_UNITS_MAX);
+
+    setup(NULL);
+    at = unit(0x10, 0, 0xfed80000);
+    for (uint32_t n = 0; n < IVRS_RANGES_MAX + 1; n++)
+        entry(2, (uint16_t)n, 0);
+    end(at);
+    read_it();
+    assert_true(ivrs.damaged);
     assert_int_equal(ivrs.range_count, IVRS_RANGES_MAX);
 }
 

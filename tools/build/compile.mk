@@ -2,8 +2,10 @@
 # What every folder contributes, and how one source becomes one object for each kind of program.
 #
 # A folder's module.mk adds to these lists, with paths from the top of the tree. What only one architecture has is added
-# to the list of its name: kernel-arm64, mgmt-x86, ...
+# to the list of its name: kernel-arm64, mgmt-x86, ... What only some configurations have of the kernel is added to its
+# part's list, kernel-pci or kernel-pci-arm64, and what stands in for it to kernel-no-pci (tools/resolver/emit_kernel.py).
 #   kernel-y        objects of the kernel
+#   kernel-small    those of them that are to be small, not quick
 #   native-y        objects of the library that every native domain is linked with
 #   mgmt-y          objects of the management domain's program
 #   lwip-sources    lwIP's files for the management domain, relative to its src/, such as core/tcp.c
@@ -13,6 +15,7 @@
 # CFLAGS_path/file.o adds flags for one object.
 
 kernel-y :=
+kernel-small :=
 native-y :=
 mgmt-y :=
 lwip-sources :=
@@ -24,6 +27,10 @@ guest-support-y :=
 modules := $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 other-architectures := $(filter-out arch/$(ARCH)/%,$(filter arch/%,$(modules)))
 include $(filter-out $(other-architectures),$(modules))
+ifneq ($(building),)
+-include $(O)/generated/kernel.mk
+endif
+kernel-y += $(foreach part,$(kernel-parts),$(kernel-$(part)) $(kernel-$(part)-$(ARCH)))
 $(foreach list,kernel native mgmt guests guest-support,$(eval $(list)-y += $($(list)-$(ARCH))))
 
 include-flags := -I. -Iinclude -I$(O)/generated

@@ -41,6 +41,6 @@ $(O)/generated/.resolved: $(O)/.config $(kconfig-files) $(wildcard tools/resolve
 	$(Q)mkdir -p $(@D) && $(PYTHON) -m tools.resolver --config $(O)/.config --output $(O)
 	$(Q)touch $@
 
-generated-files := $(addprefix $(O)/generated/,config.h partitions.c management.c bundle.its bundle.mk)
+generated-files := $(addprefix $(O)/generated/,config.h partitions.c management.c bundle.its bundle.mk kernel.mk)
 $(generated-files) $(O)/partitions.txt $(O)/flow.svg: $(O)/generated/.resolved
 	@:

@@ -11,6 +11,7 @@ from .check import check
 from .emit_bundle import bundle_makefile, bundle_source
 from .emit_c import management_source, partitions_source
 from .emit_config import config_header
+from .emit_kernel import kernel_makefile
 from .errors import Errors
 from .flow import flow_svg
 from .kconfig import Config
@@ -69,8 +70,8 @@ def main():
     for name, content in (
             ("generated/config.h", config_header(config)), ("generated/partitions.c", partitions_source(appliance)),
             ("generated/management.c", management_source(appliance)), ("generated/bundle.its", bundle_source(appliance, root, output)),
-            ("generated/bundle.mk", bundle_makefile(appliance, config, root, output)), ("partitions.txt", text),
-            ("flow.svg", flow_svg(appliance))):
+            ("generated/bundle.mk", bundle_makefile(appliance, config, root, output)),
+            ("generated/kernel.mk", kernel_makefile(appliance)), ("partitions.txt", text), ("flow.svg", flow_svg(appliance))):
         write(os.path.join(output, name), content)
     print(text, end="")
 

@@ -45,6 +45,7 @@ class Board:
     log_base: int
     log_size: int
     iommu: str  # none, vtd, amdvi, smmuv3
+    iommu_drivers: list  # that the kernel is built with
     devices: list = field(default_factory=list)
     pci: list = field(default_factory=list)
 
@@ -69,7 +70,8 @@ class Board:
 
 def read_board(config, root):
     board = Board(config.text("BOARD"), config.text("ARCH"), config.number("BOARD_CPUS"), config.number("BOARD_RAM_BASE"),
-                  config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"), config.text("BOARD_IOMMU"))
+                  config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"), config.text("BOARD_IOMMU"),
+                  [name for name in ("vtd", "amdvi", "smmuv3") if config.on(f"{name.upper()}_DRIVER")])
     with open(os.path.join(root, "board", board.name, "devices.txt"), encoding="utf-8") as handle:
         for line in handle:
             if not line.strip() or line.startswith("#"):

@@ -94,6 +94,9 @@ def check_machine(context, board, add):
     if board.iommu == "none" and not context.appliance.without_iommu:
         add(f"a PCI function reaches memory by itself, and board {board.name} is said to have no IOMMU that would confine it; "
             "choose the IOMMU that it has (menu Board), or keep the function with partition 0")
+    elif board.iommu not in ("none", *board.iommu_drivers) and not context.appliance.without_iommu:
+        add(f"a PCI function reaches memory by itself, and the kernel is built without a driver of the IOMMU that would confine it; "
+            f"choose {board.iommu.upper()}_DRIVER (menu Board), or keep the function with partition 0")
     elif board.arch == "arm64" and not board.has("arm,gic-v3-its"):
         add(f"board {board.name} has no ITS, so nobody could confine the function's interrupt messages; keep it with partition 0")
 

@@ -34,7 +34,7 @@ struct ivrs {
         uint64_t size;
     } memory[IVRS_MEMORY_MAX];
     unsigned physical_bits;
-    bool damaged; /* something did not fit; what it told of is left out */
+    bool damaged; /* something did not fit: not to be used */
 };
 extern struct ivrs ivrs; /* no unit: the machine has none */
 
