@@ -18,7 +18,7 @@
 
 static bool may_write(const struct domain *domain, uint64_t console)
 {
-    return console < console_count && (console_owner[console] == domain->index || is_management(domain));
+    return console < console_count && (console_owner[console] == domain->index || domain_manages(domain));
 }
 
 static int64_t console_write_call(struct domain *domain, const uint64_t *x)
@@ -99,7 +99,7 @@ static int64_t log_write(const uint64_t *x)
 /* Calls that only the management domain may make. */
 static int64_t management_call(struct domain *domain, uint64_t *x)
 {
-    if (!is_management(domain))
+    if (!domain_manages(domain))
         return HC_E_DENIED;
     switch ((uint32_t)x[0]) {
     case HC_CONSOLE_INPUT:
