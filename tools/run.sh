@@ -115,6 +115,8 @@ vtd) machine+=(-device "intel-iommu,intremap=on") behind=,iommu_platform=on ;;
 amdvi) machine+=(-device "amd-iommu,intremap=on,pt=off") behind=,iommu_platform=on ;;
 smmuv3) machine+=(-M "iommu=smmuv3") ;;
 esac
+# KVM's own IOAPIC knows no interrupt remapping.
+[ -z "$behind" ] || [[ " ${machine[*]} " != *" kvm "* ]] || machine+=(-M "kernel-irqchip=split")
 behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }
 
 # PASSED: more of QEMU's options, for devices that guests are to have.
