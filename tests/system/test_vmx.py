@@ -17,8 +17,11 @@ pytestmark = pytest.mark.arch("x86")
 
 # The guest has both ends of a network: two interfaces at one switch.
 LINUX = ["CONFIG_P1_NIC1=y", 'CONFIG_P1_NIC1_SWITCH="backplane"']
-# What VMX has a part in, how many CPUs it takes, and whether interrupts are injected as on CPUs without APIC virtualization.
-HOSTILE = {"memory": (1, True), "registers": (1, True), "calls": (2, True), "apic": (2, False), "storm": (2, False)}
+# What VMX has a part in, and how many CPUs it takes.
+HOSTILE = {"memory": 1, "registers": 1, "calls": 2, "apic": 2, "storm": 2}
+# Without SHA instructions, checking a Debian guest's images takes three quarters of the time until its kernel starts.
+FAST_SHA = "corei7_icelake_u"
+QUICK = dict(model=FAST_SHA, ips=25_000_000, quantum=32)
 PATIENCE = 6 * PATIENCE
 EXITS_A_SECOND = 20
 
@@ -38,25 +41,9 @@ def wait_domain(machine, name, accept, limit=PATIENCE):
         time.sleep(1)
 
 
-def exits(machine, guest):
-    """All of a guest's so far, and when."""
-    said = machine.shell.run("metrics", PATIENCE)
-    counts = re.findall(rf'bulkhead_vcpu_exits_total{{domain="{guest}",[^}}]*}} (\d+)', said)
-    return sum(map(int, counts)), int(re.search(r"bulkhead_uptime_milliseconds (\d+)", said)[1]) / 1000
-
-
-def rest(machine, guest, seconds=2):
-    """Exits a second of a guest that is left alone."""
-    (before, since), (after, until) = exits(machine, guest), (0, 0)
-    while until < since + seconds:
-        time.sleep(1)
-        after, until = exits(machine, guest)
-    return (after - before) / (until - since)
-
-
 def test_debian_guest(bochs_build, tmp_path):
-    """From power-on to a Linux guest's shell; its devices and its network; it sleeps by itself."""
-    with Bochs(bochs_build("linux", LINUX), folder=tmp_path) as machine:
+    """From power-on to a Linux guest's shell; its devices and its network."""
+    with Bochs(bochs_build("linux", LINUX), **QUICK, folder=tmp_path) as machine:
         machine.serial.expect("VMX: interrupts are delivered by the CPU", PATIENCE)
         machine.serial.expect(r"2 CPUs, \d+ MiB of RAM")
         machine.shell.wait_prompt(PATIENCE)
@@ -72,23 +59,47 @@ def test_debian_guest(bochs_build, tmp_path):
                   "nsenter -n -t $! ip address add 192.168.77.2/24 dev eth1", PATIENCE)
         assert re.search(r"[23] packets received", guest.run("ping -c 3 -W 2 192.168.77.2", PATIENCE))
 
+        assert not machine.complaints(), machine.complaints()[-5:]
+
+
+def exits(machine, guest):
+    """All of a guest's so far, and when."""
+    said = machine.shell.run("metrics", PATIENCE)
+    counts = re.findall(rf'bulkhead_vcpu_exits_total{{domain="{guest}",[^}}]*}} (\d+)', said)
+    return sum(map(int, counts)), int(re.search(r"bulkhead_uptime_milliseconds (\d+)", said)[1]) / 1000
+
+
+def rest(machine, guest, seconds=5):
+    """Exits a second of a guest that is left alone."""
+    (before, since), (after, until) = exits(machine, guest), (0, 0)
+    while until < since + seconds:
+        time.sleep(5)
+        after, until = exits(machine, guest)
+    return (after - before) / (until - since)
+
+
+@pytest.mark.slow
+def test_an_idle_guest_hardly_exits(bochs_build, tmp_path):
+    """Issue 3, point 7. A second of the guest's takes about 20 of the host's."""
+    with Bochs(bochs_build("linux", LINUX), **QUICK, folder=tmp_path) as machine:
+        machine.shell.wait_prompt(PATIENCE)
+        machine.serial.send_line("console linux1")
+        Guest(machine.serial, "linux1").wait_ready(PATIENCE)
         machine.serial.send("\x1d")
+        machine.shell.wait_prompt(PATIENCE)
         rates = [rest(machine, "linux1")]
         while rates[-1] >= EXITS_A_SECOND:
             assert len(rates) < 6, f"exits a second of a guest that never came to rest: {rates}"
             rates.append(rest(machine, "linux1"))
         print(f"exits a second of an idle guest: {rates}")
-        assert not machine.complaints(), machine.complaints()[-5:]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_bare_metal_guest(bochs_build, tmp_path, name):
     """The hostile guests of the other tests: what is forbidden stays forbidden where VMX has to see to it. Twice."""
-    (cpus, injected), image = HOSTILE[name], "interrupt_storm" if name == "storm" else f"hostile_{name}"
+    cpus, image = HOSTILE[name], "interrupt_storm" if name == "storm" else f"hostile_{name}"
     lines = partition(1, name, image, ",".join(str(cpu + 1) for cpu in range(cpus)), "POLICY_STOP=y")
-    build = bochs_build(f"hostile-{name}", [f"CONFIG_BOARD_CPUS={cpus + 1}", f"CONFIG_VMX_INTERRUPTS={0 if injected else 2}", *lines])
-    with Bochs(build, cpus=cpus + 1, folder=tmp_path) as machine:
-        machine.serial.expect("VMX: interrupts are " + ("injected" if injected else "delivered by the CPU"), PATIENCE)
+    with Bochs(bochs_build(f"hostile-{name}", [f"CONFIG_BOARD_CPUS={cpus + 1}", *lines]), cpus=cpus + 1, folder=tmp_path) as machine:
         machine.shell.wait_prompt(PATIENCE)
         for starts in (1, 2):
             ended = wait_domain(machine, name, lambda d: d["state"] in ("stopped", "crashed") and d["starts"] == starts)
