@@ -11,3 +11,5 @@ kernel-stack := crash_exception:272 kernel_main,cpu_main,exit_sync,exit_irq,exit
 # lib/sha256: the build of it that uses the CPU's instructions.
 sha256-arch := armv8.o
 sha256-arch-flags := -march=armv8-a+crypto
+# A third fewer instructions to verify a signature than by -O2, for 3 KiB; with copies of functions for constant arguments 7 KiB.
+p256-arch-flags := -O3 -fno-ipa-cp-clone

@@ -6,4 +6,4 @@ kernel-pci += arch/arm64/its.o
 kernel-no-pci += arch/arm64/its_absent.o
 kernel-smmuv3 += arch/arm64/iommu.o
 kernel-no-smmuv3 += arch/arm64/iommu_absent.o
-kernel-small += $(addprefix arch/arm64/,crash.o guest_tree.o host_tree.o id.o init.o iommu.o its.o mmu.o passthrough.o psci.o psci_host.o smp.o)
+kernel-small += $(addprefix arch/arm64/,crash.o guest_tree.o host_tree.o id.o init.o iommu.o its.o mmu.o passthrough.o psci_host.o smp.o)

@@ -16,7 +16,7 @@ libfdt-objects := $(addprefix $(O)/kernel/libfdt/,fdt.o fdt_ro.o fdt_rw.o fdt_sw
 $(O)/kernel/libfdt/%.o: $(LIBFDT_DIR)/.unpacked $(config-header) $(O)/flags/kernel
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
-	$(Q)$(TARGET_CC) $(kernel-flags) -Os $(kernel-register-flags) -Wno-error -w -MMD -MP -c -o $@ $(LIBFDT_DIR)/$*.c
+	$(Q)$(TARGET_CC) $(kernel-flags) $(kernel-register-flags) -Wno-error -w -MMD -MP -c -o $@ $(LIBFDT_DIR)/$*.c
 
 sha256-objects := $(addprefix $(O)/kernel/lib/sha256/,generic.o $(sha256-arch))
 sha256-flags := -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library -Wno-undef -Wno-missing-prototypes \
@@ -30,8 +30,8 @@ $(addprefix $(O)/kernel/lib/sha256/,$(sha256-arch)): $(O)/kernel/%.o: %.c $(MBED
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(kernel-flags) $(sha256-flags) $(sha256-arch-flags) -MMD -MP -c -o $@ $<
 
-# p256-m, which comes with mbedTLS. -O3 would save 6 of its 17.6 M instructions on arm64, for 7 KiB.
-p256-flags := -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Wno-undef -Wno-missing-prototypes
+# p256-m, which comes with mbedTLS.
+p256-flags := -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Wno-undef -Wno-missing-prototypes $(p256-arch-flags)
 $(O)/kernel/lib/p256/p256.o: lib/p256/p256.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/kernel
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
