@@ -79,8 +79,11 @@ def drive(name, path):
     return ["-drive", f"if=none,id={name},file={path},format=raw,file.locking=off"]
 
 
-def behind(port, device, *options):
-    """A device behind a root port of its own, as function 00.0 of bus `port`: so the kernel can reset it by its bus."""
+def behind(port, device, *options, iommu=None):
+    """A device behind a root port of its own, as function 00.0 of bus `port`: so the kernel can reset it by its bus. QEMU 10.0's AMD-Vi
+    takes what is behind a port for 00:00.0: there, the device stands where the port would."""
+    if iommu == "amdvi":
+        return ["-device", ",".join((device, f"addr={7 + port:02x}.0", *options))]
     return ["-device", f"pcie-root-port,id=port{port},chassis={port},addr={7 + port:02x}.0", "-device", ",".join((device, f"bus=port{port}", *options))]
 
 
@@ -145,13 +148,20 @@ PASSED = {
 }[MACHINE.arch]
 
 
+def placed(address, iommu):
+    """Where behind() has put what would be there, and what the partition then has to accept."""
+    port, rest = address.split(":")
+    return (f"00:{7 + int(port):02x}.0", ["WITHOUT_RESET=y"]) if iommu == "amdvi" and int(port) else (f"{port}:{rest}", [])
+
+
 @pytest.fixture(scope="module")
 def passthrough_build(build_with, iommu):
     """Its Linux guests have four functions of the machine, and three. NVMe by its ids, all others by address."""
     lines = [f"CONFIG_IOMMU_{iommu.upper()}=y"]
     for partition, (addresses, *_) in enumerate(PASSED.values(), 1):
         for number, address in enumerate(addresses):
-            lines += function(partition, number, "1b36:0010" if address == "00:11.0" else address)
+            where, accepted = placed(address, iommu)
+            lines += function(partition, number, "1b36:0010" if where == "00:11.0" else where, *accepted)
     return build_with(f"passthrough-{iommu}", lines)
 
 
@@ -160,13 +170,13 @@ def two_guests(passthrough_build, iommu, image, tmp_path_factory):
     """A running appliance with all of that. It has .disks: {name: (path, digest)}."""
     disks = {name: image(f"{iommu}-{name}") for name in ("nvme", "usb", "ahci", "virtio", "ehci")}
     # Without messages: its interrupt is a line. Linux' e1000 wants I/O ports, which an arm64 guest has none of.
-    line = {"x86": [*network("pn3", 11), *behind(4, "e1000", "netdev=pn3", "romfile=")],
+    line = {"x86": [*network("pn3", 11), *behind(4, "e1000", "netdev=pn3", "romfile=", iommu=iommu)],
             "arm64": [*behind(4, "usb-ehci", "id=pehci"), *drive("pd5", disks["ehci"][0]), "-device", "usb-storage,bus=pehci.0,drive=pd5"]}
     virtio = "iommu_platform=on,disable-legacy=on"
-    extra = [*network("pn1", 9), *behind(1, "e1000e", "netdev=pn1", "romfile="),
+    extra = [*network("pn1", 9), *behind(1, "e1000e", "netdev=pn1", "romfile=", iommu=iommu),
              *drive("pd1", disks["nvme"][0]), "-device", "nvme,serial=bh1,drive=pd1,addr=11.0",
-             *behind(2, "qemu-xhci", "id=pusb"), *drive("pd2", disks["usb"][0]), "-device", "usb-storage,bus=pusb.0,drive=pd2",
-             *behind(3, "ich9-ahci", "id=pahci"), *drive("pd3", disks["ahci"][0]), "-device", "ide-hd,bus=pahci.0,drive=pd3",
+             *behind(2, "qemu-xhci", "id=pusb", iommu=iommu), *drive("pd2", disks["usb"][0]), "-device", "usb-storage,bus=pusb.0,drive=pd2",
+             *behind(3, "ich9-ahci", "id=pahci", iommu=iommu), *drive("pd3", disks["ahci"][0]), "-device", "ide-hd,bus=pahci.0,drive=pd3",
              *network("pn2", 10), "-device", f"virtio-net-pci,netdev=pn2,addr=17.0,romfile=,{virtio}",
              *drive("pd4", disks["virtio"][0]), "-device", f"virtio-blk-pci,drive=pd4,addr=15.0,{virtio}",
              *line[MACHINE.arch]]
@@ -176,7 +186,7 @@ def two_guests(passthrough_build, iommu, image, tmp_path_factory):
         yield appliance
 
 
-def test_stock_drivers(two_guests, server):
+def test_stock_drivers(two_guests, server, iommu):
     """e1000e, NVMe, USB and AHCI in one guest, virtio and one without messages in another: their drivers find them, their interrupts come, data is right."""
     for name, (addresses, nics, disks) in PASSED.items():
         guest = attach(two_guests, name).wait_ready()
@@ -185,7 +195,7 @@ def test_stock_drivers(two_guests, server):
             reaches(guest, interface, nics[driver], server)
         interrupts = guest.run("cat /proc/interrupts")
         found = devices(two_guests)
-        for address in addresses:
+        for address in (placed(address, iommu)[0] for address in addresses):
             assert found[address]["owner"] == name and found[address]["iommu"], found[address]
             if MACHINE.arch == "arm64" and address == "04:00.0":  # lines are not counted there
                 assert re.search(r" [1-9]\d{2,} .*GICv3\s+\d+ Level\s+ehci_hcd", interrupts), "EHCI has no interrupt line"
@@ -214,8 +224,10 @@ def put_under_load(guest, disks, nics, server):
     guest.run("for n in " + " ".join([*disks, *nics]) + "; do until [ -s /tmp/$n ]; do usleep 50000; done; done", PATIENCE * 2)
 
 
-def test_restart_under_load(two_guests, server, request):
+def test_restart_under_load(two_guests, server, iommu, request):
     """A guest that is restarted while all its disks and NICs work finds them as after a reset, again and again."""
+    if iommu == "amdvi":
+        pytest.skip("without root ports, QEMU's e1000e has no reset that keeps its promise")
     for name, count in RESTARTS.items():
         passed, nics, disks = PASSED[name]
         guest = attach(two_guests, name).wait_ready()
@@ -249,10 +261,10 @@ def test_platform_device(build_with, tmp_path):
         assert re.search(r" [1-9]\d* .*GICv3\s+40 Level\s+uart-pl011", interrupts), interrupts
 
 
-def test_names_what_is_missing(passthrough_build, tmp_path):
+def test_names_what_is_missing(passthrough_build, tmp_path, iommu):
     """A machine without the IOMMU, and without some functions: a line says which, the partitions that need them are absent, the box runs."""
-    extra = [*behind(1, "e1000e", "romfile="), "-drive", "if=none,id=pd1,driver=null-co,size=1M", "-device", "nvme,serial=bh1,drive=pd1,addr=11.0",
-             *behind(2, "qemu-xhci"), *behind(3, "ich9-ahci")]
+    extra = [*behind(1, "e1000e", "romfile=", iommu=iommu), "-drive", "if=none,id=pd1,driver=null-co,size=1M", "-device", "nvme,serial=bh1,drive=pd1,addr=11.0",
+             *behind(2, "qemu-xhci", iommu=iommu), *behind(3, "ich9-ahci", iommu=iommu)]
     appliance = Appliance(passthrough_build, folder=tmp_path, extra=extra)
     place = next(i for i, word in enumerate(appliance.arguments) if "iommu" in word)
     del appliance.arguments[place - 1:place + 1]
@@ -262,5 +274,5 @@ def test_names_what_is_missing(passthrough_build, tmp_path):
         states = {d["name"]: d["state"] for d in appliance.shell.json("domain list")}
         assert states["linux1"] == states["linux2"] == "absent" and states["mgmt"] == "running", states
         log = appliance.shell.run("log")
-        assert "No IOMMU: devices reach all memory" in log and "linux1: PCI function 01:00.0 is behind no IOMMU" in log, log
+        assert "No IOMMU: devices reach all memory" in log and f"linux1: PCI function {placed('01:00.0', iommu)[0]} is behind no IOMMU" in log, log
         assert "linux2: the machine has no PCI function 00:17.0" in log, log
