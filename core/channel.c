@@ -431,77 +431,6 @@ static int64_t check_back(const struct domain *caller, uint64_t channel)
     return table[channel].back == caller ? HC_OK : HC_E_DENIED;
 }
 
-/* HC_OK, with the channel locked, or why not. */
-static int64_t open_as_back(const struct domain *caller, uint64_t channel)
-{
-    int64_t error = check_back(caller, channel);
-
-    if (error == HC_OK)
-        spinlock_acquire(&table[channel].lock);
-    return error;
-}
-
-static int64_t close(uint64_t channel, int64_t result)
-{
-    spinlock_release(&table[channel].lock);
-    return result;
-}
-
-int64_t channel_offer(struct domain *caller, uint64_t number, uint64_t features, uint64_t queues, uint64_t size)
-{
-    int64_t error = open_as_back(caller, number);
-    struct channel *channel = &table[number % BULKHEAD_CHANNELS_MAX];
-
-    if (error != HC_OK)
-        return error;
-    if (queues < 1 || queues > BULKHEAD_QUEUES_MAX || size < 1 || size > BULKHEAD_QUEUE_SIZE_MAX || (size & (size - 1)))
-        return close(number, HC_E_RANGE);
-    if (channel->state->flags & CHANNEL_ATTACHED)
-        return close(number, HC_E_STATE);
-    /* A restarted back-end cannot take back what the driver already relies on. */
-    if ((get(channel, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_FEATURES_OK) &&
-        ((channel->state->driver_features & ~features) || queues != channel->queues || size != channel->size))
-        return close(number, HC_E_STATE);
-    channel->features = features;
-    channel->queues = (uint32_t)queues;
-    channel->size = (uint32_t)size;
-    show_features(channel);
-    show_queue(channel);
-    return close(number, HC_OK);
-}
-
-int64_t channel_config(struct domain *caller, uint64_t number, uint64_t offset, uint64_t width, uint64_t value)
-{
-    int64_t error = open_as_back(caller, number);
-    struct channel *channel = &table[number % BULKHEAD_CHANNELS_MAX];
-
-    if (error != HC_OK)
-        return error;
-    if ((width != 1 && width != 2 && width != 4 && width != 8) || offset > CHANNEL_CONFIG_SIZE - width)
-        return close(number, HC_E_RANGE);
-    for (uint64_t i = 0; i < width; i++)
-        channel->page[VIRTIO_MMIO_CONFIG + offset + i] = (uint8_t)(value >> 8 * i);
-    set(channel, VIRTIO_MMIO_CONFIG_GENERATION, get(channel, VIRTIO_MMIO_CONFIG_GENERATION) + 1);
-    return close(number, HC_OK);
-}
-
-int64_t channel_attach(struct domain *caller, uint64_t number)
-{
-    int64_t error = open_as_back(caller, number);
-    struct channel *channel = &table[number % BULKHEAD_CHANNELS_MAX];
-    uint32_t bits = DOORBELL_STATUS;
-
-    if (error != HC_OK)
-        return error;
-    if (channel->queues == 0)
-        return close(number, HC_E_STATE);
-    for (uint32_t i = 0; i < BULKHEAD_QUEUES_MAX; i++)
-        bits |= channel->state->queue[i].ready ? 1u << i : 0;
-    __atomic_or_fetch(&channel->state->flags, CHANNEL_ATTACHED, __ATOMIC_RELEASE);
-    ring(channel, bits);
-    return close(number, HC_OK);
-}
-
 int64_t channel_signal(struct domain *caller, uint64_t number, uint64_t bits)
 {
     int64_t error = check_back(caller, number);
@@ -515,27 +444,87 @@ int64_t channel_signal(struct domain *caller, uint64_t number, uint64_t bits)
     return HC_OK;
 }
 
-int64_t channel_reset_done(struct domain *caller, uint64_t number)
+static int64_t offer(struct channel *channel, uint64_t features, uint64_t queues, uint64_t size)
 {
-    int64_t error = open_as_back(caller, number);
-
-    if (error != HC_OK)
-        return error;
-    if (!(table[number].state->flags & CHANNEL_RESETTING))
-        return close(number, HC_E_STATE);
-    finish_reset(&table[number]);
-    return close(number, HC_OK);
+    if (queues < 1 || queues > BULKHEAD_QUEUES_MAX || size < 1 || size > BULKHEAD_QUEUE_SIZE_MAX || (size & (size - 1)))
+        return HC_E_RANGE;
+    if (channel->state->flags & CHANNEL_ATTACHED)
+        return HC_E_STATE;
+    /* A restarted back-end cannot take back what the driver already relies on. */
+    if ((get(channel, VIRTIO_MMIO_STATUS) & VIRTIO_STATUS_FEATURES_OK) &&
+        ((channel->state->driver_features & ~features) || queues != channel->queues || size != channel->size))
+        return HC_E_STATE;
+    channel->features = features;
+    channel->queues = (uint32_t)queues;
+    channel->size = (uint32_t)size;
+    show_features(channel);
+    show_queue(channel);
+    return HC_OK;
 }
 
-int64_t channel_fail(struct domain *caller, uint64_t number)
+static int64_t write_config(struct channel *channel, uint64_t offset, uint64_t width, uint64_t value)
 {
-    int64_t error = open_as_back(caller, number);
-    struct channel *channel = &table[number % BULKHEAD_CHANNELS_MAX];
+    if ((width != 1 && width != 2 && width != 4 && width != 8) || offset > CHANNEL_CONFIG_SIZE - width)
+        return HC_E_RANGE;
+    for (uint64_t i = 0; i < width; i++)
+        channel->page[VIRTIO_MMIO_CONFIG + offset + i] = (uint8_t)(value >> 8 * i);
+    set(channel, VIRTIO_MMIO_CONFIG_GENERATION, get(channel, VIRTIO_MMIO_CONFIG_GENERATION) + 1);
+    return HC_OK;
+}
 
-    if (error != HC_OK)
-        return error;
+static int64_t attach(struct channel *channel)
+{
+    uint32_t bits = DOORBELL_STATUS;
+
+    if (channel->queues == 0)
+        return HC_E_STATE;
+    for (uint32_t i = 0; i < BULKHEAD_QUEUES_MAX; i++)
+        bits |= channel->state->queue[i].ready ? 1u << i : 0;
+    __atomic_or_fetch(&channel->state->flags, CHANNEL_ATTACHED, __ATOMIC_RELEASE);
+    ring(channel, bits);
+    return HC_OK;
+}
+
+static int64_t reset_done(struct channel *channel)
+{
+    if (!(channel->state->flags & CHANNEL_RESETTING))
+        return HC_E_STATE;
+    finish_reset(channel);
+    return HC_OK;
+}
+
+static int64_t fail(struct channel *channel)
+{
     channel->state->failures++;
     set(channel, VIRTIO_MMIO_STATUS, get(channel, VIRTIO_MMIO_STATUS) | VIRTIO_STATUS_NEEDS_RESET);
     raise_interrupt(channel, INTERRUPT_CONFIG);
-    return close(number, HC_OK);
+    return HC_OK;
+}
+
+int64_t channel_call(struct domain *caller, const uint64_t *x)
+{
+    int64_t result = check_back(caller, x[1]);
+    struct channel *channel = &table[x[1] % BULKHEAD_CHANNELS_MAX];
+
+    if (result != HC_OK)
+        return result;
+    spinlock_acquire(&channel->lock);
+    switch ((uint32_t)x[0]) {
+    case HC_CHANNEL_OFFER:
+        result = offer(channel, x[2], x[3], x[4]);
+        break;
+    case HC_CHANNEL_CONFIG:
+        result = write_config(channel, x[2], x[3], x[4]);
+        break;
+    case HC_CHANNEL_ATTACH:
+        result = attach(channel);
+        break;
+    case HC_CHANNEL_RESET_DONE:
+        result = reset_done(channel);
+        break;
+    default: /* HC_CHANNEL_FAIL */
+        result = fail(channel);
+    }
+    spinlock_release(&channel->lock);
+    return result;
 }

@@ -20,11 +20,8 @@ bool channel_reset_front(struct domain *front);
 void channel_reset_back(struct domain *back);
 
 /* Hypercalls of include/bulkhead/hypercall.h; they check the caller's right. Return enum hypercall_error. */
-int64_t channel_offer(struct domain *caller, uint64_t channel, uint64_t features, uint64_t queues, uint64_t size);
-int64_t channel_config(struct domain *caller, uint64_t channel, uint64_t offset, uint64_t width, uint64_t value);
-int64_t channel_attach(struct domain *caller, uint64_t channel);
 int64_t channel_signal(struct domain *caller, uint64_t channel, uint64_t bits);
-int64_t channel_reset_done(struct domain *caller, uint64_t channel);
-int64_t channel_fail(struct domain *caller, uint64_t channel);
+/* HC_CHANNEL_OFFER, _CONFIG, _ATTACH, _RESET_DONE, _FAIL: x[0], with its arguments from x[1], the channel, on. */
+int64_t channel_call(struct domain *caller, const uint64_t *x);
 
 #endif

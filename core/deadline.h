@@ -5,6 +5,8 @@
 
 #include <core/vcpu.h>
 
+#define NS_PER_S 1000000000ull
+
 struct deadline {
     uint64_t at_ns; /* system counter time; 0: not set */
     void (*expired)(struct deadline *deadline); /* on the CPU that set it, interrupts masked */

@@ -28,11 +28,6 @@
 struct domain domains[BULKHEAD_PARTITIONS_MAX];
 static uint32_t quick_stops;
 
-static bool is_management(const struct domain *domain)
-{
-    return domain->config->flags & PARTITION_MANAGEMENT;
-}
-
 bool domain_grants(const struct domain *front, const struct domain *back)
 {
     for (uint32_t i = 0; front->memory_size && i < channel_count; i++)
@@ -180,7 +175,7 @@ void domain_init(void)
         if (domain->state == DOMAIN_ABSENT)
             continue;
         map_channels(domain);
-        if (is_management(domain))
+        if (domain_manages(domain))
             map_management(domain);
         map_for_devices(domain);
         if (!loader_plan(domain))
@@ -289,7 +284,7 @@ static bool is_crash(enum stop_cause cause)
 /* The management domain is back by itself; one that stops again and again takes the appliance with it. */
 static bool restarts_by_kernel(struct domain *domain)
 {
-    if (!is_management(domain))
+    if (!domain_manages(domain))
         return false;
     quick_stops = domain->status->stopped_ns - domain->status->started_ns < QUICK_STOP_NS ? quick_stops + 1 : 0;
     if (quick_stops < QUICK_STOPS_MAX)
@@ -311,7 +306,7 @@ static void finish_stop(struct domain *domain)
     iommu_stop(domain);
     for (uint32_t i = 0; i < domain->vcpu_count; i++)
         domain->vcpu[i]->power = VCPU_OFF;
-    if (is_management(domain)) {
+    if (domain_manages(domain)) {
         log_serial(false);
         channel_reset_back(domain);
         for (uint32_t i = 0; i < partition_count; i++)
@@ -344,7 +339,7 @@ static void bring_up(struct domain *domain)
     log_event((uint8_t)domain->index, EVENT_START, CAUSE_NONE, domain->status->starts);
     domain->status->starts++;
     domain->status->started_ns = time_ns();
-    if (is_management(domain) && arch_owns_serial(domain))
+    if (domain_manages(domain) && arch_owns_serial(domain))
         log_serial(true);
 
     spinlock_acquire(&domain->lock);

@@ -16,14 +16,9 @@
 #define NOTHING_ANSWER HC_E_UNKNOWN
 #endif
 
-static bool is_management(const struct domain *domain)
-{
-    return domain->config->flags & PARTITION_MANAGEMENT;
-}
-
 static bool may_write(const struct domain *domain, uint64_t console)
 {
-    return console < console_count && (console_owner[console] == domain->index || is_management(domain));
+    return console < console_count && (console_owner[console] == domain->index || domain_manages(domain));
 }
 
 static int64_t console_write_call(struct domain *domain, const uint64_t *x)
@@ -44,12 +39,12 @@ static int64_t console_input_call(uint64_t *x)
     return HC_OK;
 }
 
-static int64_t reset_done(struct domain *domain, uint64_t channel)
+static int64_t reset_done(struct domain *domain, const uint64_t *x)
 {
-    int64_t result = channel_reset_done(domain, channel);
+    int64_t result = channel_call(domain, x);
 
     if (result == HC_OK)
-        domain_let_go(&domains[channels[channel].front]);
+        domain_let_go(&domains[channels[x[1]].front]);
     return result;
 }
 
@@ -104,7 +99,7 @@ static int64_t log_write(const uint64_t *x)
 /* Calls that only the management domain may make. */
 static int64_t management_call(struct domain *domain, uint64_t *x)
 {
-    if (!is_management(domain))
+    if (!domain_manages(domain))
         return HC_E_DENIED;
     switch ((uint32_t)x[0]) {
     case HC_CONSOLE_INPUT:
@@ -128,59 +123,47 @@ static int64_t version(const struct domain *domain, uint64_t *x)
     return HC_OK;
 }
 
-void hypercall(struct vcpu *vcpu, uint64_t *x)
+static int64_t answer(struct vcpu *vcpu, uint64_t *x)
 {
     struct domain *domain = vcpu->domain;
 
-    if (((uint32_t)x[0] & ~0xffu) != HC_BASE) {
-        arch_firmware_call(vcpu);
-        return;
-    }
-    vcpu->status->exits[EXIT_HYPERCALL]++;
     switch ((uint32_t)x[0]) {
     case HC_CHANNEL_SIGNAL:
-        x[0] = (uint64_t)channel_signal(domain, x[1], x[2]);
-        return;
+        return channel_signal(domain, x[1], x[2]);
     case HC_CONSOLE_WRITE:
-        x[0] = (uint64_t)console_write_call(domain, x);
-        return;
+        return console_write_call(domain, x);
     case HC_VERSION:
-        x[0] = (uint64_t)version(domain, x);
-        return;
+        return version(domain, x);
     case HC_CHANNEL_OFFER:
-        x[0] = (uint64_t)channel_offer(domain, x[1], x[2], x[3], x[4]);
-        return;
     case HC_CHANNEL_CONFIG:
-        x[0] = (uint64_t)channel_config(domain, x[1], x[2], x[3], x[4]);
-        return;
     case HC_CHANNEL_ATTACH:
-        x[0] = (uint64_t)channel_attach(domain, x[1]);
-        return;
-    case HC_CHANNEL_RESET_DONE:
-        x[0] = (uint64_t)reset_done(domain, x[1]);
-        return;
     case HC_CHANNEL_FAIL:
-        x[0] = (uint64_t)channel_fail(domain, x[1]);
-        return;
+        return channel_call(domain, x);
+    case HC_CHANNEL_RESET_DONE:
+        return reset_done(domain, x);
     case HC_HEARTBEAT:
-        x[0] = (uint64_t)heartbeat_beat(vcpu, x[1]);
-        return;
+        return heartbeat_beat(vcpu, x[1]);
     case HC_PANIC:
         domain_stop(domain, CAUSE_PANIC, x[1]);
-        vcpu_park(vcpu); /* comes back with the registers of the next start */
-        return;
+        vcpu_park(vcpu);
+        return (int64_t)x[0]; /* a register of the next start */
     case HC_CONSOLE_INPUT:
     case HC_DOMAIN_CONTROL:
     case HC_SYSTEM:
     case HC_LOG_WRITE:
     case HC_EVENT:
-        x[0] = (uint64_t)management_call(domain, x);
-        return;
+        return management_call(domain, x);
     case HC_NOTHING:
-        x[0] = (uint64_t)NOTHING_ANSWER;
-        return;
+        return NOTHING_ANSWER;
     default:
-        x[0] = (uint64_t)HC_E_UNKNOWN;
-        return;
+        return HC_E_UNKNOWN;
     }
+}
+
+void hypercall(struct vcpu *vcpu, uint64_t *x)
+{
+    if (((uint32_t)x[0] & ~0xffu) != HC_BASE)
+        return arch_firmware_call(vcpu);
+    vcpu->status->exits[EXIT_HYPERCALL]++;
+    x[0] = (uint64_t)answer(vcpu, x);
 }

@@ -35,7 +35,7 @@ static const struct memory_range *find_obstacle(struct memory_range wanted)
     return NULL;
 }
 
-static bool in_ram(struct memory_range wanted)
+bool memory_in_ram(struct memory_range wanted)
 {
     for (uint32_t i = 0; i < platform.ram_count; i++)
         if (wanted.base.value >= platform.ram[i].base.value &&
@@ -51,9 +51,9 @@ static bool place(uint32_t partition, uint64_t size, uint64_t alignment)
         struct memory_range wanted = {hpa(align_up(platform.ram[i].base.value, alignment)), size};
         const struct memory_range *obstacle;
 
-        while (in_ram(wanted) && (obstacle = find_obstacle(wanted)))
+        while (memory_in_ram(wanted) && (obstacle = find_obstacle(wanted)))
             wanted.base = hpa(align_up(obstacle->base.value + obstacle->size, alignment));
-        if (in_ram(wanted)) {
+        if (memory_in_ram(wanted)) {
             placed[partition] = wanted;
             return true;
         }
@@ -68,7 +68,7 @@ void memory_place(void)
 
         if (!partitions[i].memory_base)
             continue;
-        if (in_ram(fixed) && !find_obstacle(fixed))
+        if (memory_in_ram(fixed) && !find_obstacle(fixed))
             placed[i] = fixed;
         else
             log_line("%s: no memory at %lx", partitions[i].name, partitions[i].memory_base);

@@ -17,6 +17,8 @@ void memory_trim(void *last, uint64_t count);
 void memory_seal(void);
 /* Bytes of kernel memory: image and pages handed out. */
 uint64_t memory_kernel_bytes(void);
+/* True if all of it lies in one of platform.ram. */
+bool memory_in_ram(struct memory_range wanted);
 /* True if the two ranges share a byte. */
 bool memory_overlaps(struct memory_range a, struct memory_range b);
 

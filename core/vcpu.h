@@ -66,6 +66,11 @@ extern struct cpu cpus[BULKHEAD_CPUS_MAX];
 /* Any CPU, no lock needed: set request bits on a CPU and interrupt it if it is not the caller. */
 void cpu_request(uint32_t cpu, uint32_t requests);
 
+static inline bool domain_manages(const struct domain *domain)
+{
+    return domain->config->flags & PARTITION_MANAGEMENT;
+}
+
 /* core/domain.c */
 void domain_init(void);      /* boot CPU, once, after memory_place() */
 void domain_start_all(void); /* boot CPU: those with PARTITION_AUTOSTART */

@@ -19,11 +19,6 @@
 #define SPI 0
 enum line_trigger { EDGE = 1, LEVEL = 4 };
 
-static bool is_management(const struct domain *domain)
-{
-    return domain->config->flags & PARTITION_MANAGEMENT;
-}
-
 static void put_gic(void *tree, struct domain *domain)
 {
     struct range64 ranges[2];
@@ -192,7 +187,7 @@ static void put_pci(void *tree, struct domain *domain)
     if (host.messages)
         fdt_property_u32(tree, "msi-parent", PHANDLE_GIC);
     put_pci_lines(tree, domain);
-    if (host.messages && is_management(domain))
+    if (host.messages && domain_manages(domain))
         put_messages(tree);
     fdt_end_node(tree);
 }
@@ -219,7 +214,7 @@ struct description arch_domain_describe(struct domain *domain, uint32_t protocol
     put_gic(tree, domain);
     put_pci(tree, domain);
     passthrough_each(domain, put_device, tree);
-    if (is_management(domain))
+    if (domain_manages(domain))
         tree_put_bulkhead(tree);
     return (struct description){.size = tree_end_root(tree)};
 }

@@ -7,7 +7,6 @@
 #include <core/deadline.h>
 #include <core/platform.h>
 
-#define NS_PER_S 1000000000ull
 #define TIMER_ENABLE 1u
 
 /* Counts to nanoseconds and back, as fixed-point factors with 32 bits after the point. */

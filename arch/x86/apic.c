@@ -14,9 +14,7 @@
 /* ICR (SDM 3A, 11.12.9) */
 #define ICR_INIT (5u << 8)
 #define ICR_STARTUP (6u << 8)
-#define ICR_ASSERT (1u << 14)
 
-#define SVR_ENABLE (1u << 8)
 #define MSR_DOORBELL 0xc001011bu /* AVIC's */
 
 /* IOAPIC: registers behind an index and a window (82093AA). */

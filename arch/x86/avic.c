@@ -21,13 +21,7 @@
 #include <string.h>
 
 #define APIC_BAR 0xfee00000u
-#define APIC_PPR 0x80au
-#define APIC_ISR 0x810u
-#define APIC_IRR 0x820u
 #define APIC_ICR_HIGH 0x831u /* of the page only: the ICR's upper half, which VMX has beside the lower */
-#define APIC_SELF_IPI 0x83fu
-#define SVR_ENABLE 0x100u
-#define ICR_LOGICAL 0x800u
 #define ICR_BUSY 0x1000u
 #define ICR_SHORTHAND 0xc0000u
 
@@ -168,7 +162,7 @@ void avic_no_acceleration(struct vcpu *vcpu, uint64_t access, uint8_t vector)
     if (!(access & ACCESS_WRITE))
         return exit_msr_read(vcpu, RDMSR_BYTES);
     count_exit(vcpu, EXIT_SYSREG);
-    if (msr == X2APIC_EOI && *reg(vcpu, APIC_ISR + vector / 32) >> vector % 32 & 1)
+    if (msr == X2APIC_EOI && *reg(vcpu, X2APIC_ISR + vector / 32) >> vector % 32 & 1)
         vlapic_eoi(vcpu);
     else if (msr == X2APIC_EOI) /* the manual leaves open whether the hardware has cleared it */
         vioapic_eoi(vcpu->domain, vector);
@@ -192,7 +186,7 @@ void avic_window(struct vcpu *vcpu)
 
 static void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
 {
-    __atomic_fetch_or(reg(vcpu, APIC_IRR + word), vectors, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(reg(vcpu, X2APIC_IRR + word), vectors, __ATOMIC_SEQ_CST);
 }
 
 static void post(struct vcpu *vcpu, uint32_t vector)
@@ -210,7 +204,7 @@ static void service(uint32_t vector)
     struct vcpu *vcpu = vcpu_current();
     uint32_t tpr = *reg(vcpu, X2APIC_TPR);
 
-    *reg(vcpu, APIC_PPR) = vector >> 4 > tpr >> 4 ? vector & 0xf0 : tpr;
+    *reg(vcpu, X2APIC_PPR) = vector >> 4 > tpr >> 4 ? vector & 0xf0 : tpr;
 }
 
 static void exit_on_eoi(uint32_t word, uint32_t vectors)

@@ -30,13 +30,12 @@ static uint64_t take_immediate(struct reader *reader, unsigned size)
     return sign_extend(value, size);
 }
 
-enum rex_bits { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
+enum rex_bits { REX_R = 4, REX_W = 8 };
 
 struct prefixes {
     bool operand, address; /* the other size */
     bool repeat;
     uint8_t rex; /* 0: none */
-    uint8_t segment;
 };
 
 /* Reads prefixes, and the first byte of the opcode. */
@@ -56,11 +55,8 @@ static uint8_t read_prefixes(struct reader *reader, enum code_size size, struct 
         case 0x2e:
         case 0x36:
         case 0x3e:
-            prefixes->segment = byte >> 3 & 3;
-            break;
         case 0x64:
-        case 0x65:
-            prefixes->segment = byte & 7;
+        case 0x65: /* a segment */
             break;
         case 0xf2:
         case 0xf3:
@@ -102,29 +98,21 @@ struct opcode {
 
 static struct opcode find(uint8_t byte, struct reader *reader, enum code_size size)
 {
+    uint32_t width = byte & 1 ? 0 : 1;
+
     switch (byte) {
     case 0x63: /* MOVSXD */
         return size == CODE_64 ? (struct opcode){LOAD, 4, 0, true} : (struct opcode){0};
-    case 0x88:
-        return (struct opcode){STORE, 1, 1, false};
-    case 0x89:
-        return (struct opcode){STORE, 0, 0, false};
-    case 0x8a:
-        return (struct opcode){LOAD, 1, 1, false};
-    case 0x8b:
-        return (struct opcode){LOAD, 0, 0, false};
-    case 0xa0:
-        return (struct opcode){LOAD_MOFFS, 1, 1, false};
-    case 0xa1:
-        return (struct opcode){LOAD_MOFFS, 0, 0, false};
-    case 0xa2:
-        return (struct opcode){STORE_MOFFS, 1, 1, false};
-    case 0xa3:
-        return (struct opcode){STORE_MOFFS, 0, 0, false};
-    case 0xc6:
-        return (struct opcode){STORE_IMMEDIATE, 1, 1, false};
-    case 0xc7:
-        return (struct opcode){STORE_IMMEDIATE, 0, 0, false};
+    case 0x88 ... 0x89:
+        return (struct opcode){STORE, width, width, false};
+    case 0x8a ... 0x8b:
+        return (struct opcode){LOAD, width, width, false};
+    case 0xa0 ... 0xa1:
+        return (struct opcode){LOAD_MOFFS, width, width, false};
+    case 0xa2 ... 0xa3:
+        return (struct opcode){STORE_MOFFS, width, width, false};
+    case 0xc6 ... 0xc7:
+        return (struct opcode){STORE_IMMEDIATE, width, width, false};
     case 0x0f:
         byte = take(reader);
         if ((byte & 0xf6) == 0xb6) /* MOVZX: b6, b7; MOVSX: be, bf */
@@ -140,21 +128,6 @@ static inline struct reader open(const uint8_t bytes[INSTRUCTION_MAX], unsigned 
     __builtin_memcpy(reader.bytes, bytes, INSTRUCTION_MAX);
     __builtin_memset(reader.bytes + INSTRUCTION_MAX, 0, ROOM - INSTRUCTION_MAX);
     return reader;
-}
-
-struct string_instruction decode_string(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size)
-{
-    struct reader reader = open(bytes, count);
-    struct prefixes prefixes = {.segment = 3}; /* DS */
-    uint8_t opcode = read_prefixes(&reader, size, &prefixes);
-    bool wide = (size == CODE_16) == prefixes.address;
-
-    if (opcode < 0x6c || opcode > 0x6f || reader.at > reader.count)
-        return (struct string_instruction){0};
-    return (struct string_instruction){opcode < 0x6e ? 0 /* ES */ : prefixes.segment,
-                                       size == CODE_64 && !prefixes.address ? 8
-                                       : wide || size == CODE_64            ? 4
-                                                                            : 2};
 }
 
 struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size)

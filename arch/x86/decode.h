@@ -28,13 +28,6 @@ struct instruction {
 /* `count` of the bytes are the guest's; the others may be anything, but are there. */
 struct instruction decode(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size);
 
-/* INS and OUTS: the segment of its memory operand (INS has no choice), the bytes of rSI, rDI and rCX that it uses. */
-struct string_instruction {
-    uint32_t segment;
-    uint32_t address_size; /* 0: it is something else, or does not end within the bytes given */
-};
-struct string_instruction decode_string(const uint8_t bytes[INSTRUCTION_MAX], unsigned count, enum code_size size);
-
 /* What a write stores of `value`, which is the general register's (or the immediate). */
 uint64_t instruction_source(const struct instruction *instruction, uint64_t value);
 /* The general register after a read of `value` into it, if it held `old`. */

@@ -18,7 +18,7 @@ static bool runs(const struct vcpu *vcpu)
            __atomic_load_n(&vcpu->power, __ATOMIC_ACQUIRE) == VCPU_ON;
 }
 
-void inject_undefined(struct vcpu *vcpu)
+void exit_forbidden(struct vcpu *vcpu)
 {
     count_exit(vcpu, EXIT_UNDEFINED_INJECTED);
     vendor->inject(vcpu, EVENT_EXCEPTION, VECTOR_UD, -1);
@@ -27,11 +27,6 @@ void inject_undefined(struct vcpu *vcpu)
 void inject_general_protection(struct vcpu *vcpu)
 {
     vendor->inject(vcpu, EVENT_EXCEPTION, VECTOR_GP, 0);
-}
-
-void exit_forbidden(struct vcpu *vcpu)
-{
-    inject_undefined(vcpu);
 }
 
 /* There is no firmware interface behind this instruction. */
@@ -117,10 +112,8 @@ void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t nex
     uint32_t value = (uint32_t)*rax;
 
     count_exit(vcpu, EXIT_REGISTER);
-    if (access->string) {
-        exit_port_string(vcpu, access, next_rip);
-        return;
-    }
+    if (access->string)
+        return exit_refuse(vcpu);
     vcpu->arch.rip = next_rip;
     pio_access(vcpu, access->port, access->width, access->in, &value);
     if (!access->in)

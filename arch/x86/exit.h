@@ -16,10 +16,9 @@ void exit_halt(struct vcpu *vcpu, uint32_t length, bool interruptible); /* its R
 struct port_access {
     uint16_t port;
     uint8_t width; /* 1, 2, 4 */
-    bool in, string, repeat;
+    bool in, string; /* INS and OUTS are refused: no driver of the ports that there are has a use for them */
 };
 void exit_port(struct vcpu *vcpu, const struct port_access *access, uint64_t next_rip);
-void exit_port_string(struct vcpu *vcpu, const struct port_access *access, uint64_t next_rip); /* string_io.c */
 
 /* A nested page fault. */
 struct page_fault {
@@ -41,13 +40,19 @@ _Noreturn void exit_impossible(struct vcpu *vcpu, uint64_t reason);
 void exit_finish(struct vcpu *vcpu);
 
 /* Exceptions for the guest. */
-enum { VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
-void inject_undefined(struct vcpu *vcpu);
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_AC = 17, VECTOR_MC = 18, EXCEPTIONS = 32 };
 void inject_general_protection(struct vcpu *vcpu);
 
 static inline void count_exit(struct vcpu *vcpu, enum exit_kind kind)
 {
     vcpu->status->exits[kind]++;
+}
+
+/* An access that the kernel does not carry out. */
+static inline void exit_refuse(struct vcpu *vcpu)
+{
+    count_exit(vcpu, EXIT_ABORT_INJECTED);
+    inject_general_protection(vcpu);
 }
 
 #endif

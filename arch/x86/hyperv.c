@@ -2,6 +2,7 @@
 /* See arch/hyperv.h; sections are those of the TLFS, version 6.0b. */
 #include "vendor.h"
 
+#include <arch/apic.h>
 #include <arch/cpu.h>
 #include <arch/stage2.h>
 #include <arch/timer.h>
@@ -25,8 +26,6 @@ enum hyperv_msr {
     MSR_VP_ASSIST_PAGE = 0x40000073,
     MSR_TSC_INVARIANT_CONTROL = 0x40000118,
 };
-#define X2APIC_TPR 0x808u
-#define X2APIC_ICR 0x830u
 #define PAGE_ENABLED 1u
 #define HYPERCALL_LOCKED 2u
 

@@ -58,15 +58,6 @@ static void reserve_own_memory(void)
     reserve(platform.bundle);
 }
 
-static bool kernel_is_in_ram(void)
-{
-    for (uint32_t i = 0; i < platform.ram_count; i++)
-        if (platform.kernel.base.value >= platform.ram[i].base.value &&
-            platform.kernel.base.value + platform.kernel.size <= platform.ram[i].base.value + platform.ram[i].size)
-            return true;
-    return false;
-}
-
 static void gather_entropy(void)
 {
     uint64_t number = __builtin_ia32_rdtsc();
@@ -107,7 +98,7 @@ void arch_init(struct hpa handover)
     platform.arch.apic_id[0] = (uint32_t)msr_read(X2APIC_ID);
     multiboot_read(handover);
     reserve_own_memory();
-    if (!kernel_is_in_ram())
+    if (!memory_in_ram(platform.kernel))
         boot_refuse("its memory at 18 MiB is not the loader's to give");
     flaw = acpi_read();
     if (flaw)

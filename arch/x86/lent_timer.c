@@ -17,8 +17,6 @@
 #define WATCHER 0u
 #define DIVIDE_SHIFT_MAX 7u
 #define LVT_PERIODIC (1u << 17)
-#define X2APIC_IRR MSR_X2APIC(0x200)
-#define NS_PER_S 1000000000ull
 #define AHEAD_MAX_NS (60 * NS_PER_S) /* core/deadline.c looks again */
 
 static struct lent_timer {
@@ -76,9 +74,8 @@ void lent_timer_look(void)
 static uint64_t count_at(uint64_t at_ns)
 {
     uint64_t count = timer_count(), now = time_ns(), ns = at_ns > now ? at_ns - now : 0;
-    unsigned __int128 product = (unsigned __int128)(ns < AHEAD_MAX_NS ? ns : AHEAD_MAX_NS) * platform.arch.tsc_hz;
 
-    return count + divide128((uint64_t)(product >> 64), (uint64_t)product, NS_PER_S) + 1;
+    return count + ratio(ns < AHEAD_MAX_NS ? ns : AHEAD_MAX_NS, platform.arch.tsc_hz, NS_PER_S) + 1;
 }
 
 bool lent_timer_arm(uint64_t at_ns)

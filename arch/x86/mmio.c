@@ -25,12 +25,6 @@ static void wait_and_retry(struct vcpu *vcpu)
     cpu_wait();
 }
 
-static void refuse(struct vcpu *vcpu)
-{
-    count_exit(vcpu, EXIT_ABORT_INJECTED);
-    inject_general_protection(vcpu);
-}
-
 static struct instruction decode_at(struct vcpu *vcpu, const struct page_fault *fault, const struct guest_state *state)
 {
     enum code_size size = state->code64 ? CODE_64 : state->code32 ? CODE_32 : CODE_16;
@@ -60,13 +54,13 @@ void exit_page(struct vcpu *vcpu, const struct page_fault *fault)
     enum mmio_result result;
 
     if (fault->fetch || fault->on_walk)
-        return refuse(vcpu);
+        return exit_refuse(vcpu);
     vendor->state(vcpu, &state);
     instruction = decode_at(vcpu, fault, &state);
     if (!instruction.length || instruction.write != fault->write ||
         (fault->ipa.value & (PAGE_SIZE - 1)) + instruction.width > PAGE_SIZE ||
         (!instruction.write && instruction.reg == RSP))
-        return refuse(vcpu);
+        return exit_refuse(vcpu);
     access.width = (uint8_t)instruction.width;
     if (instruction.write)
         access.value = instruction_source(&instruction, instruction.immediate    ? instruction.value
@@ -82,7 +76,7 @@ void exit_page(struct vcpu *vcpu, const struct page_fault *fault)
     if (result == MMIO_RETRY)
         return wait_and_retry(vcpu);
     if (result != MMIO_DONE)
-        return refuse(vcpu);
+        return exit_refuse(vcpu);
     if (!instruction.write)
         vcpu->arch.x[instruction.reg] = instruction_result(&instruction, vcpu->arch.x[instruction.reg], access.value);
     vcpu->arch.rip += instruction.length;

@@ -32,16 +32,13 @@
 #define CPUID_X2AVIC (1u << 13 | 1u << 18)
 #define EFER_FFXSR (1ull << 14)
 #define DEBUGCTL_IGNORED 3ull /* LBR, BTF */
-#define DR6_RESET 0xffff0ff0u
 #define DR6_STEP (1u << 14)
-#define DR7_RESET 0x400u
 #define CR_FROM_REGISTER (1ull << 63) /* EXITINFO1: which one is in bits 0..3 */
 #define CR4_OF_EVERY_CPU                                                                                               \
     (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |             \
      CR4_OSXMMEXCPT)
 #define ASID 1u /* a CPU never runs another guest */
 
-enum { DEBUG = 1, DOUBLE_FAULT = 8, ALIGNMENT = 17, MACHINE_CHECK = 18, EXCEPTIONS = 32 };
 #define TYPE_SOFTWARE 4u
 
 #define BIT(exit) (1u << ((exit)&31))
@@ -146,7 +143,7 @@ static void reset(struct vcpu *vcpu, const struct start_state *state)
     struct vmcb *vmcb = vcpu->arch.control;
 
     memset(vmcb, 0, sizeof(*vmcb));
-    vmcb->exceptions = 1u << DEBUG | 1u << ALIGNMENT | 1u << MACHINE_CHECK; /* two whose delivery may never end */
+    vmcb->exceptions = 1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC; /* two whose delivery may never end */
     vmcb->cr_writes = BIT(SVM_CR4_WRITE & 15);
     vmcb->intercepts[0] = INTERCEPT_ALWAYS;
     vmcb->intercepts[1] = INTERCEPT_ALWAYS_1;
@@ -191,27 +188,11 @@ static void state(struct vcpu *vcpu, struct guest_state *state)
         .cr3 = vmcb->cr3,
         .cr4 = vmcb->cr4,
         .efer = vmcb->efer & ~EFER_SVME,
-        .rflags = vmcb->rflags,
         .rsp = vmcb->rsp,
-        .cpl = vmcb->cpl,
         .code64 = (vmcb->efer & EFER_LMA) && (vmcb->segment[CS].attributes & 1u << 9),
         .code32 = vmcb->segment[CS].attributes & 1u << 10,
         .code_base = vmcb->segment[CS].base,
     };
-}
-
-static void read_segment(struct vcpu *vcpu, unsigned which, struct segment *segment)
-{
-    const struct vmcb_segment *from = &((const struct vmcb *)vcpu->arch.control)->segment[which];
-
-    asm volatile("vmsave" ::"a"(vcpu->arch.control_hpa) : "memory"); /* FS and GS */
-    *segment = (struct segment){from->base, from->limit, from->selector,
-                                (uint16_t)((from->attributes & 0xff) | (from->attributes & 0xf00) << 4)};
-}
-
-static void fault_address(struct vcpu *vcpu, uint64_t linear)
-{
-    ((struct vmcb *)vcpu->arch.control)->cr2 = linear;
 }
 
 static bool can_take(struct vcpu *vcpu, enum event_type type)
@@ -231,11 +212,11 @@ static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int
 
     /* An exception for an event that could not be delivered: a double fault, and then no more. */
     if (type == EVENT_EXCEPTION && (vmcb->event & EVENT_VALID)) {
-        if ((vmcb->event & EVENT_VECTOR) == DOUBLE_FAULT) {
+        if ((vmcb->event & EVENT_VECTOR) == VECTOR_DF) {
             exit_triple_fault(vcpu);
             return;
         }
-        event = (event & ~EVENT_VECTOR) | DOUBLE_FAULT;
+        event = (event & ~EVENT_VECTOR) | VECTOR_DF;
         error = 0;
     }
     if (error >= 0 && (vmcb->cr0 & CR0_PE))
@@ -336,7 +317,6 @@ static void port(struct vcpu *vcpu, const struct vmcb *vmcb)
         .width = (uint8_t)IO_SIZE(info),
         .in = info & IO_IN,
         .string = info & IO_STRING,
-        .repeat = info & IO_REPEAT,
     };
 
     exit_port(vcpu, &access, vmcb->exit_info_2);
@@ -462,13 +442,13 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
         vcpu->arch.rip += length(vmcb, 2);
         count_exit(vcpu, EXIT_OTHER);
         return;
-    case SVM_EXCEPTION + DEBUG:
-        inject(vcpu, EVENT_EXCEPTION, DEBUG, -1);
+    case SVM_EXCEPTION + VECTOR_DB:
+        inject(vcpu, EVENT_EXCEPTION, VECTOR_DB, -1);
         return;
-    case SVM_EXCEPTION + ALIGNMENT:
-        inject(vcpu, EVENT_EXCEPTION, ALIGNMENT, 0);
+    case SVM_EXCEPTION + VECTOR_AC:
+        inject(vcpu, EVENT_EXCEPTION, VECTOR_AC, 0);
         return;
-    case SVM_EXCEPTION + MACHINE_CHECK:
+    case SVM_EXCEPTION + VECTOR_MC:
         asm volatile("int $18" ::: "memory");
         return;
     case SVM_RDPMC:
@@ -560,7 +540,7 @@ void svm_exit(struct vcpu *vcpu)
         vmcb->shadow &= ~SHADOW_ACTIVE;
         if ((vmcb->rflags & RFLAGS_TF) && !(vmcb->event & EVENT_VALID)) { /* the instruction was one step */
             vmcb->dr6 |= DR6_STEP;
-            inject(vcpu, EVENT_EXCEPTION, DEBUG, -1);
+            inject(vcpu, EVENT_EXCEPTION, VECTOR_DB, -1);
         }
     }
     vmcb->interrupt = offer(vcpu);
@@ -590,8 +570,6 @@ const struct vendor svm = {
     .can_take = can_take,
     .inject = inject,
     .window = window,
-    .segment = read_segment,
-    .fault_address = fault_address,
     .msr_read = read_msr,
     .msr_write = write_msr,
     .lend_timer = lend_timer,

@@ -7,8 +7,8 @@
 #define ARCH_X86_TIME_SCALE_H
 
 #include <arch/cpu.h>
+#include <core/deadline.h>
 
-#define NS_PER_S 1000000000ull
 #define SCALE_SHIFT 56
 
 struct time_scale {

@@ -22,7 +22,6 @@ struct segment {
     uint16_t access; /* as VMX has it: type, S, DPL, P in bits 0..7; AVL, L, D, G in bits 12..15 */
 };
 #define ACCESS_PRESENT 0x80u
-#define ACCESS_UNUSABLE 0u /* VMX: bit 16 is set for a segment that is not present */
 
 /* All of it that a vCPU starts with, besides x[] and rip; what is not here is as after INIT (SDM 3A table 10-1). */
 struct start_state {
@@ -34,9 +33,8 @@ struct start_state {
 
 /* What the decoder of instructions asks about. */
 struct guest_state {
-    uint64_t cr0, cr3, cr4, efer, rflags, rsp;
+    uint64_t cr0, cr3, cr4, efer, rsp;
     uint64_t code_base; /* of CS */
-    uint8_t cpl;
     bool code64, code32; /* CS.L in long mode; else CS.D */
 };
 
@@ -64,8 +62,6 @@ struct vendor {
     void (*inject)(struct vcpu *vcpu, enum event_type type, uint32_t vector, int64_t error); /* error < 0: none */
     /* Exit as soon as the vCPU can take an interrupt of `vector`'s class, or (EVENT_NMI) an NMI. */
     void (*window)(struct vcpu *vcpu, enum event_type type, uint32_t vector);
-    void (*segment)(struct vcpu *vcpu, unsigned which, struct segment *segment);
-    void (*fault_address)(struct vcpu *vcpu, uint64_t linear); /* CR2, for a page fault that is injected */
     /* MSRs that live in the control block or need its help (EFER, PAT, DEBUGCTL, ...). False: #GP. */
     bool (*msr_read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*msr_write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);

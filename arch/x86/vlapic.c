@@ -2,6 +2,7 @@
 /* The local APIC's registers and timer; see arch/vlapic.h. A vCPU's APIC ID is its index in the domain. */
 #include "vendor.h"
 
+#include <arch/apic.h>
 #include <arch/cpu.h>
 #include <arch/timer.h>
 #include <arch/vcpu.h>
@@ -11,46 +12,18 @@
 #include <core/platform.h>
 #include <string.h>
 
-#define MSR_APIC_BASE 0x1bu
-#define MSR_TSC_DEADLINE 0x6e0u
 #define APIC_BASE_RESET 0xfee00c00ull /* enabled, in x2APIC mode */
 #define APIC_BASE_BSP 0x100ull
 
-enum x2apic_register { /* MSRs */
-                       APIC_BASE = 0x800,
-                       APIC_ID = 0x802,
-                       APIC_VERSION = 0x803,
-                       APIC_TPR = 0x808,
-                       APIC_PPR = 0x80a,
-                       APIC_EOI = 0x80b,
-                       APIC_LDR = 0x80d,
-                       APIC_SVR = 0x80f,
-                       APIC_ISR = 0x810,
-                       APIC_TMR = 0x818,
-                       APIC_IRR = 0x820,
-                       APIC_ESR = 0x828,
-                       APIC_ICR = 0x830,
-                       APIC_LVT = 0x832,
-                       APIC_INITIAL_COUNT = 0x838,
-                       APIC_CURRENT_COUNT = 0x839,
-                       APIC_DIVIDE = 0x83e,
-                       APIC_SELF_IPI = 0x83f,
-};
 #define VERSION (0x14u | (VLAPIC_LVTS - 1) << 16) /* no suppression of EOI broadcasts */
 #define SVR_RESET 0xffu
-#define SVR_ENABLE 0x100u
 #define ESR_SEND_ILLEGAL 0x20u
-#define LVT_MASKED 0x10000u
 #define LVT_TIMER_MODE 0x60000u
-#define TIMER_ONE_SHOT 0u
 #define TIMER_PERIODIC 0x20000u
 #define TIMER_TSC_DEADLINE 0x40000u
 #define ICR_RESERVED 0xfff33000u
-#define ICR_LOGICAL 0x800u
-#define ICR_ASSERT 0x4000u
 #define ICR_LEVEL 0x8000u
 #define VECTOR_MIN 16u
-#define NS_PER_S 1000000000ull
 #define ASSIST_NO_EOI 1u
 
 static const uint32_t lvt_writable[VLAPIC_LVTS] = {
@@ -68,10 +41,10 @@ static inline uint32_t *reg(struct vlapic *vlapic, uint32_t msr)
     return &vlapic->page[VLAPIC_REGISTER(msr)];
 }
 
-/* `set`: APIC_IRR or APIC_ISR. */
+/* `set`: X2APIC_IRR or X2APIC_ISR. */
 static inline uint8_t *used(struct vlapic *vlapic, uint32_t set)
 {
-    return set == APIC_IRR ? &vlapic->requested : &vlapic->served;
+    return set == X2APIC_IRR ? &vlapic->requested : &vlapic->served;
 }
 
 static inline void add(struct vlapic *vlapic, uint32_t set, uint32_t vector)
@@ -120,7 +93,7 @@ static inline bool is_single(uint32_t bits)
 
 static inline bool is_level(struct vlapic *vlapic, uint32_t vector)
 {
-    return __atomic_load_n(reg(vlapic, APIC_TMR + vector / 32), __ATOMIC_RELAXED) >> vector % 32 & 1;
+    return __atomic_load_n(reg(vlapic, X2APIC_TMR + vector / 32), __ATOMIC_RELAXED) >> vector % 32 & 1;
 }
 
 /* The guest's EOI exits again. If it had given one to the page, that takes effect. */
@@ -132,7 +105,7 @@ static inline void end_lazy(struct vlapic *vlapic)
         return;
     vlapic->lazy = 0;
     if (!(__atomic_exchange_n(vlapic->assist, 0, __ATOMIC_RELAXED) & ASSIST_NO_EOI))
-        drop(vlapic, APIC_ISR, vector);
+        drop(vlapic, X2APIC_ISR, vector);
 }
 
 /* Something has changed about what is requested, in service or masked; nothing is lazy. */
@@ -143,8 +116,8 @@ static void choose(struct vlapic *vlapic)
     vlapic->next = vlapic->masked = 0;
     if (vlapic->requested == 0)
         return;
-    vector = highest(vlapic, APIC_IRR);
-    served = highest(vlapic, APIC_ISR);
+    vector = highest(vlapic, X2APIC_IRR);
+    served = highest(vlapic, X2APIC_ISR);
     if (vector >> 4 <= served >> 4)
         return;
     if (vector >> 4 <= vlapic->tpr >> 4) {
@@ -153,7 +126,7 @@ static void choose(struct vlapic *vlapic)
     }
     vlapic->next = (uint8_t)vector;
     if (vlapic->assist != NULL && served == 0 && is_single(vlapic->requested) &&
-        is_single(*reg(vlapic, APIC_IRR + vector / 32)) && !is_level(vlapic, vector)) {
+        is_single(*reg(vlapic, X2APIC_IRR + vector / 32)) && !is_level(vlapic, vector)) {
         __atomic_store_n(vlapic->assist, ASSIST_NO_EOI, __ATOMIC_RELAXED);
         vlapic->lazy = (uint8_t)vector;
     }
@@ -163,7 +136,7 @@ static void choose(struct vlapic *vlapic)
 static __attribute__((noinline)) void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    uint32_t level = __atomic_load_n(reg(vlapic, APIC_TMR + word), __ATOMIC_RELAXED);
+    uint32_t level = __atomic_load_n(reg(vlapic, X2APIC_TMR + word), __ATOMIC_RELAXED);
 
     if (vlapic->eoi_exits[word] != level) {
         vlapic->eoi_exits[word] = level;
@@ -177,20 +150,20 @@ static void accept(struct vcpu *vcpu, uint32_t vector)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    if (!(*reg(vlapic, APIC_SVR) & SVR_ENABLE))
+    if (!(*reg(vlapic, X2APIC_SVR) & SVR_ENABLE))
         return;
     if (apic_virtualization != NULL) {
         request(vcpu, vector / 32, 1u << vector % 32);
         return;
     }
-    add(vlapic, APIC_IRR, vector);
+    add(vlapic, X2APIC_IRR, vector);
     end_lazy(vlapic);
     choose(vlapic);
 }
 
 static uint32_t priority(struct vlapic *vlapic)
 {
-    uint32_t served = highest(vlapic, APIC_ISR), tpr = *reg(vlapic, APIC_TPR);
+    uint32_t served = highest(vlapic, X2APIC_ISR), tpr = *reg(vlapic, X2APIC_TPR);
 
     return served >> 4 > tpr >> 4 ? served & 0xf0 : tpr;
 }
@@ -206,13 +179,13 @@ static __attribute__((noinline)) uint32_t take_up(struct vcpu *vcpu)
         uint32_t word = (uint32_t)__builtin_ctz(words);
         uint32_t bits = __atomic_exchange_n(&vlapic->arrived[word], 0, __ATOMIC_ACQUIRE);
 
-        if (bits == 0 || !(*reg(vlapic, APIC_SVR) & SVR_ENABLE))
+        if (bits == 0 || !(*reg(vlapic, X2APIC_SVR) & SVR_ENABLE))
             continue;
         if (apic_virtualization != NULL) {
             request(vcpu, word, bits);
             continue;
         }
-        *reg(vlapic, APIC_IRR + word) |= bits;
+        *reg(vlapic, X2APIC_IRR + word) |= bits;
         vlapic->requested |= (uint8_t)(1u << word);
     }
     end_lazy(vlapic);
@@ -232,16 +205,16 @@ bool vlapic_would_deliver(struct vcpu *vcpu)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    look_up(vlapic, APIC_ISR);
-    return look_up(vlapic, APIC_IRR) >> 4 > priority(vlapic) >> 4;
+    look_up(vlapic, X2APIC_ISR);
+    return look_up(vlapic, X2APIC_IRR) >> 4 > priority(vlapic) >> 4;
 }
 
 void vlapic_take(struct vcpu *vcpu, uint32_t vector)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    drop(vlapic, APIC_IRR, vector);
-    add(vlapic, APIC_ISR, vector);
+    drop(vlapic, X2APIC_IRR, vector);
+    add(vlapic, X2APIC_ISR, vector);
     vlapic->taken++;
     if (vlapic->next == vector) /* of what is requested, the others are less urgent */
         vlapic->next = 0;
@@ -257,7 +230,7 @@ bool interrupt_untaken(struct vcpu *vcpu)
     bool waits, untaken;
 
     vlapic_next(vcpu);
-    if (apic_virtualization != NULL && look_up(vlapic, APIC_IRR) != 0)
+    if (apic_virtualization != NULL && look_up(vlapic, X2APIC_IRR) != 0)
         apic_virtualization->watch(vcpu);
     waits = vlapic->requested != 0;
     untaken = waits && vlapic->waited && vlapic->seen == vlapic->taken;
@@ -276,7 +249,7 @@ static void arrive(struct vcpu *vcpu, uint32_t words)
 
 static bool can_post(struct vlapic *vlapic)
 {
-    return apic_virtualization != NULL && apic_virtualization->post != NULL && (*reg(vlapic, APIC_SVR) & SVR_ENABLE);
+    return apic_virtualization != NULL && apic_virtualization->post != NULL && (*reg(vlapic, X2APIC_SVR) & SVR_ENABLE);
 }
 
 void vlapic_post(struct vcpu *vcpu, uint32_t vector)
@@ -309,7 +282,7 @@ void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level)
     if (vector < VECTOR_MIN)
         return;
     if (level != is_level(vlapic, vector))
-        __atomic_fetch_xor(reg(vlapic, APIC_TMR + vector / 32), bit, __ATOMIC_RELAXED);
+        __atomic_fetch_xor(reg(vlapic, X2APIC_TMR + vector / 32), bit, __ATOMIC_RELAXED);
     if (vcpu == vcpu_current()) {
         accept(vcpu, vector);
         return;
@@ -391,8 +364,8 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
 
     if (icr & ICR_RESERVED)
         return false;
-    *reg(&vcpu->arch.vlapic, APIC_ICR) = (uint32_t)icr;
-    reg(&vcpu->arch.vlapic, APIC_ICR)[1] = (uint32_t)(icr >> 32);
+    *reg(&vcpu->arch.vlapic, X2APIC_ICR) = (uint32_t)icr;
+    reg(&vcpu->arch.vlapic, X2APIC_ICR)[1] = (uint32_t)(icr >> 32);
     switch (icr >> 18 & 3) {
     case 0:
         targets = vlapic_targets(domain, (uint32_t)(icr >> 32), icr & ICR_LOGICAL);
@@ -408,7 +381,7 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
         break;
     }
     if (mode <= DELIVERY_LOWEST && (icr & 0xff) < VECTOR_MIN)
-        *reg(&vcpu->arch.vlapic, APIC_ESR) |= ESR_SEND_ILLEGAL;
+        *reg(&vcpu->arch.vlapic, X2APIC_ESR) |= ESR_SEND_ILLEGAL;
     else if (mode != DELIVERY_INIT || (icr & (ICR_ASSERT | ICR_LEVEL)) != ICR_LEVEL) /* not INIT's de-assertion */
         vlapic_deliver(domain, targets, mode, (uint8_t)icr, false);
     return true;
@@ -418,22 +391,14 @@ static bool send_ipi(struct vcpu *vcpu, uint64_t icr)
 
 static uint32_t timer_lvt(struct vlapic *vlapic)
 {
-    return *reg(vlapic, APIC_LVT + LVT_TIMER);
+    return *reg(vlapic, X2APIC_LVT_TIMER);
 }
 
 static uint32_t divide_shift(struct vlapic *vlapic)
 {
-    uint32_t divide = *reg(vlapic, APIC_DIVIDE);
+    uint32_t divide = *reg(vlapic, X2APIC_TIMER_DIVIDE);
 
     return ((divide & 3) + (divide >> 1 & 4) + 1) & 7;
-}
-
-/* value * times / by */
-static uint64_t ratio(uint64_t value, uint64_t times, uint64_t by)
-{
-    unsigned __int128 product = (unsigned __int128)value * times;
-
-    return divide128((uint64_t)(product >> 64), (uint64_t)product, by);
 }
 
 static uint64_t counts_to_ns(struct vlapic *vlapic, uint32_t counts)
@@ -449,7 +414,7 @@ static uint32_t ns_to_counts(struct vlapic *vlapic, uint64_t ns)
 
 static uint64_t period_ns(struct vlapic *vlapic)
 {
-    return counts_to_ns(vlapic, *reg(vlapic, APIC_INITIAL_COUNT));
+    return counts_to_ns(vlapic, *reg(vlapic, X2APIC_TIMER_INITIAL));
 }
 
 static void timer_stop(struct vcpu *vcpu)
@@ -510,7 +475,7 @@ static void write_initial_count(struct vcpu *vcpu, uint32_t value)
     if ((timer_lvt(vlapic) & LVT_TIMER_MODE) == TIMER_TSC_DEADLINE)
         return;
     timer_stop(vcpu);
-    *reg(vlapic, APIC_INITIAL_COUNT) = value;
+    *reg(vlapic, X2APIC_TIMER_INITIAL) = value;
     if (value != 0) {
         vlapic->timer_end_ns = time_ns() + period_ns(vlapic);
         timer_start(vcpu, vlapic->timer_end_ns);
@@ -538,7 +503,7 @@ static void take_timer_back(struct vcpu *vcpu)
         write_tsc_deadline(vcpu, counts.deadline);
         return;
     }
-    *reg(vlapic, APIC_INITIAL_COUNT) = counts.initial;
+    *reg(vlapic, X2APIC_TIMER_INITIAL) = counts.initial;
     if (counts.current != 0) {
         vlapic->timer_end_ns = time_ns() + counts_to_ns(vlapic, counts.current);
         timer_start(vcpu, vlapic->timer_end_ns);
@@ -550,7 +515,7 @@ static bool lend_counts(struct vlapic *vlapic)
     bool periodic = timer_lvt(vlapic) & TIMER_PERIODIC;
     uint32_t left = current_count(vlapic);
 
-    return timer_lend(periodic, divide_shift(vlapic), periodic && left ? *reg(vlapic, APIC_INITIAL_COUNT) : left);
+    return timer_lend(periodic, divide_shift(vlapic), periodic && left ? *reg(vlapic, X2APIC_TIMER_INITIAL) : left);
 }
 
 static void lend_timer(struct vcpu *vcpu)
@@ -558,7 +523,7 @@ static void lend_timer(struct vcpu *vcpu)
     struct vlapic *vlapic = &vcpu->arch.vlapic;
     uint32_t lvt = timer_lvt(vlapic);
 
-    if (!(*reg(vlapic, APIC_SVR) & SVR_ENABLE) || (lvt & LVT_MASKED) || (lvt & LVT_TIMER_MODE) == LVT_TIMER_MODE ||
+    if (!(*reg(vlapic, X2APIC_SVR) & SVR_ENABLE) || (lvt & LVT_MASKED) || (lvt & LVT_TIMER_MODE) == LVT_TIMER_MODE ||
         !(lvt & TIMER_TSC_DEADLINE ? timer_lend_deadline(vlapic->timer_deadline) : lend_counts(vlapic)))
         return;
     timer_stop(vcpu);
@@ -578,23 +543,23 @@ static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
     value &= lvt_writable[index];
-    if (!(*reg(vlapic, APIC_SVR) & SVR_ENABLE))
+    if (!(*reg(vlapic, X2APIC_SVR) & SVR_ENABLE))
         value |= LVT_MASKED;
     if (index != LVT_TIMER) {
-        *reg(vlapic, APIC_LVT + index) = value;
+        *reg(vlapic, X2APIC_LVT_TIMER + index) = value;
         return;
     }
     take_timer_back(vcpu);
-    if ((value ^ *reg(vlapic, APIC_LVT + index)) & LVT_TIMER_MODE)
+    if ((value ^ *reg(vlapic, X2APIC_LVT_TIMER + index)) & LVT_TIMER_MODE)
         timer_stop(vcpu);
-    *reg(vlapic, APIC_LVT + index) = value;
+    *reg(vlapic, X2APIC_LVT_TIMER + index) = value;
     lend_timer(vcpu);
 }
 
 static void write_divide(struct vcpu *vcpu, uint32_t value)
 {
     take_timer_back(vcpu);
-    *reg(&vcpu->arch.vlapic, APIC_DIVIDE) = value & 0xb;
+    *reg(&vcpu->arch.vlapic, X2APIC_TIMER_DIVIDE) = value & 0xb;
     lend_timer(vcpu);
 }
 
@@ -603,10 +568,10 @@ static void write_svr(struct vcpu *vcpu, uint32_t value)
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
     take_timer_back(vcpu);
-    *reg(vlapic, APIC_SVR) = value & (SVR_ENABLE | 0xff);
+    *reg(vlapic, X2APIC_SVR) = value & (SVR_ENABLE | 0xff);
     if (!(value & SVR_ENABLE))
         for (uint32_t i = 0; i < VLAPIC_LVTS; i++)
-            *reg(vlapic, APIC_LVT + i) |= LVT_MASKED;
+            *reg(vlapic, X2APIC_LVT_TIMER + i) |= LVT_MASKED;
     lend_timer(vcpu);
 }
 
@@ -616,12 +581,12 @@ void vlapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    *reg(vlapic, APIC_TPR) = vlapic->tpr = tpr;
+    *reg(vlapic, X2APIC_TPR) = vlapic->tpr = tpr;
     end_lazy(vlapic);
     if (apic_virtualization == NULL)
         choose(vlapic);
     else
-        apic_virtualization->service(look_up(vlapic, APIC_ISR));
+        apic_virtualization->service(look_up(vlapic, X2APIC_ISR));
 }
 
 void vlapic_set_assist(struct vcpu *vcpu, uint32_t *page)
@@ -634,7 +599,7 @@ static inline void end(struct vcpu *vcpu, uint32_t vector)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
-    drop(vlapic, APIC_ISR, vector);
+    drop(vlapic, X2APIC_ISR, vector);
     if (is_level(vlapic, vector))
         vioapic_eoi(vcpu->domain, (uint8_t)vector);
 }
@@ -642,12 +607,12 @@ static inline void end(struct vcpu *vcpu, uint32_t vector)
 static __attribute__((noinline)) void end_by_cpu(struct vcpu *vcpu)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    uint32_t vector = look_up(vlapic, APIC_ISR);
+    uint32_t vector = look_up(vlapic, X2APIC_ISR);
 
     if (vector == 0)
         return;
     end(vcpu, vector);
-    apic_virtualization->service(highest(vlapic, APIC_ISR));
+    apic_virtualization->service(highest(vlapic, X2APIC_ISR));
 }
 
 void vlapic_eoi(struct vcpu *vcpu)
@@ -658,7 +623,7 @@ void vlapic_eoi(struct vcpu *vcpu)
     if (apic_virtualization != NULL)
         return end_by_cpu(vcpu);
     end_lazy(vlapic);
-    vector = highest(vlapic, APIC_ISR);
+    vector = highest(vlapic, X2APIC_ISR);
     if (vector == 0)
         return;
     end(vcpu, vector);
@@ -668,16 +633,16 @@ void vlapic_eoi(struct vcpu *vcpu)
 static bool read_register(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
-    uint32_t index = msr - APIC_BASE;
+    uint32_t index = msr - X2APIC_BASE;
 
     if (index >= 64 || !(VLAPIC_READABLE >> index & 1))
         return false;
     *value = *reg(vlapic, msr);
-    if (msr == APIC_CURRENT_COUNT)
+    if (msr == X2APIC_TIMER_CURRENT)
         *value = current_count(vlapic);
-    else if (msr == APIC_PPR)
+    else if (msr == X2APIC_PPR)
         *value = priority(vlapic);
-    else if (msr == APIC_ICR)
+    else if (msr == X2APIC_ICR)
         *value |= (uint64_t)reg(vlapic, msr)[1] << 32;
     return true;
 }
@@ -702,31 +667,31 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
     struct vlapic *vlapic = &vcpu->arch.vlapic;
 
     switch (msr) {
-    case APIC_TPR:
+    case X2APIC_TPR:
         if (value > 0xff)
             return false;
         vlapic_set_tpr(vcpu, (uint8_t)value);
         return true;
-    case APIC_SVR:
+    case X2APIC_SVR:
         write_svr(vcpu, value);
         return true;
-    case APIC_ESR:
-        *reg(vlapic, APIC_ESR) = 0;
+    case X2APIC_ESR:
+        *reg(vlapic, X2APIC_ESR) = 0;
         return value == 0;
-    case APIC_LVT ... APIC_LVT + VLAPIC_LVTS - 1:
-        write_lvt(vcpu, (enum vlapic_lvt)(msr - APIC_LVT), value);
+    case X2APIC_LVT_TIMER ... X2APIC_LVT_TIMER + VLAPIC_LVTS - 1:
+        write_lvt(vcpu, (enum vlapic_lvt)(msr - X2APIC_LVT_TIMER), value);
         return true;
-    case APIC_INITIAL_COUNT:
+    case X2APIC_TIMER_INITIAL:
         write_initial_count(vcpu, value);
         return true;
-    case APIC_DIVIDE:
+    case X2APIC_TIMER_DIVIDE:
         write_divide(vcpu, value);
         return true;
-    case APIC_SELF_IPI:
+    case X2APIC_SELF_IPI:
         if (value > 0xff)
             return false;
         if (value < VECTOR_MIN)
-            *reg(vlapic, APIC_ESR) |= ESR_SEND_ILLEGAL;
+            *reg(vlapic, X2APIC_ESR) |= ESR_SEND_ILLEGAL;
         else
             vlapic_send(vcpu, (uint8_t)value, false);
         return true;
@@ -739,7 +704,7 @@ bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     uint64_t base;
 
-    if (msr == APIC_EOI) {
+    if (msr == X2APIC_EOI) {
         if (value == 0)
             vlapic_eoi(vcpu);
         return value == 0;
@@ -748,7 +713,7 @@ bool vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     case MSR_TSC_DEADLINE:
         write_tsc_deadline(vcpu, value);
         return true;
-    case APIC_ICR:
+    case X2APIC_ICR:
         return send_ipi(vcpu, value);
     case MSR_APIC_BASE:
         return vlapic_msr_read(vcpu, msr, &base) && value == base;
@@ -767,12 +732,12 @@ void vlapic_reset(struct vcpu *vcpu)
     memset(vlapic->page, 0, PAGE_SIZE);
     if (vlapic->posted != NULL)
         memset(vlapic->posted, 0, sizeof(*vlapic->posted));
-    *reg(vlapic, APIC_ID) = vcpu->index;
-    *reg(vlapic, APIC_VERSION) = VERSION;
-    *reg(vlapic, APIC_LDR) = 1u << vcpu->index;
-    *reg(vlapic, APIC_SVR) = SVR_RESET;
+    *reg(vlapic, X2APIC_ID) = vcpu->index;
+    *reg(vlapic, X2APIC_VERSION) = VERSION;
+    *reg(vlapic, X2APIC_LDR) = 1u << vcpu->index;
+    *reg(vlapic, X2APIC_SVR) = SVR_RESET;
     for (uint32_t i = 0; i < VLAPIC_LVTS; i++)
-        *reg(vlapic, APIC_LVT + i) = LVT_MASKED;
+        *reg(vlapic, X2APIC_LVT_TIMER + i) = LVT_MASKED;
     vcpu->arch.nmi_pending = false;
 }
 

@@ -79,7 +79,6 @@ _Static_assert(offsetof(struct vmcb, iopm) == 0x40 && offsetof(struct vmcb, inte
 /* EXITINFO1 of I/O */
 #define IO_IN (1u << 0)
 #define IO_STRING (1u << 2)
-#define IO_REPEAT (1u << 3)
 #define IO_SIZE(info) ((info) >> 4 & 7)
 #define IO_PORT(info) ((uint16_t)((info) >> 16))
 

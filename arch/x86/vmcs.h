@@ -59,7 +59,6 @@ enum vmcs_field {
     VMCS_VECTORING_EVENT = 0x4408,
     VMCS_VECTORING_ERROR_CODE = 0x440a,
     VMCS_EXIT_LENGTH = 0x440c,
-    VMCS_INSTRUCTION = 0x440e,
     VMCS_GUEST_ES_LIMIT = 0x4800,
     VMCS_GUEST_GDTR_LIMIT = 0x4810,
     VMCS_GUEST_IDTR_LIMIT = 0x4812,
@@ -153,7 +152,6 @@ enum vmcs_field {
 #define INFO_VALID (1u << 31)
 #define TYPE_SOFTWARE_INTERRUPT 4u
 #define TYPE_PRIVILEGED_EXCEPTION 5u /* INT1 */
-#define TYPE_SOFTWARE_EXCEPTION 6u   /* INT3, INTO */
 
 /* 25.4.2: interruptibility */
 #define BLOCKED_BY_STI 1u
@@ -165,7 +163,6 @@ enum vmx_reason {
     VMX_EXCEPTION_OR_NMI = 0,
     VMX_INTERRUPT = 1,
     VMX_TRIPLE_FAULT = 2,
-    VMX_INIT = 3,
     VMX_INTERRUPT_WINDOW = 7,
     VMX_NMI_WINDOW = 8,
     VMX_TASK_SWITCH = 9,
@@ -177,17 +174,13 @@ enum vmx_reason {
     VMX_VMCALL = 18,
     VMX_VMXON = 27, /* VMCLEAR (19) to VMXON: the VMX instructions */
     VMX_CR_ACCESS = 28,
-    VMX_DR_ACCESS = 29,
     VMX_IO = 30,
     VMX_RDMSR = 31,
     VMX_WRMSR = 32,
-    VMX_BAD_GUEST_STATE = 33,
     VMX_MWAIT = 36,
     VMX_MONITOR = 39,
-    VMX_MACHINE_CHECK_ON_ENTRY = 41,
     VMX_VIRTUALIZED_EOI = 45,
     VMX_EPT_VIOLATION = 48,
-    VMX_EPT_MISCONFIGURATION = 49,
     VMX_INVEPT = 50,
     VMX_PREEMPTION_TIMER = 52,
     VMX_INVVPID = 53,
@@ -196,7 +189,6 @@ enum vmx_reason {
     VMX_APIC_WRITE = 56,
     VMX_ENCLS = 60,
 };
-#define VMX_REASON_ENTRY_FAILED (1u << 31)
 
 /* The current VMCS is the calling CPU's only one, from vmx_vcpu_init() on. */
 static inline uint64_t vmcs_read(enum vmcs_field field)

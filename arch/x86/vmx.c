@@ -41,8 +41,6 @@
 #define EPT_POINTER (6ull | 3ull << 3)
 
 #define RIGHTS_UNUSABLE (1u << 16)
-#define DR6_RESET 0xffff0ff0u
-#define DR7_RESET 0x400u
 #define DEBUGCTL_BTF 2ull
 #define PENDING_DEBUG_STEP (1ull << 14)
 
@@ -53,8 +51,7 @@
      CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
 
 /* Exceptions that exit: those whose delivery may never end (#DB, #AC), and the machine check. */
-enum { DEBUG = 1, DOUBLE_FAULT = 8, PAGE_FAULT = 14, ALIGNMENT = 17, MACHINE_CHECK = 18 };
-#define EXCEPTIONS (1u << DEBUG | 1u << ALIGNMENT | 1u << MACHINE_CHECK)
+#define EXITING_EXCEPTIONS (1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC)
 
 static struct {
     uint32_t pin, processor, secondary, exit, entry;
@@ -66,8 +63,6 @@ static uint32_t preemption_shift; /* the timer counts once in 2^n of the TSC's *
 #define APIC_READS (VLAPIC_READABLE & ~(1ull << 0x39))
 #define APIC_WRITES (1ull << 0x08 | 1ull << 0x0b | 1ull << 0x3f) /* TPR, EOI, IPI to self */
 #define APIC_BITMAP 0x100u                                       /* where their bits are in each bitmap */
-#define APIC_SELF_IPI 0x83fu
-#define APIC_IRR 0x820u
 
 static const struct apic_virtualization vmx_apic, vmx_posting_apic;
 
@@ -247,7 +242,7 @@ static void write_controls(struct vcpu *vcpu, uint64_t efer)
     vmcs_write(VMCS_SECONDARY_CONTROLS, controls.secondary);
     vmcs_write(VMCS_EXIT_CONTROLS, controls.exit);
     vmcs_write(VMCS_ENTRY_CONTROLS, controls.entry | (efer & EFER_LMA ? ENTRY_GUEST_64 : 0));
-    vmcs_write(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
+    vmcs_write(VMCS_EXCEPTION_BITMAP, EXITING_EXCEPTIONS);
     vmcs_write(VMCS_VPID, vcpu->cpu + 1);
     vmcs_write(VMCS_IO_BITMAP_A, ports);
     vmcs_write(VMCS_IO_BITMAP_B, ports + PAGE_SIZE);
@@ -318,31 +313,10 @@ static void read_state(struct vcpu *vcpu, struct guest_state *state)
     state->cr3 = vmcs_read(VMCS_GUEST_CR3);
     state->cr4 = (vmcs_read(VMCS_GUEST_CR4) & ~cr4_mask) | (vmcs_read(VMCS_CR4_SHADOW) & cr4_mask);
     state->efer = vmcs_read(VMCS_GUEST_EFER);
-    state->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
     state->rsp = vmcs_read(VMCS_GUEST_RSP);
     state->code_base = vmcs_read(VMCS_GUEST_ES_BASE + 2 * CS);
-    state->cpl = cpl();
     state->code64 = (state->efer & EFER_LMA) && (cs & 1u << 13);
     state->code32 = cs & 1u << 14;
-}
-
-static void read_segment(struct vcpu *vcpu, unsigned which, struct segment *segment)
-{
-    uint64_t rights = vmcs_read(VMCS_GUEST_ES_RIGHTS + 2 * which);
-
-    (void)vcpu;
-    *segment = (struct segment){
-        .base = vmcs_read(VMCS_GUEST_ES_BASE + 2 * which),
-        .limit = (uint32_t)vmcs_read(VMCS_GUEST_ES_LIMIT + 2 * which),
-        .selector = (uint16_t)vmcs_read(VMCS_GUEST_ES_SELECTOR + 2 * which),
-        .access = rights & RIGHTS_UNUSABLE ? 0 : (uint16_t)rights,
-    };
-}
-
-static void fault_address(struct vcpu *vcpu, uint64_t linear)
-{
-    (void)vcpu;
-    control_write(cr2, linear);
 }
 
 /* The instruction that made the exit was carried out: what blocked interrupts until its end is over. */
@@ -379,11 +353,11 @@ static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int
 
     /* An exception for an event that could not be delivered (volume 3, 6.15, double fault; here for all of them). */
     if (type == EVENT_EXCEPTION && (pending & INFO_VALID)) {
-        if ((pending & (INFO_TYPE | INFO_VECTOR)) == (EVENT_EXCEPTION << 8 | DOUBLE_FAULT)) {
+        if ((pending & (INFO_TYPE | INFO_VECTOR)) == (EVENT_EXCEPTION << 8 | VECTOR_DF)) {
             vmcs_write(VMCS_ENTRY_EVENT, 0);
             return exit_triple_fault(vcpu);
         }
-        vector = DOUBLE_FAULT;
+        vector = VECTOR_DF;
         error = 0;
     }
     enter_with(type << 8 | vector, error);
@@ -411,7 +385,7 @@ static void request(struct vcpu *vcpu, uint32_t word, uint32_t vectors)
     uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
     uint32_t vector = word * 32 + (31 ^ (uint32_t)__builtin_clz(vectors));
 
-    vcpu->arch.vlapic.page[VLAPIC_REGISTER(APIC_IRR + word)] |= vectors;
+    vcpu->arch.vlapic.page[VLAPIC_REGISTER(X2APIC_IRR + word)] |= vectors;
     if (vector > (status & 0xff))
         vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & ~0xffull) | vector);
     if (!can_take(vcpu, EVENT_EXTERNAL))
@@ -517,18 +491,18 @@ static void exception(struct vcpu *vcpu)
         asm volatile("int $2" ::: "memory"); /* its IRET unblocks NMIs */
         return exit_interrupt(vcpu);
     }
-    if (vector == MACHINE_CHECK)
+    if (vector == VECTOR_MC)
         asm volatile("int $18" ::: "memory");
     count_exit(vcpu, EXIT_OTHER);
     block_nmis_again(event & 1u << 12);
     redeliver();
-    if (vector == DEBUG) { /* 28.2.1: DR6 and DR7 are as before */
+    if (vector == VECTOR_DB) { /* 28.2.1: DR6 and DR7 are as before */
         cause = vmcs_read(VMCS_QUALIFICATION) & 0x600f;
         control_write(dr6, (control_read(dr6) & ~0xfull) | cause);
         vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~(1ull << 13));
         if ((event & INFO_TYPE) >> 8 == TYPE_PRIVILEGED_EXCEPTION) {
             vmcs_write(VMCS_ENTRY_LENGTH, vmcs_read(VMCS_EXIT_LENGTH));
-            return enter_with(TYPE_PRIVILEGED_EXCEPTION << 8 | DEBUG, -1);
+            return enter_with(TYPE_PRIVILEGED_EXCEPTION << 8 | VECTOR_DB, -1);
         }
     }
     inject(vcpu, EVENT_EXCEPTION, vector, event & INFO_ERROR_CODE ? (int64_t)vmcs_read(VMCS_EXIT_ERROR_CODE) : -1);
@@ -578,7 +552,6 @@ static void port(struct vcpu *vcpu, uint32_t length)
         .width = (uint8_t)((qualification & 7) + 1),
         .in = qualification & 8,
         .string = qualification & 16,
-        .repeat = qualification & 32,
     };
 
     exit_port(vcpu, &access, vcpu->arch.rip + length);
@@ -629,7 +602,7 @@ static void dispatch(struct vcpu *vcpu)
         return vioapic_eoi(vcpu->domain, (uint8_t)vmcs_read(VMCS_QUALIFICATION));
     case VMX_APIC_WRITE: /* an IPI to self that the CPU would not send: an illegal vector */
         count_exit(vcpu, EXIT_SGI);
-        vlapic_msr_write(vcpu, APIC_SELF_IPI, vcpu->arch.vlapic.page[VLAPIC_REGISTER(APIC_SELF_IPI)]);
+        vlapic_msr_write(vcpu, X2APIC_SELF_IPI, vcpu->arch.vlapic.page[VLAPIC_REGISTER(X2APIC_SELF_IPI)]);
         return;
     case VMX_CPUID:
         return exit_cpuid(vcpu, length);
@@ -708,8 +681,6 @@ const struct vendor vmx = {
     .can_take = can_take,
     .inject = inject,
     .window = window,
-    .segment = read_segment,
-    .fault_address = fault_address,
     .msr_read = read_msr,
     .msr_write = write_msr,
     .lend_timer = lend_timer,

@@ -14,7 +14,6 @@ enum cmos_register {
     YEAR = 9,
     REGISTER_A = 10,
     REGISTER_B = 11,
-    REGISTER_C = 12,
     REGISTER_D = 13,
     CENTURY = 0x32, /* as the FADT says */
     REGISTERS = 0x80,
@@ -25,7 +24,6 @@ enum cmos_register {
 #define B_24_HOURS 0x02u
 #define B_WRITABLE (B_SET | B_BINARY)
 #define D_VALID 0x80u
-#define NS_PER_S 1000000000ull
 #define S_PER_DAY 86400
 
 struct cmos {

@@ -17,7 +17,6 @@ enum pl031_register {
     RTCICR = 0x01c,
     RTCPERIPHID = 0xfe0,
 };
-#define NS_PER_S 1000000000ull
 
 struct pl031 {
     struct spinlock lock;

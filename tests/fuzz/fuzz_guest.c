@@ -5,10 +5,10 @@
  * register an interrupt, no linked one pending and active, settling ends), the sanitizers, the bounds of queues.
  */
 #include "../../arch/arm64/vgic.h"
+#include "../../arch/host/channel_calls.h"
 #include "../../arch/host/machine.h"
 
 #include <bulkhead/guest_map.h>
-#include <core/channel.h>
 #include <core/console.h>
 #include <core/interrupt.h>
 #include <core/log.h>

@@ -25,7 +25,7 @@ display_library: rfb, options="timeout=0"
 memory: guest={memory}, host={memory}
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault={reset}, ignore_bad_msrs=0
+cpu: model={model}, count={cpus}, quantum={quantum}, ips={ips}, reset_on_triple_fault={reset}, ignore_bad_msrs=0
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={iso}, status=inserted
@@ -42,16 +42,21 @@ clock: sync=none, time0=1600000000
 
 
 class Bochs:
-    """Starts Bochs with the products of a build directory; a context manager with the members of Appliance that need no network."""
+    """
+    Starts Bochs with the products of a build directory; a context manager with the members of Appliance that need no network.
 
-    def __init__(self, out, model="corei7_skylake_x", cpus=2, memory=512, ips=50_000_000, iso=None, folder=None):
+    `ips` is also the TSC's frequency (20 MHz are the least that the kernel runs with), `quantum` how many instructions a CPU
+    executes in turn. A CPU that is halted takes as long as one that is not: what waits is done sooner with a lower `ips`.
+    """
+
+    def __init__(self, out, model="corei7_skylake_x", cpus=2, memory=512, ips=50_000_000, quantum=16, iso=None, folder=None):
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-bochs-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.iso = Path(iso) if iso else self.folder / "boot.iso"
         if not iso:
             out = Path(out)
             subprocess.run([TOP / "tools/make_iso.sh", out / "bulkhead.bin", out / "bundle.itb", self.iso], check=True)
-        self.settings = dict(model=model, cpus=cpus, memory=memory, ips=ips, reset=0, iso=self.iso, folder=self.folder)
+        self.settings = dict(model=model, cpus=cpus, memory=memory, ips=ips, quantum=quantum, reset=0, iso=self.iso, folder=self.folder)
         self.bochs = None
 
     def __enter__(self):

@@ -136,9 +136,7 @@ unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := $(machine-cflags)
 
 # x86: what guests are loaded from and handed, and the decoder.
-unit-tests += decode guest_boot mmio string_io time_scale
-unit-string_io-sources := tests/unit/test_string_io.c $(addprefix arch/x86/,string_io.c decode.c guest_memory.c)
-unit-string_io-cflags := -Iarch/x86/include
+unit-tests += decode guest_boot mmio time_scale
 unit-time_scale-sources := tests/unit/test_time_scale.c
 unit-time_scale-cflags := -Iarch/x86/include
 unit-tests += memory_x86

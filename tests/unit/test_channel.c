@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Channels: a driver's registers, doorbells, interrupts, holds, resets of either end, total decode. */
+#include "../../arch/host/channel_calls.h"
 #include "../../arch/host/machine.h"
 
 #include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
-#include <core/channel.h>
 #include <core/interrupt.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -263,37 +263,18 @@ static void sweep_ports(void)
     print("still here\n");
 }
 
-/* Strings at ports, which an emulator has to take apart. */
+/* Strings at ports are refused, at those that are emulated and at others: nothing is read, written or counted down. */
 static void string_ports(void)
 {
-    static const char text[] = "by REP OUTSB\n";
-    static uint8_t data[100000];
-    struct registers in = {.rcx = sizeof(data), .rdx = 0x1234, .rdi = (uint64_t)data};
+    static char text[] = "by REP OUTSB\n";
+    struct registers in = {.rcx = sizeof(text) - 1, .rdx = 0x1234, .rdi = (uint64_t)text};
     struct registers out = {.rcx = sizeof(text) - 1, .rdx = GUEST_PORT_UART, .rsi = (uint64_t)text};
-    struct fault fault;
 
-    fault = instruction_run(INSTRUCTION(0xf3, 0x6c), &in); /* rep insb */
-    check(fault.count == 0 && data[0] == 0xff && data[sizeof(data) - 1] == 0xff && in.rcx == 0 &&
-              in.rdi == (uint64_t)data + sizeof(data),
-          "REP INSB of nothing, 100,000 times");
-    fault = instruction_run(INSTRUCTION(0xf3, 0x6e), &out); /* rep outsb */
-    check(fault.count == 0 && out.rcx == 0 && out.rsi == (uint64_t)text + sizeof(text) - 1, "REP OUTSB to the console");
-    in = (struct registers){.rcx = 4, .rdx = 0x1234, .rdi = 0xf1000000}; /* to where no memory is */
-    fault = instruction_run(INSTRUCTION(0xf3, 0x6d), &in);
-    check(is_refused(fault) && in.rcx == 4, "REP INSL to no memory is refused");
-    in = (struct registers){.rcx = 4, .rdx = 0x1234, .rdi = WINDOW_UNMAPPED};
-    fault = instruction_run(INSTRUCTION(0xf3, 0x6d), &in);
-    check(fault.count == 1 && fault.vector == FAULT_PAGE && fault.error == 2 && fault.address == WINDOW_UNMAPPED,
-          "REP INSL to an unmapped page faults there");
-    out = (struct registers){.rcx = 4, .rdx = 0x1234, .rsi = WINDOW_UNMAPPED + 0xffe};
-    fault = instruction_run(INSTRUCTION(0x6f), &out);
-    check(fault.count == 1 && fault.vector == FAULT_PAGE && fault.error == 0, "OUTSL from an unmapped page faults");
-    out.rsi = 0x8000000000000000;
-    fault = instruction_run(INSTRUCTION(0x67, 0x65, 0x6f), &out); /* with 32 bits of the address: from page 0 */
-    check(fault.count == 0 && out.rsi == 4, "OUTSL with GS and an address of 32 bits");
-    out.rsi = 0x8000000000000000;
-    fault = instruction_run(INSTRUCTION(0x6f), &out);
-    check(is_refused(fault), "OUTSL from a non-canonical address is refused");
+    check(is_refused(instruction_run(INSTRUCTION(0xf3, 0x6c), &in)) && in.rcx == sizeof(text) - 1 && text[0] == 'b',
+          "REP INSB is refused");
+    check(is_refused(instruction_run(INSTRUCTION(0xf3, 0x6e), &out)) && out.rcx == sizeof(text) - 1, "REP OUTSB is refused");
+    in = (struct registers){.rdx = GUEST_PORT_UART + 7, .rdi = WINDOW_UNMAPPED};
+    check(is_refused(instruction_run(INSTRUCTION(0x6d), &in)), "INSL is refused, to an unmapped page too");
 }
 
 /* All general registers but RSP around one instruction. */

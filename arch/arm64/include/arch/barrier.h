@@ -15,10 +15,6 @@ static inline void isb(void)
 {
     asm volatile("isb" ::: "memory");
 }
-static inline void dsb_ish(void)
-{
-    asm volatile("dsb ish" ::: "memory");
-}
 static inline void dsb_ishst(void)
 {
     asm volatile("dsb ishst" ::: "memory");

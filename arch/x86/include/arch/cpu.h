@@ -35,13 +35,6 @@ static inline uint8_t port_read8(uint16_t port)
     __asm__ volatile("in %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
-static inline uint16_t port_read16(uint16_t port)
-{
-    uint16_t value;
-
-    __asm__ volatile("in %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
 static inline uint32_t port_read32(uint16_t port)
 {
     uint32_t value;
@@ -57,16 +50,20 @@ static inline void port_write16(uint16_t port, uint16_t value)
 {
     __asm__ volatile("out %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
-static inline void port_write32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("out %0, %1" ::"a"(value), "Nd"(port) : "memory");
-}
 
 /* high:low / divisor, where high < divisor. */
 static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
 {
     __asm__("divq %2" : "+a"(low), "+d"(high) : "r"(divisor) : "cc");
     return low;
+}
+
+/* value * times / by, which fits. */
+static inline uint64_t ratio(uint64_t value, uint64_t times, uint64_t by)
+{
+    unsigned __int128 product = (unsigned __int128)value * times;
+
+    return divide128((uint64_t)(product >> 64), (uint64_t)product, by);
 }
 
 #define control_read(name)                                                                                             \
@@ -80,11 +77,9 @@ static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
 #define CR0_PE (1ull << 0)
 #define CR0_MP (1ull << 1)
 #define CR0_EM (1ull << 2)
-#define CR0_TS (1ull << 3)
 #define CR0_ET (1ull << 4)
 #define CR0_NE (1ull << 5)
 #define CR0_WP (1ull << 16)
-#define CR0_AM (1ull << 18)
 #define CR0_NW (1ull << 29)
 #define CR0_CD (1ull << 30)
 #define CR0_PG (1ull << 31)
@@ -108,11 +103,11 @@ static inline uint64_t divide128(uint64_t high, uint64_t low, uint64_t divisor)
 #define CR4_SMEP (1ull << 20)
 #define CR4_SMAP (1ull << 21)
 
+#define DR6_RESET 0xffff0ff0u
+#define DR7_RESET 0x400u
 #define RFLAGS_ONE (1ull << 1)
 #define RFLAGS_TF (1ull << 8)
 #define RFLAGS_IF (1ull << 9)
-#define RFLAGS_DF (1ull << 10)
-#define RFLAGS_AC (1ull << 18)
 
 #define MSR_TSC 0x10u
 #define MSR_APIC_BASE 0x1bu
