@@ -108,11 +108,6 @@ static struct host {
     uint64_t window_used;
 } hosts[BULKHEAD_PARTITIONS_MAX];
 
-static bool domain_manages(const struct domain *domain)
-{
-    return partitions[domain - domains].flags & PARTITION_MANAGEMENT;
-}
-
 static uint32_t get(const uint8_t *bytes, uint32_t offset, uint32_t width)
 {
     uint32_t value = 0;
