@@ -19,7 +19,7 @@ import traffic
 from appliance import PATIENCE, Appliance, Drain, Line, connect, end_with_us
 from guest import Guest, attach
 from machines import machine_of
-from symbols import Symbols, bulkhead_places
+from symbols import Symbols, bulkhead_places, layers_of
 
 IOMMU = {"arm64": "SMMUV3", "x86": "VTD"}
 CONSOLE = {"arm64": "ttyAMA0", "x86": "ttyS0"}
@@ -36,6 +36,7 @@ E1000E = ("-netdev", "user,id=n1", "-device", "e1000e,netdev=n1,addr=10.0,romfil
 VIRTUAL_NVME = ("-device", "nvme-subsys,id=s0", "-device", "nvme,id=c0,serial=bh1,subsys=s0,sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=1,addr=11.0",
                 "-drive", DISK, "-device", "nvme-ns,drive=d1,bus=c0,shared=on")
 IGB = ("-netdev", "user,id=n1", "-device", "igb,netdev=n1,addr=05.0,romfile=")
+TICKS, SPIN = 12, 1000  # a window of tests/guests/linux/mark.h, millions of turns of a loop
 TRAPPED = ("data_abort", "exit_page", "exit_port")  # the kernel's functions where a guest's access to registers ends that exits
 COMMANDS = {"block": f"disktest read {{disk}} {counted.READS}", "request": f"nettest request {OUTSIDE} {counted.REQUESTS}",
             "stream": f"nettest stream {OUTSIDE} {counted.MEGABYTES}"}
@@ -90,14 +91,16 @@ def packets(guest):
 
 
 def interrupts(guest):
-    """{what: how many} of the guest's CPU."""
+    """{what: how many} of the guest's CPU; its ticks are "ticks"."""
     lines = re.findall(r"^\s*(\w+):\s+(\d+)\s+(.*)$", guest.run("cat /proc/interrupts"), re.M)
-    return collections.Counter({f"{number} {rest.split()[-1] if rest else ''}": int(count) for number, count, rest in lines})
+    counts = collections.Counter({f"{number} {rest.split()[-1] if rest else ''}": int(count) for number, count, rest in lines})
+    counts["ticks"] = sum(int(count) for number, count, rest in lines if number == "LOC" or "arch_timer" in rest)
+    return counts
 
 
 def work(guest, disk, watch):
     """Does all of it; returns {work: what watch() says of it}, {work: nanoseconds of the guest's clock}, the stream's packets, as the
-    NIC's driver counts them, and {work: {interrupt: how many}}."""
+    NIC's driver counts them, and {work: {interrupt: how many}}, where `spin` is a loop that does nothing."""
     guest.wait_for(f"ls {disk}", f"{disk}\\s")
     guest.wait_for(f"ping -c 1 -W 5 {OUTSIDE}", " 0% packet loss")
     guest.run(f"head -c 1000000 {disk} >/dev/null")
@@ -114,7 +117,16 @@ def work(guest, disk, watch):
         times[name] = traffic.number(r"([\d.]+) ns (?:each|a byte)", said[-1])
         if name == "stream":
             sent = packets(guest) - before
+    before = interrupts(guest)
+    guest.run(f"nettest spin {SPIN}", 1200)
+    taken["spin"] = interrupts(guest)
+    taken["spin"].subtract(before)
     return watched, times, sent, taken
+
+
+def tick(folder, place, taken):
+    """What a tick costs: the guest's kernel's instructions."""
+    return layers_of(folder / "blocks.txt", TICKS, place)[0]["guests' kernels"] / max(1, taken["spin"]["ticks"])
 
 
 def on_bulkhead(machine, what):
@@ -137,7 +149,8 @@ def on_bulkhead(machine, what):
         more = work(guest, "/dev/vda" if what == "served" else "/dev/nvme0n1", watch)
         appliance.qmp("quit")
         appliance.qemu.wait(120)
-    return counted.results(folder, bulkhead_places(kernel, program, BASE[machine.arch], machine.arch)), *more
+    place = bulkhead_places(kernel, program, BASE[machine.arch], machine.arch)
+    return counted.results(folder, place), *more, tick(folder, place, more[-1])
 
 
 @contextlib.contextmanager
@@ -168,7 +181,10 @@ def on_plain(machine, what):
 
     with plain(machine, configuration(machine, "passed"), folder, extra) as guest:
         more = work(guest, "/dev/nvme0n1", watch)
-    return counted.results(folder, lambda _cpu, _guest, address: ("guests' kernels" if address >> 47 else "guests' programs", "")), *more
+    def place(_cpu, _guest, address):
+        return "guests' kernels" if address >> 47 else "guests' programs", ""
+
+    return counted.results(folder, place), *more, tick(folder, place, more[-1])
 
 
 WHO = {"plain": "without Bulkhead", "passed": "passed through", "served": "served by the management domain",
@@ -177,7 +193,8 @@ PAIRS = (("passed", "plain"), ("functions", "plain igb"))  # the latter is what 
 
 
 def measure(machine, who=tuple(WHO)):
-    """Yields (who, results, {work: exits by kind}, {work: nanoseconds a unit}, packets of the stream, {work: {interrupt: how many}})."""
+    """Yields (who, results, {work: exits by kind}, {work: nanoseconds a unit}, packets of the stream, {work: {interrupt: how many}},
+    instructions of a tick)."""
     program = builds.OUT / "bench/nettest"
     program.parent.mkdir(parents=True, exist_ok=True)
     builds.run("cc", "-O2", "-o", program, builds.TOP / "tests/guests/linux/nettest.c")

@@ -13,7 +13,7 @@
  * the first HINT #96, on the CPU that executed it and on all CPUs. Last come, a line a CPU, all instructions that it
  * executed, the guest's included (blocks that an exception cut short count whole).
  * `profile` gets a line for each kernel instruction executed within a window: window, address, count.
- * `blocks` gets what all CPUs executed in the windows from 13 on, guests included: window, CPU, 1 for a guest's
+ * `blocks` gets what all CPUs executed in the windows from 12 on, guests included: window, CPU, 1 for a guest's
  * (x86-64: from VMRUN to its exit) or 0, address of the block, instructions.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
@@ -44,7 +44,7 @@ EXPORT int qemu_plugin_version = 4;
 #define CPUS 16
 #define MARK_BEGIN 96u
 #define MARK_END 112u
-#define BLOCKS_FIRST 13u /* the windows that `blocks` is about */
+#define BLOCKS_FIRST 12u /* the windows that `blocks` is about */
 #define BLOCKS_COUNT (WINDOWS - BLOCKS_FIRST)
 
 struct window {

@@ -6,7 +6,7 @@
 #ifndef MARK_H
 #define MARK_H
 
-enum { MARK_DISK = 13, MARK_REQUEST = 14, MARK_STREAM = 15 };
+enum { MARK_TICKS = 12, MARK_DISK = 13, MARK_REQUEST = 14, MARK_STREAM = 15 };
 
 #ifdef __aarch64__
 #define MARK(n) __asm__ volatile("hint %0" ::"i"(n) : "memory")

@@ -5,6 +5,7 @@
  *   nettest server                        serves one connection after the other on port 5001
  *   nettest stream HOST MEGABYTES [check] one-way stream; prints nanoseconds and Mbit/s; check: the server compares
  *                                         every byte, and the bench counts nothing
+ *   nettest spin MILLIONS                 does nothing so often: what the kernel does meanwhile are its ticks
  *   nettest request HOST COUNT            one byte there and one back; prints nanoseconds each
  *   nettest send HOST PORT                what comes on standard input, in the largest pieces that TCP takes
  *
@@ -145,6 +146,15 @@ int main(int arguments, char **argument)
     fill();
     if (arguments == 2 && !strcmp(argument[1], "server"))
         return server();
+    if (arguments == 3 && !strcmp(argument[1], "spin")) {
+        uint64_t count = strtoull(argument[2], NULL, 0) * 1000000;
+
+        MARK_BEGIN(MARK_TICKS);
+        for (uint64_t i = 0; i < count; i++)
+            __asm__ volatile("");
+        MARK_END(MARK_TICKS);
+        return 0;
+    }
     if (arguments < 4 || inet_pton(AF_INET, argument[2], &address.sin_addr) != 1) {
         fputs("usage: nettest server | stream HOST MEGABYTES [check] | request HOST COUNT | send HOST PORT\n", stderr);
         return 2;
