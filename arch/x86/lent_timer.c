@@ -190,10 +190,8 @@ static __attribute__((noinline)) void wait_for_first(struct lent_timer *own)
 {
     uint64_t guests = msr_read(MSR_TSC_DEADLINE);
 
-    if ((guests != 0 && guests <= count_at(own->due_ns)) || fired()) {
-        wait();
-        return;
-    }
+    if ((guests != 0 && guests <= count_at(own->due_ns)) || fired())
+        return wait();
     own->lent = false;
     timer_arm(own->due_ns);
     wait();

@@ -498,7 +498,7 @@ static void the_kernel_rings(void **state)
     (void)state;
     machine_on(0); /* another domain's CPU */
     vlapic_send(GUEST->vcpu[1], 0x45, false);
-    interrupt_raise_private(GUEST->vcpu[1], 0x46);
+    vlapic_send(GUEST->vcpu[1], 0x46, false);
     assert_int_equal(cpu[2].rings, 2);
     assert_int_equal(take(2), 0x46);
     end(2);
