@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 kernel-y += $(addprefix core/,bundle.o channel.o console.o crash.o deadline.o domain.o domain_tree.o format.o heartbeat.o hypercall.o loader.o log.o)
-kernel-y += $(addprefix core/,main.o memory.o mmio.o seed.o slot_absent.o status.o)
+kernel-y += $(addprefix core/,main.o memory.o mmio.o seed.o slot.o status.o)
 kernel-y += lib/stop_cause.o lib/string.o
 kernel-pci += core/pci.o core/pci_config.o core/vpci.o
 kernel-pci-arm64 += core/pci_place.o

@@ -5,9 +5,10 @@
 
 #include <stdint.h>
 
-/* The oldest version of a bundle that this machine still takes, by a store that never goes back. 0: it has none. */
+/* The oldest version of a bundle that this machine still takes, by a store that never goes back. 0: none is known here. */
 uint32_t slot_version_minimum(void);
-/* Boot CPU: this slot's bundle is refused, the log says why. Where it returns, no domain is started. */
+/* Boot CPU: this slot's bundle is refused, the log says why. Resets the machine once that could be read: a slot on trial
+ * has no try left then, and the other one boots. */
 void slot_refused(void);
 
 #endif

@@ -19,11 +19,14 @@
 #include <mgmt/bulkhead_log.h>
 #include <mgmt/loop.h>
 #include <mgmt/module.h>
+#include <net/address.h>
 #include <net/lwip/hooks.h>
 #include <net/random.h>
 #include <net/status.h>
 #include <net/vswitch.h>
 #include <netif/ethernet.h>
+#include <stdio.h>
+#include <storage/state_partition.h>
 #include <string.h>
 
 #define FRAME_MAX 1514u /* without a VLAN tag: the port is an access port */
@@ -34,6 +37,7 @@ struct interface {
     struct netif netif;
     struct port_config config;
     uint32_t switch_id;
+    bool dhcp;
     struct vswitch_port *port;
     struct pbuf *queue[QUEUE_FRAMES];
     uint32_t queue_put, queue_got;
@@ -198,7 +202,7 @@ static void address_changed(struct netif *netif)
 
     if (!ip4_addr_isany(netif_ip4_addr(netif)))
         bulkhead_log("net %s: address %s%s", switches[interface->switch_id].name, ip4addr_ntoa(netif_ip4_addr(netif)),
-                     switches[interface->switch_id].mgmt_dhcp ? " by DHCP" : "");
+                     interface->dhcp ? " by DHCP" : "");
 }
 
 static err_t netif_setup(struct netif *netif)
@@ -227,6 +231,7 @@ static void interface_add(uint32_t switch_id)
     if (config->mgmt_dhcp)
         address = netmask = gateway = (ip4_addr_t){0};
     interface->switch_id = switch_id;
+    interface->dhcp = config->mgmt_dhcp;
     interface->config = (struct port_config){
         .channel = 0xff, .switch_id = (uint8_t)switch_id, .mode = PORT_ACCESS, .vlan = config->mgmt_vlan};
     memcpy(interface->config.mac, config->mgmt_mac, sizeof(interface->config.mac));
@@ -246,12 +251,50 @@ static void interface_add(uint32_t switch_id)
         bulkhead_log("net %s: DHCP does not start", config->name);
 }
 
+/* Instead of the configuration's address. */
+static void interface_change(struct interface *interface, const struct net_address *wanted)
+{
+    ip4_addr_t address = {lwip_htonl(wanted->address)}, netmask = {lwip_htonl(wanted->netmask)};
+    ip4_addr_t gateway = {lwip_htonl(wanted->gateway)};
+
+    if (interface->dhcp && !wanted->dhcp)
+        dhcp_release_and_stop(&interface->netif);
+    if (wanted->dhcp && !interface->dhcp && dhcp_start(&interface->netif) != ERR_OK)
+        bulkhead_log("net %s: DHCP does not start", switches[interface->switch_id].name);
+    interface->dhcp = wanted->dhcp;
+    if (!wanted->dhcp)
+        netif_set_addr(&interface->netif, &address, &netmask, &gateway);
+    if (wanted->gateway != 0 || (wanted->dhcp && netif_default == NULL))
+        netif_set_default(&interface->netif);
+}
+
+/* The value net.SWITCH, for each. */
+static void addresses_opened(struct state *store)
+{
+    for (uint32_t i = 0; i < interface_count; i++) {
+        const char *name = switches[interfaces[i].switch_id].name;
+        struct net_address wanted;
+        struct state_value value;
+        char key[4 + BULKHEAD_NAME_MAX + 1];
+
+        snprintf(key, sizeof(key), "net.%.*s", BULKHEAD_NAME_MAX, name);
+        if (!state_get(store, key, &value))
+            continue;
+        if (net_address_parse((const char *)value.data, value.length, &wanted))
+            interface_change(&interfaces[i], &wanted);
+        else
+            bulkhead_log("net %s: the value %s is no address; the configuration's stays", name, key);
+    }
+    schedule_timers();
+}
+
 static void lwip_start(void)
 {
     lwip_init();
     for (uint32_t i = 0; i < switch_count && interface_count < VSWITCH_SWITCHES_MAX; i++)
         if (switches[i].mgmt_port)
             interface_add(i);
+    state_when_opened(addresses_opened);
     schedule_timers();
     vswitch_flush();
 }
@@ -284,7 +327,7 @@ bool net_interface_status(uint32_t index, struct net_interface_status *status)
         return false;
     struct interface *interface = &interfaces[index];
     const struct switch_config *config = &switches[interface->switch_id];
-    const struct dhcp *dhcp = config->mgmt_dhcp ? netif_dhcp_data(&interface->netif) : NULL;
+    const struct dhcp *dhcp = interface->dhcp ? netif_dhcp_data(&interface->netif) : NULL;
 
     *status = (struct net_interface_status){
         .switch_name = config->name,
@@ -292,8 +335,8 @@ bool net_interface_status(uint32_t index, struct net_interface_status *status)
         .address = lwip_ntohl(ip4_addr_get_u32(netif_ip4_addr(&interface->netif))),
         .netmask = lwip_ntohl(ip4_addr_get_u32(netif_ip4_netmask(&interface->netif))),
         .gateway = lwip_ntohl(ip4_addr_get_u32(netif_ip4_gw(&interface->netif))),
-        .dhcp = config->mgmt_dhcp,
-        .dhcp_state = config->mgmt_dhcp ? dhcp_state_text(dhcp) : "",
+        .dhcp = interface->dhcp,
+        .dhcp_state = interface->dhcp ? dhcp_state_text(dhcp) : "",
         .dropped = interface->dropped,
     };
     memcpy(status->mac, interface->netif.hwaddr, sizeof(status->mac));

@@ -2,7 +2,7 @@
 # The network side of the management domain: TCP/IP, TLS, the console server.
 
 mgmt-y += net/vswitch.o net/vswitch_setup.o net/offload.o net/checksum.o
-mgmt-y += net/lwip_port.o net/random.o net/tls.o net/tls_identity.o net/tls_platform.o net/console_server.o
+mgmt-y += net/lwip_port.o net/address.o net/random.o net/tls.o net/tls_identity.o net/tls_platform.o net/console_server.o
 
 lwip-sources += core/def.c core/inet_chksum.c core/init.c core/ip.c core/mem.c core/memp.c core/netif.c core/pbuf.c \
 	core/tcp.c core/tcp_in.c core/tcp_out.c core/timeouts.c core/udp.c core/ipv4/dhcp.c core/ipv4/etharp.c \

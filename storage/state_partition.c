@@ -16,11 +16,13 @@ static struct gpt_reader reader;
 static uint32_t disk_index;
 static const char *status = "being looked for";
 static bool opened, again;
+static void (*when_opened)(struct state *store);
 
 /* The record. */
 static uint8_t front[FRONT_BYTES];
 static struct slots known_slots;
 static bool slots_known, slots_busy, slots_placed;
+static struct slot_place places[SLOTS];
 static uint8_t slots_step;
 static void (*slots_done)(bool success);
 static struct disk_request request;
@@ -31,6 +33,13 @@ static void store_done(struct state *state, enum state_result result);
 struct state *state_store(void)
 {
     return opened ? &store : NULL;
+}
+
+void state_when_opened(void (*call)(struct state *state))
+{
+    when_opened = call;
+    if (opened)
+        call(&store);
 }
 
 const char *state_store_status(void)
@@ -76,6 +85,17 @@ static bool place(const struct gpt_range *range)
     return store.sectors >= STATE_PARTITION_MIN / SECTOR && store.disk->max_transfer >= FRONT_BYTES;
 }
 
+static void place_slots(const struct gpt_reader *from)
+{
+    static const char *const name[SLOTS] = {"boot-a", "boot-b"};
+    uint32_t sectors_a_block = from->disk->block_size / SECTOR;
+    struct gpt_range range;
+
+    for (uint32_t i = 0; i < SLOTS; i++)
+        if (gpt_find(&from->header, from->table, name[i], &range) == GPT_FOUND)
+            places[i] = (struct slot_place){from->disk, range.first * sectors_a_block, range.blocks * sectors_a_block};
+}
+
 static void next_disk(void);
 
 static void table_read(struct gpt_reader *from, enum gpt_read_result result)
@@ -84,6 +104,8 @@ static void table_read(struct gpt_reader *from, enum gpt_read_result result)
     bool table = result == GPT_READ_OK || result == GPT_READ_BACKUP;
     enum gpt_find_result found = table ? gpt_find(&from->header, from->table, NAME, &range) : GPT_NO_SUCH_NAME;
 
+    if (found == GPT_FOUND)
+        place_slots(from);
     gpt_reader_release(from);
     if (found == GPT_NO_SUCH_NAME) {
         disk_index++;
@@ -115,6 +137,8 @@ void state_partition_start(void)
 {
     disk_index = 0;
     opened = again = slots_known = slots_busy = slots_placed = false;
+    store.busy = false;
+    memset(places, 0, sizeof places);
     status = "being looked for";
     next_disk();
 }
@@ -146,7 +170,11 @@ static void store_done(struct state *state, enum state_result result)
     if (!opened && state->damaged > 0)
         bulkhead_log("state: %" PRIu32 " of %u banks were damaged; %s", state->damaged, STATE_BANKS,
                      result == STATE_OK ? "the others have everything" : "all values are lost");
-    opened |= good;
+    if (good && !opened) {
+        opened = true;
+        if (when_opened != NULL)
+            when_opened(&store);
+    }
     if (again && opened) {
         again = false;
         state_store_commit();
@@ -169,6 +197,12 @@ bool slots_get(struct slots *slots)
 {
     *slots = known_slots;
     return slots_known;
+}
+
+bool slots_place(uint32_t slot, struct slot_place *place)
+{
+    *place = slot < SLOTS ? places[slot] : (struct slot_place){0};
+    return place->disk != NULL;
 }
 
 /* Step by step: the record, a flush, the copy, a flush. */

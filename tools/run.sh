@@ -44,21 +44,30 @@ Ctrl-A X ends QEMU.
 
 TEXT
 # UBOOT=1: U-Boot starts first and takes kernel and bundle from QEMU's fw_cfg (its boot target qfw, then booti).
-# UEFI=1 (x86-64): OVMF starts first and finds both on a disk made of a folder.
-# IMAGE=1: U-Boot or OVMF starts from a copy of the disk image, which stays as long as the image does.
+# UEFI=1: OVMF or edk2 starts first and finds both on a disk made of a folder; on arm64 with the loader, and ACPI only.
+# IMAGE=1: U-Boot or OVMF (arm64 with UEFI=1: edk2) starts from a copy of the disk image, which stays as long as the image does.
 image=$output/disk.img
 start=(-kernel "$output/bulkhead.bin" -initrd "$output/bundle.itb")
+uboot=/usr/lib/u-boot/qemu_arm64/u-boot.bin
+case $board in
+q35) uefi=/usr/share/ovmf/OVMF.fd esp=ide-hd,bus=ide.5 ;;
+*) uefi=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd esp=virtio-blk-device ;;
+esac
 if [ -n "${IMAGE:-}" ]; then
     image=$output/run.img
     [ "$image" -nt "$output/bulkhead.img" ] || cp --sparse=always "$output/bulkhead.img" "$image"
-    case $board in q35) start=(-bios /usr/share/ovmf/OVMF.fd) ;; *) start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin) ;; esac
+    start=(-bios "$uefi")
+    [ "$board" = q35 ] || [ -n "${UEFI:-}" ] || start=(-bios "$output/u-boot.bin")
 elif [ -n "${UBOOT:-}" ]; then
-    start=(-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin -kernel "$output/bulkhead.bin" -initrd "$output/bundle.uimg")
+    start=(-bios "$uboot" -kernel "$output/bulkhead.bin" -initrd "$output/bundle.uimg")
 elif [ -n "${UEFI:-}" ]; then
     mkdir -p "$output/esp/EFI/BOOT"
-    cp "$output/bulkhead.bin" "$output/esp/EFI/BOOT/BOOTX64.EFI"
-    cp "$output/bundle.itb" "$output/esp/bundle.itb"
-    start=(-bios /usr/share/ovmf/OVMF.fd -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device ide-hd,drive=esp,bus=ide.5,bootindex=0)
+    cp "$output/bulkhead.bin" "$output/bundle.itb" "$output/esp"
+    case $board in
+    q35) cp "$output/bulkhead.bin" "$output/esp/EFI/BOOT/BOOTX64.EFI" ;;
+    *) cp "$output/boot.efi" "$output/esp/EFI/BOOT/BOOTAA64.EFI" ;;
+    esac
+    start=(-bios "$uefi" -drive "if=none,id=esp,file=fat:rw:$output/esp,format=raw" -device "$esp,drive=esp,bootindex=0")
 fi
 
 case $board in
@@ -79,9 +88,17 @@ q35)
     fi
     virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;
+zcu102 | rpi4) # nothing can be plugged in: no network, no disk
+    machine=(-M raspi4b)
+    [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none)
+    exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
+        -dtb "$output/board.dtb" "${start[@]}"
+    ;;
 *)
     qemu=qemu-system-aarch64
-    machine=(-M "virt,virtualization=on,gic-version=3" -global virtio-mmio.force-legacy=false)
+    gic=3
+    ! grep -q '^#define CONFIG_GIC_V2 1' "$output/generated/config.h" || gic=2
+    machine=(-M "virt,virtualization=on,gic-version=$gic" -global virtio-mmio.force-legacy=false)
     if grep -q pci-host "$output/partitions.txt"; then
         virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     else

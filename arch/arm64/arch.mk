@@ -5,7 +5,10 @@ debian-architecture := arm64
 picolibc-cross := tools/third_party/aarch64.cross
 
 arch-flags := -march=armv8-a -mno-outline-atomics
-kernel-arch-flags := $(arch-flags)
+# The UART on which the machine's own console is: board.mk may name another.
+uart ?= pl011
+# The GIC (generated/kernel.mk says which): its inline parts are headers.
+kernel-arch-flags = $(arch-flags) -Iarch/arm64/$(gic)
 native-arch-flags := $(arch-flags) -mstrict-align
 kernel-stack := crash_exception:272 kernel_main,cpu_main,exit_sync,exit_irq,exit_serror
 # lib/sha256: the build of it that uses the CPU's instructions.

@@ -6,6 +6,7 @@
 #include <arch/vgic.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
+#include <core/domain_tree.h>
 #include <core/interrupt.h>
 #include <devices/rtc/pl031.h>
 #include <devices/serial/pl011.h>
@@ -14,11 +15,10 @@
 void arch_domain_init(struct domain *domain)
 {
     uint32_t flags = domain->config->flags;
+    struct range64 gic[2];
 
-    if (flags & PARTITION_MANAGEMENT)
-        vgic_init(domain, platform.arch.gicd.value, platform.arch.gicr[0].base.value);
-    else
-        vgic_init(domain, GUEST_GICD_BASE, GUEST_GICR_BASE);
+    vgic_place(domain, gic);
+    vgic_init(domain, gic[0].base, gic[1].base);
     if (flags & PARTITION_UART)
         pl011_init(domain);
     if (flags & PARTITION_RTC)

@@ -2,6 +2,7 @@
 /* A domain's device tree, written in one pass at boot. Bindings are Linux's. */
 #include <arch/host_tree.h>
 #include <arch/passthrough.h>
+#include <arch/vgic.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/domain_tree.h>
@@ -14,22 +15,17 @@
 #define PHANDLE_GIC 1
 #define PHANDLE_DEVICES 16 /* and up: clocks of passed-through devices */
 #define DEVICE_CLOCKS_MAX 4
-#define GICD_BYTES 0x10000
-#define GICR_BYTES 0x20000
 #define LINES_MAX 4 /* INTx of a domain's PCI functions */
 #define SPI 0
 enum line_trigger { EDGE = 1, LEVEL = 4 };
 
 static void put_gic(void *tree, struct domain *domain)
 {
-    struct range64 ranges[] = {{GUEST_GICD_BASE, GICD_BYTES}, {GUEST_GICR_BASE, domain->vcpu_count * GICR_BYTES}};
+    struct range64 ranges[2];
+    const char *compatible = vgic_place(domain, ranges);
 
-    if (domain_manages(domain)) {
-        ranges[0].base = platform.arch.gicd.value;
-        ranges[1].base = platform.arch.gicr[0].base.value;
-    }
     tree_begin(tree, "intc", ranges[0].base);
-    fdt_property_string(tree, "compatible", "arm,gic-v3");
+    fdt_property_string(tree, "compatible", compatible);
     fdt_property_u32(tree, "#interrupt-cells", 3);
     fdt_property_u32(tree, "#address-cells", 2);
     fdt_property_u32(tree, "#size-cells", 2);

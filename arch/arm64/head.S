@@ -119,6 +119,15 @@ boot_landed:
     mov x0, x19
     bl kernel_main
 
+/* Any other CPU, from a loop of the firmware's that had no more to tell it. */
+    .globl spin_entry
+spin_entry:
+    mrs x1, mpidr_el1
+    and x1, x1, #7
+    adr_l x2, spin_vcpu
+    ldr x0, [x2, x1, lsl #3]
+    b cpu_entry
+
 /* Any other CPU, from PSCI CPU_ON: MMU off, x0 = virtual address of its struct vcpu. */
     .globl cpu_entry
 cpu_entry:

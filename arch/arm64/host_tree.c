@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arch/host_tree.h>
 
+#include <arch/gic.h>
 #include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/log.h>
+#include <devices/serial/early.h>
 #include <libfdt.h>
 #include <string.h>
 
 #define TREE_BYTES_MAX (2 * MIB) /* what Linux's boot protocol allows */
 #define DEPTH_MAX 8
-#define NODES_MAX 512                                  /* that are remembered; a tree may have more */
-#define GICR_BYTES_MAX (BULKHEAD_CPUS_MAX * 0x40000ul) /* machines describe room for more CPUs than they have */
+#define NODES_MAX 512 /* that are remembered; a tree may have more */
 #define GIC_PPI 1
 #define TIMER_VIRTUAL 2 /* entries of the timer node's `interrupts` */
 #define TIMER_HYPERVISOR 3
@@ -292,6 +293,7 @@ static void read_cpus(void)
     uint64_t own = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
     int parent = top_node("cpus");
 
+    platform.arch.psci = next_compatible("arm,psci-0.2", -1) >= 0 || next_compatible("arm,psci-1.0", -1) >= 0;
     platform.arch.cpu_id[0] = own;
     platform.cpu_count = 1;
     for (int node = parent < 0 ? -1 : next_child(parent, parent); node >= 0; node = next_child(parent, node)) {
@@ -304,37 +306,25 @@ static void read_cpus(void)
         if (!type || strcmp(type, "cpu") || !reg || !available(node))
             continue;
         id = read_cells(reg, length / 4) & MPIDR_AFFINITY;
-        if (id != own && method && !strcmp(method, "psci") && platform.cpu_count < BULKHEAD_CPUS_MAX)
-            platform.arch.cpu_id[platform.cpu_count++] = id;
+        if (id == own || !method || platform.cpu_count == BULKHEAD_CPUS_MAX)
+            continue;
+        reg = property(node, "cpu-release-addr", &length);
+        if (!strcmp(method, "spin-table") && reg && length == 8)
+            platform.arch.cpu_release[platform.cpu_count] = read_cells(reg, 2);
+        else if (strcmp(method, "psci"))
+            continue;
+        platform.arch.cpu_id[platform.cpu_count++] = id;
     }
 }
 
-static void read_gic(void)
+static void read_interrupts(void)
 {
-    int node = next_compatible("arm,gic-v3", -1);
-    struct memory_range ranges[1 + GICR_REGIONS_MAX];
     uint32_t lines[TIMER_LINES];
-    const fdt32_t *value;
-    unsigned count;
-    int length;
 
-    CHECK(node >= 0); /* the machine has no GICv3 */
-    count = host_tree_regs(node, ranges, 1 + GICR_REGIONS_MAX);
-    CHECK(count >= 2);
-    platform.arch.gicd = ranges[0].base;
-    platform.arch.gicd_size = ranges[0].size;
-    platform.arch.gicr_count = cells(node, "#redistributor-regions", 1);
-    if (platform.arch.gicr_count > count - 1)
-        platform.arch.gicr_count = count - 1;
-    for (unsigned i = 0; i < platform.arch.gicr_count; i++) {
-        platform.arch.gicr[i].base = ranges[1 + i].base;
-        platform.arch.gicr[i].size = ranges[1 + i].size < GICR_BYTES_MAX ? ranges[1 + i].size : GICR_BYTES_MAX;
-    }
-    value = property(node, "redistributor-stride", &length);
-    platform.arch.gicr_stride = value ? read_cells(value, length / 4) : 0;
-    platform.arch.maintenance_intid = host_tree_interrupts(node, lines, 1) ? lines[0] : 0;
+    platform.arch.maintenance_intid = host_tree_interrupts(gic_find(), lines, 1) ? lines[0] : 0;
 
-    node = next_compatible("arm,armv8-timer", -1);
+    int node = next_compatible("arm,armv8-timer", -1);
+
     CHECK(node >= 0 && host_tree_interrupts(node, lines, TIMER_LINES) == TIMER_LINES);
     platform.arch.timer_virtual_intid = lines[TIMER_VIRTUAL];
     platform.arch.timer_hypervisor_intid = lines[TIMER_HYPERVISOR];
@@ -360,7 +350,7 @@ static void read_chosen(void)
     if (chosen < 0)
         return;
     node = stdout_node(chosen);
-    if (node >= 0 && is_compatible(node, "arm,pl011") && host_tree_regs(node, &range, 1))
+    if (node >= 0 && is_compatible(node, serial_compatible) && host_tree_regs(node, &range, 1))
         platform.uart = range.base;
     start = property(chosen, "linux,initrd-start", &length);
     if (!start)
@@ -409,7 +399,7 @@ void host_tree_read(struct hpa base)
     collect_nodes();
     read_memory();
     read_cpus();
-    read_gic();
+    read_interrupts();
     read_chosen();
     read_pci();
     node = next_compatible("arm,pl031", -1);

@@ -5,6 +5,7 @@
 #include <arch/host_tree.h>
 #include <arch/iommu.h>
 #include <arch/its.h>
+#include <arch/psci.h>
 #include <arch/stage2.h>
 #include <arch/sysreg.h>
 #include <arch/timer.h>
@@ -62,6 +63,7 @@ void arch_init(struct hpa handover)
     gic_init();
     gic_init_cpu();
     its_init();
+    power_init();
     gather_entropy();
 }
 

@@ -2,6 +2,7 @@
 /* The physical interrupt translation service (Arm IHI 0069, chapters 5 and 12). */
 #include <arch/its.h>
 
+#include "gic.h"
 #include "vgic.h"
 #include <arch/gic.h>
 #include <arch/host_tree.h>
@@ -24,7 +25,6 @@ enum its_register {
     GITS_CWRITER = 0x0088,
     GITS_CREADR = 0x0090,
     GITS_BASER = 0x0100,
-    GICD_TYPER = 0x0004,
     GICR_CTLR = 0x0000,
     GICR_TYPER = 0x0008,
     GICR_PROPBASER = 0x0070,
@@ -39,7 +39,6 @@ enum its_register {
 #define BASER_COUNT 8
 #define BASER_DEVICES 1u
 #define BASER_COLLECTIONS 4u
-#define GICD_TYPER_LPIS (1u << 17)
 #define GICR_TYPER_PLPIS 1u
 #define GICR_CTLR_ENABLE_LPIS 1u
 #define GICR_CACHED (7ull << 7 | 1ull << 10)
@@ -83,17 +82,9 @@ static struct lpi {
 } lpis[LPIS_MAX];
 static uint32_t lpi_count;
 
-static uint32_t read32(const uint8_t *base, uint64_t offset)
-{
-    return *(const volatile uint32_t *)(base + offset);
-}
 static uint64_t read64(const uint8_t *base, uint64_t offset)
 {
     return *(const volatile uint64_t *)(base + offset);
-}
-static void write32(uint8_t *base, uint64_t offset, uint32_t value)
-{
-    *(volatile uint32_t *)(base + offset) = value;
 }
 static void write64(uint8_t *base, uint64_t offset, uint64_t value)
 {

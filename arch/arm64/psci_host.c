@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The machine's own PSCI: CPUs, reset and power-off, by the conduit that its device tree names. */
+/* The machine's own PSCI: CPUs, reset and power-off. Where it has none, reset and power-off are the board's. */
 #include <arch/psci.h>
 #include <core/arch.h>
 #include <core/platform.h>
@@ -11,6 +11,8 @@ static int64_t call(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
     register uint64_t x2 asm("x2") = b;
     register uint64_t x3 asm("x3") = c;
 
+    if (!platform.arch.psci)
+        return PSCI_NOT_SUPPORTED;
     asm volatile("smc #0"
                  : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
                  :
@@ -32,6 +34,7 @@ void psci_cpu_off(void)
 void machine_reset(void)
 {
     call(PSCI_SYSTEM_RESET, 0, 0, 0);
+    power_cycle(false);
     for (;;)
         cpu_wait();
 }
@@ -39,6 +42,7 @@ void machine_reset(void)
 void machine_off(void)
 {
     call(PSCI_SYSTEM_OFF, 0, 0, 0);
+    power_cycle(true);
     for (;;)
         cpu_wait();
 }

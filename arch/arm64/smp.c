@@ -49,13 +49,32 @@ void cpu_main(struct vcpu *vcpu)
     vcpu_enter(vcpu);
 }
 
+struct vcpu *spin_vcpu[8];
+
+/* The firmware's loop: it reads an address past the caches, and goes there on an event. */
+static void release(uint32_t cpu)
+{
+    uint64_t at = platform.arch.cpu_release[cpu];
+    volatile uint64_t *word =
+        (volatile uint64_t *)(kernel_map_device(hpa(at & ~(PAGE_SIZE - 1)), PAGE_SIZE) + at % PAGE_SIZE);
+
+    spin_vcpu[cpus[cpu].id % 8] = cpus[cpu].vcpu;
+    cache_clean(spin_vcpu, sizeof(spin_vcpu));
+    *word = kernel_hpa(spin_entry).value;
+    asm volatile("dsb sy\n\tsev" ::: "memory");
+}
+
 void cpus_start(void)
 {
     uint64_t entry = kernel_hpa(cpu_entry).value;
 
     for (uint32_t i = 1; i < platform.cpu_count; i++) {
-        int64_t error = psci_cpu_on(cpus[i].id, entry, (uint64_t)cpus[i].vcpu);
+        int64_t error = 0;
 
+        if (platform.arch.cpu_release[i])
+            release(i);
+        else
+            error = psci_cpu_on(cpus[i].id, entry, (uint64_t)cpus[i].vcpu);
         if (error)
             log_line("cpu %u: the firmware does not start it: %ld", i, (long)error);
     }

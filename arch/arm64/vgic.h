@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between vgic.c (any GIC), vgic_v3.c (list registers and what else is GICv3's own) and the exit path. */
+/* Between vgic.c (any GIC), vgic_v3.c or vgic_v2.c with vgic_lr_v3.c or vgic_lr_v2.c, and the exit path. */
 #ifndef ARCH_ARM64_VGIC_H
 #define ARCH_ARM64_VGIC_H
 
 #include <arch/vgic_lr.h>
-#include <core/mmio.h>
 #include <bulkhead/guest_map.h>
+#include <core/domain_tree.h>
+#include <core/mmio.h>
 #include <core/vcpu.h>
 
 /* --- vgic.c --- */
@@ -19,8 +20,8 @@ void vgic_maintain(struct vcpu *vcpu, uint32_t ended);
 void vgic_notify(struct vcpu *vcpu, uint32_t intid);
 /* Own CPU, not running: what others wait for has happened, since no list register is in use. */
 void vgic_settle(struct vcpu *vcpu);
-/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. False: it is
- * none of the domain's. */
+/* Own CPU: a physical interrupt has come, and is active physically. `parked`: the vCPU is not in its guest. False: it
+ * is none of the domain's. */
 bool vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked);
 /* Own CPU of `vcpu`: SGI `intid` (0..15) to the vCPUs of `targets` (a mask; bits that are no vCPU are ignored). */
 void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid);
@@ -48,7 +49,7 @@ bool vgic_bank_is_private(uint32_t offset); /* the one a redistributor has, and 
 uint32_t vgic_bank_read(struct vcpu *vcpu, uint32_t offset);
 void vgic_bank_write(struct vcpu *vcpu, uint32_t offset, uint32_t value, uint32_t mask);
 
-/* --- vgic_v3.c: list registers, own CPU, in GICv3's format (a GICv2 file translates) --- */
+/* --- vgic_lr_v3.c, vgic_lr_v2.c: list registers, own CPU, in GICv3's format --- */
 #define LR_STATE (3ull << 62)
 #define LR_ACTIVE (1ull << 63)
 #define LR_PENDING (1ull << 62)
@@ -64,7 +65,10 @@ vgic_lr_all(void); /* those that exist, as a mask; vgic_lr_empty() in arch/vgic_
 /* Ask for the maintenance interrupt when at most one list register is in use. */
 void vgic_lr_underflow(bool wanted);
 
-/* ICC_SGI1R_EL1, written by the guest. */
+/* GICv2 only: the virtual CPU interface stands at `at`. */
+void vgic_map_interface(struct domain *domain, struct ipa at);
+
+/* ICC_SGI1R_EL1, written by the guest; not with a GICv2. */
 void vgic_sgi_register(struct vcpu *vcpu, uint64_t value);
 /* The maintenance interrupt has come. */
 void vgic_maintenance(struct vcpu *vcpu);

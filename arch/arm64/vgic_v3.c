@@ -6,6 +6,7 @@
 #include "vgic.h"
 
 #include <core/interrupt.h>
+#include <core/platform.h>
 
 #define FRAME_SIZE 0x10000u
 #define IMPLEMENTER 0x0000042bu /* GICD_IIDR: product 0, Arm's code: the field has no code for us */
@@ -243,6 +244,16 @@ static enum mmio_result redistributor_access(struct vcpu *vcpu, void *device, st
     else
         access->value = redistributor_read(target, access->offset);
     return MMIO_DONE;
+}
+
+const char *vgic_place(const struct domain *domain, struct range64 *ranges)
+{
+    bool own = !(domain->config->flags & PARTITION_MANAGEMENT);
+
+    ranges[0] = (struct range64){own ? GUEST_GICD_BASE : platform.arch.gicd.value, FRAME_SIZE};
+    ranges[1] = (struct range64){own ? GUEST_GICR_BASE : platform.arch.gicr[0].base.value,
+                                 2ull * FRAME_SIZE * domain->vcpu_count};
+    return "arm,gic-v3";
 }
 
 void vgic_init(struct domain *domain, uint64_t distributor, uint64_t redistributors)

@@ -14,7 +14,11 @@ typedef uint64_t efi_status;
 #define EFI_LOAD_ERROR (EFI_ERROR | 1)
 #define EFI_NOT_FOUND (EFI_ERROR | 14)
 #define EFI_ANY_PAGES 0
+#define EFI_LOADER_CODE 1 /* types of memory */
 #define EFI_LOADER_DATA 2
+#define EFI_BOOT_SERVICES_DATA 4
+#define EFI_CONVENTIONAL_MEMORY 7
+#define EFI_MEMORY_IO 11
 #define EFI_NATIVE_INTERFACE 0
 
 struct efi_guid {
@@ -74,7 +78,8 @@ struct efi_boot_services {
     void *tpl[2];
     EFI efi_status (*allocate_pages)(uint32_t how, uint32_t memory_type, uint64_t pages, uint64_t *address);
     EFI efi_status (*free_pages)(uint64_t address, uint64_t pages);
-    void *map_pool_event[9];
+    EFI efi_status (*get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *stride, uint32_t *version);
+    void *pool_event[8];
     EFI efi_status (*install_protocol)(void **handle, const struct efi_guid *protocol, uint32_t kind, void *interface);
     void *reinstall[2];
     EFI efi_status (*handle_protocol)(void *handle, const struct efi_guid *protocol, void **interface);
@@ -86,6 +91,20 @@ struct efi_boot_services {
     EFI efi_status (*start_image)(void *handle, uint64_t *exit_size, char16_t **exit_data);
     void *exit;
     EFI efi_status (*unload_image)(void *handle);
+    EFI efi_status (*exit_boot_services)(void *image, uint64_t key);
+    void *monotonic_stall_watchdog[3];
+    void *connect[2];
+    void *open_protocol[3];
+    void *handles[2];
+    EFI efi_status (*locate_protocol)(const struct efi_guid *protocol, void *registration, void **interface);
+};
+struct efi_memory_descriptor {
+    uint32_t type;
+    uint64_t physical, virtual, pages, attribute;
+};
+struct efi_configuration_table {
+    struct efi_guid name;
+    void *table;
 };
 struct efi_system_table {
     uint8_t header[24];
@@ -95,6 +114,8 @@ struct efi_system_table {
     struct efi_text_output *output;
     void *error_handle, *error, *runtime;
     struct efi_boot_services *boot;
+    uint64_t table_count;
+    struct efi_configuration_table *tables;
 };
 
 #endif

@@ -1,43 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The loader for UEFI machines: chooses the boot slot as U-Boot's ab_select does, reads the slot's FIT, checks the
- * SHA-256 of kernel and bundle, and has the firmware load the kernel (which is where Secure Boot checks it). A slot
- * that is damaged is named and left for the other one. The kernel finds the bundle as a file beside it: on a file
- * system that this loader pretends to have. Runs wherever the firmware put it.
+ * SHA-256 of kernel and bundle and the bundle's version, and has the firmware load the kernel (which is where Secure
+ * Boot checks it). A slot that is damaged or too old is named and left for the other one. How the kernel is entered is
+ * the architecture's (start.h). Runs wherever the firmware put it.
  */
-#include "efi.h"
+#include "start.h"
 #include <lib/sha256/sha256.h>
 #include <libfdt.h>
 #include <storage/gpt.h>
 #include <storage/slots.h>
+#include <storage/state.h>
 #include <string.h>
 
-#define PAGE 4096u
 #define FRONT_BYTES 8192u /* of the partition "state": what the slot record and its copy lie in */
 #define PATH_MAX 1024u
 #define CHUNK (1u << 20)
 
 static const struct efi_guid block_io_guid = {
     0x964e5b21, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
-static const struct efi_guid file_system_guid = {
-    0x964e5b22, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
-static const struct efi_guid device_path_guid = {
-    0x09576e91, 0x6d3f, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
-static const struct efi_guid loaded_image_guid = {
+const struct efi_guid file_system_guid = {0x964e5b22, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+const struct efi_guid device_path_guid = {0x09576e91, 0x6d3f, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
+const struct efi_guid loaded_image_guid = {
     0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
 
-static struct efi_system_table *system_table;
-static struct efi_boot_services *boot;
+struct efi_system_table *system_table;
+struct efi_boot_services *boot;
 static struct efi_block_io *disk;
 static struct gpt_header header;
 static uint8_t *table, *front;
 static struct gpt_range state_range;
 static struct slots slots;
 static bool slots_known, failed[SLOTS];
+static uint32_t version_minimum; /* of a bundle: what the state store keeps */
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system);
 
-static void say(const char *text)
+void say(const char *text)
 {
     char16_t wide[2] = {0, 0};
 
@@ -66,7 +65,7 @@ static efi_status give_up(const char *why)
     return EFI_LOAD_ERROR;
 }
 
-static void *allocate(uint64_t bytes)
+void *allocate(uint64_t bytes)
 {
     uint64_t address;
 
@@ -133,6 +132,29 @@ static bool read_table(void)
     return false;
 }
 
+/* The value "rollback" of the newest whole bank; 0: none. */
+static void read_minimum(void)
+{
+    uint32_t size = disk->media->block_size;
+    uint8_t *bank = allocate(STATE_BANK_BYTES);
+    uint64_t newest = 0;
+
+    for (uint32_t i = 0; i < STATE_BANKS && bank != NULL && state_range.blocks >= STATE_PARTITION_MIN / size; i++) {
+        uint64_t offset = STATE_FIRST_BANK + (uint64_t)i * STATE_BANK_BYTES;
+        struct state_bank header;
+        struct state_value value;
+
+        if (!read_blocks(state_range.first + offset / size, STATE_BANK_BYTES, bank) ||
+            !state_bank_check(bank, &header) || header.sequence < newest)
+            continue;
+        newest = header.sequence;
+        version_minimum = 0;
+        if (state_value_find(bank + STATE_HEADER_BYTES, header.length, "rollback", &value))
+            for (uint32_t n = 0; n < value.length && value.data[n] >= '0' && value.data[n] <= '9'; n++)
+                version_minimum = version_minimum * 10 + value.data[n] - '0';
+    }
+}
+
 static void read_record(void)
 {
     front = allocate(FRONT_BYTES);
@@ -142,6 +164,8 @@ static void read_record(void)
                   slots_read(front + SLOTS_OFFSET, front + SLOTS_BACKUP_OFFSET, &slots);
     if (!slots_known)
         say("Bulkhead: the slots' record cannot be used; trying slot a, then slot b\r\n");
+    if (slots_known)
+        read_minimum();
 }
 
 /* The record, stable, and then its copy: a try that is taken is gone even if the power goes now. */
@@ -182,11 +206,6 @@ static int choose(void)
     return next;
 }
 
-struct bytes {
-    uint8_t *data;
-    uint32_t length;
-};
-
 /* An image of the FIT, checked against its SHA-256. */
 static const char *open_image(const void *fit, const char *name, struct bytes *image)
 {
@@ -206,6 +225,26 @@ static const char *open_image(const void *fit, const char *name, struct bytes *i
     if (memcmp(digest, expected, SHA256_SIZE) == 0)
         return NULL;
     return strcmp(name, "kernel") == 0 ? "the kernel is damaged" : "the bundle is damaged";
+}
+
+/* A tree of its own inside of the container, where it need not be aligned. */
+static const char *check_version(const struct bytes *bundle)
+{
+    uint32_t size = bundle->length >= PAGE ? fdt_totalsize(bundle->data) : 0;
+    const fdt32_t *version;
+    uint8_t *tree;
+    int length;
+
+    if (version_minimum == 0)
+        return NULL;
+    tree = size >= sizeof(struct fdt_header) && size <= bundle->length ? allocate(size) : NULL;
+    if (tree == NULL)
+        return "the bundle is damaged";
+    memcpy(tree, bundle->data, size);
+    version = fdt_check_header(tree) ? NULL : fdt_getprop(tree, 0, "bulkhead,version", &length);
+    if (version == NULL || length != sizeof(*version) || fdt32_ld(version) < version_minimum)
+        return "its version is too old: the appliance has confirmed a later one";
+    return NULL;
 }
 
 static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *bundle)
@@ -234,117 +273,67 @@ static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *
     if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size)
         return "is damaged";
     problem = open_image(fit, "kernel", kernel);
-    return problem != NULL ? problem : open_image(fit, "bundle", bundle);
+    if (problem == NULL)
+        problem = open_image(fit, "bundle", bundle);
+    return problem != NULL ? problem : check_version(bundle);
 }
 
-/* A file system with one file, whatever it is asked for. */
-static struct efi_file root, file;
-static struct efi_file_system file_system;
-static struct bytes contents;
-static uint64_t position;
+/* --- Without slots: files beside the loader, as on a stick or a network disk --- */
 
-static EFI efi_status open_file(struct efi_file *from, struct efi_file **opened, const char16_t *name, uint64_t mode,
-                                uint64_t attributes)
+static bool read_file(struct efi_file *folder, const char16_t *name, struct bytes *contents)
 {
-    (void)from, (void)name, (void)attributes;
-    if (mode != 1)
-        return EFI_NOT_FOUND;
-    position = 0;
-    *opened = &file;
-    return 0;
+    struct efi_file *file;
+    uint64_t size = 0, got;
+
+    if (folder->open(folder, &file, name, 1, 0))
+        return false;
+    contents->data = NULL;
+    if (!file->set_position(file, UINT64_MAX) && !file->get_position(file, &size) && !file->set_position(file, 0) &&
+        size > 0 && size <= UINT32_MAX)
+        contents->data = allocate(size);
+    for (contents->length = 0; contents->data != NULL && contents->length < size; contents->length += (uint32_t)got) {
+        got = size - contents->length;
+        if (file->read(file, &got, contents->data + contents->length) || got == 0)
+            contents->data = NULL;
+    }
+    file->close(file);
+    return contents->data != NULL;
 }
 
-static EFI efi_status close_file(struct efi_file *from)
+static bool read_files(void *device, struct bytes *kernel, struct bytes *bundle)
 {
-    (void)from;
-    return 0;
-}
+    struct efi_file_system *volume;
+    struct efi_file *folder;
 
-static EFI efi_status read_file(struct efi_file *from, uint64_t *size, void *buffer)
-{
-    (void)from;
-    if (*size > contents.length - position)
-        *size = contents.length - position;
-    memcpy(buffer, contents.data + position, *size);
-    position += *size;
-    return 0;
-}
-
-static EFI efi_status get_position(struct efi_file *from, uint64_t *to)
-{
-    (void)from;
-    *to = position;
-    return 0;
-}
-
-static EFI efi_status set_position(struct efi_file *from, uint64_t to)
-{
-    (void)from;
-    position = to < contents.length ? to : contents.length; /* all ones: the end */
-    return 0;
-}
-
-static EFI efi_status open_volume(struct efi_file_system *from, struct efi_file **opened)
-{
-    (void)from;
-    *opened = &root;
-    return 0;
-}
-
-static void *make_file_system(void)
-{
-    void *handle = NULL;
-
-    file = (struct efi_file){.revision = 0x10000};
-    file.open = open_file;
-    file.close = close_file;
-    file.read = read_file;
-    file.get_position = get_position;
-    file.set_position = set_position;
-    root = file;
-    file_system.revision = 0x10000;
-    file_system.open_volume = open_volume;
-    return boot->install_protocol(&handle, &file_system_guid, EFI_NATIVE_INTERFACE, &file_system) ? NULL : handle;
-}
-
-/* Comes back only when it does not work. */
-static const char *start(void *image, void *device, void *bundle_device, const struct bytes *kernel)
-{
-    struct efi_device_path *path = NULL;
-    struct efi_loaded_image *loaded;
-    void *handle;
-
-    boot->handle_protocol(device, &device_path_guid, (void **)&path);
-    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
-        return "the firmware refuses the kernel";
-    if (boot->handle_protocol(handle, &loaded_image_guid, (void **)&loaded))
-        return "the firmware lost the kernel";
-    loaded->device = bundle_device;
-    boot->start_image(handle, NULL, NULL);
-    return "the kernel came back";
+    return !boot->handle_protocol(device, &file_system_guid, (void **)&volume) &&
+           !volume->open_volume(volume, &folder) && read_file(folder, u"\\bulkhead.bin", kernel) &&
+           read_file(folder, u"\\bundle.itb", bundle);
 }
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system)
 {
     struct efi_loaded_image *loaded;
-    void *bundle_device;
+    struct bytes kernel, bundle;
     int slot;
 
     system_table = system;
     boot = system->boot;
-    if (boot->handle_protocol(image, &loaded_image_guid, (void **)&loaded) || !find_disk(loaded->device))
+    if (boot->handle_protocol(image, &loaded_image_guid, (void **)&loaded))
         return give_up("the disk that this came from cannot be found");
-    if (!read_table())
-        return give_up("the disk has no valid GPT, primary or backup");
+    if (!find_disk(loaded->device) || !read_table()) {
+        if (!read_files(loaded->device, &kernel, &bundle))
+            return give_up("no valid GPT, primary or backup, on the disk that this came from, and no bulkhead.bin and "
+                           "bundle.itb beside it");
+        say("Bulkhead: bulkhead.bin: starting\r\n");
+        return give_up(start_kernel(image, loaded->device, &kernel, &bundle));
+    }
     read_record();
-    bundle_device = make_file_system();
     while ((slot = choose()) >= 0) {
-        struct bytes kernel;
-        const char *problem = read_slot((uint32_t)slot, &kernel, &contents);
+        const char *problem = read_slot((uint32_t)slot, &kernel, &bundle);
 
         if (problem == NULL) {
             say_slot((uint32_t)slot, "starting");
-            problem = start(image, loaded->device, bundle_device, &kernel);
+            problem = start_kernel(image, loaded->device, &kernel, &bundle);
         }
         say_slot((uint32_t)slot, problem);
         failed[slot] = true;

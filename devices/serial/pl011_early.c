@@ -13,6 +13,7 @@
 #define CR_TX_RX_ON 0x301u
 #define SPINS_MAX 1000000 /* far more than a byte takes at 9600 baud */
 
+const char serial_compatible[] = "arm,pl011";
 static volatile uint8_t *registers;
 
 static void write32(unsigned offset, uint32_t value)

@@ -89,6 +89,9 @@ extern const struct policy_config policies[]; /* partition_count of them */
 /* The management domain is linked with partitions.c as well, so partition.h's tables are there too. */
 extern const uint16_t console_tls_port; /* 992 */
 extern const char hostname[];
+extern const char board_name[]; /* "x86 q35": what updates have to be made for */
+extern const uint32_t trial_s;  /* from the first guest on: until then a trial boot has to be healthy */
+extern const uint32_t trial_settle_s; /* how long critical partitions have to have run */
 /* TLS material, PEM with its NUL; empty (size 1) where the configuration names none. */
 extern const unsigned char tls_server_certificate[], tls_server_key[], tls_client_ca[];
 extern const uint32_t tls_server_certificate_size, tls_server_key_size, tls_client_ca_size;

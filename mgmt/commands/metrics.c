@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <storage/state_partition.h>
 #include <storage/status.h>
+#include <storage/update.h>
 
 /* A metric: fills row `n`; false: it has no more. */
 struct metric {
@@ -255,6 +256,21 @@ static bool fill_state(struct output_row *row, const struct metric *metric, uint
     return true;
 }
 
+enum { UPDATE_STARTED, UPDATE_COMPLETED, UPDATE_FAILURES, UPDATE_BYTES, UPDATE_MINIMUM };
+
+static bool fill_update(struct output_row *row, const struct metric *metric, uint64_t n)
+{
+    const struct update_status *update = update_status();
+    const uint64_t value[] = {
+        [UPDATE_STARTED] = update->started,          [UPDATE_COMPLETED] = update->completed,
+        [UPDATE_FAILURES] = update->failed,          [UPDATE_BYTES] = update->bytes,
+        [UPDATE_MINIMUM] = update_version_minimum(),
+    };
+
+    row_metric(row, metric->name, value[metric->which]);
+    return n == 0;
+}
+
 enum {
     DISK_READS,
     DISK_WRITES,
@@ -417,6 +433,11 @@ static const struct metric metrics[] = {
     {"bulkhead_state_failed_commits_total", fill_state, STATE_FAILED_COMMITS},
     {"bulkhead_state_bank_errors_total", fill_state, STATE_BANK_ERRORS},
     {"bulkhead_state_banks_repaired_total", fill_state, STATE_HEALED},
+    {"bulkhead_updates_started_total", fill_update, UPDATE_STARTED},
+    {"bulkhead_updates_installed_total", fill_update, UPDATE_COMPLETED},
+    {"bulkhead_updates_failed_total", fill_update, UPDATE_FAILURES},
+    {"bulkhead_update_written_bytes_total", fill_update, UPDATE_BYTES},
+    {"bulkhead_version_minimum", fill_update, UPDATE_MINIMUM},
     {"bulkhead_volume_requests_total", fill_volume, VOLUME_REQUESTS},
     {"bulkhead_volume_failed_total", fill_volume, VOLUME_FAILED},
     {"bulkhead_volume_malformed_total", fill_volume, VOLUME_MALFORMED},

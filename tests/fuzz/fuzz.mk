@@ -23,7 +23,7 @@ fuzz-blk-sources := tests/fuzz/fuzz_blk.c tests/unit/fake_disk.c tests/unit/fake
 	devices/virtio/backend.c devices/virtio/blk_backend.c lib/virtqueue.c lib/segment.c
 
 fuzz-targets += console_server
-fuzz-console_server-sources := tests/fuzz/fuzz_console_server.c net/console_server.c net/lwip_port.c \
+fuzz-console_server-sources := tests/fuzz/fuzz_console_server.c net/console_server.c net/lwip_port.c net/address.c \
 	$(lwip-sources:%=$(LWIP_DIR)/src/%)
 fuzz-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -include tests/unit/host_module.h \
 	-DCHECKSUM_CHECK_IP=0 -DCHECKSUM_CHECK_TCP=0 -DCHECKSUM_CHECK_UDP=0 -DCHECKSUM_CHECK_ICMP=0
@@ -32,6 +32,9 @@ fuzz-targets += guest
 fuzz-guest-sources := tests/fuzz/fuzz_guest.c core/channel.c core/console.c devices/serial/pl011.c devices/rtc/pl031.c \
 	devices/watchdog/sbsa.c $(machine)
 fuzz-guest-cflags := $(machine-cflags)
+fuzz-targets += guest_gic_v2
+fuzz-guest_gic_v2-sources := $(patsubst %/vgic_v3.c,%/vgic_v2.c,$(fuzz-guest-sources))
+fuzz-guest_gic_v2-cflags := $(machine-cflags)
 fuzz-targets += guest_x86
 fuzz-guest_x86-sources := tests/fuzz/fuzz_guest_x86.c core/channel.c core/console.c devices/serial/uart16550.c \
 	devices/rtc/cmos.c devices/watchdog/wdat.c arch/x86/pio.c $(machine-x86)
@@ -57,6 +60,11 @@ fuzz-acpi-cflags := -Iarch/x86/include
 fuzz-targets += ivrs
 fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
 fuzz-ivrs-cflags := -Iarch/x86/include
+
+fuzz-targets += acpi_tree
+fuzz-acpi_tree-sources := tests/fuzz/fuzz_acpi_tree.c boot/efi/arm64/acpi_tree.c \
+	$(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c fdt_sw.c fdt_check.c)
+fuzz-acpi_tree-cflags := -I$(LIBFDT_DIR)
 
 fuzz-targets += pci
 fuzz-pci-sources := tests/fuzz/fuzz_pci.c tests/unit/fake_functions.c core/pci.c core/pci_place.c core/pci_virtual.c core/format.c

@@ -22,6 +22,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <storage/state_partition.h>
 #include <string.h>
 
 #include "tests/unit/host_module.h"
@@ -176,6 +177,17 @@ void vswitch_input(struct vswitch_port *from, const struct packet *packet)
         abort();
 }
 void vswitch_flush(void) {}
+void state_when_opened(void (*call)(struct state *store))
+{
+    (void)call;
+}
+bool state_get(const struct state *state, const char *name, struct state_value *value)
+{
+    (void)state;
+    (void)name;
+    (void)value;
+    return false;
+}
 
 /* Toy TLS: what is received comes out again as plain bytes; the state changes as the input says. */
 

@@ -71,6 +71,12 @@ static void restart(void)
     machine_start();
 }
 
+/* A GICv2 has a distributor of one page, and no redistributors. */
+static bool reaches(uint32_t place, uint64_t offset, uint32_t width)
+{
+    return offset + width <= places[place].size && mmio_find(GUEST, ipa(places[place].base + offset));
+}
+
 static void operate(const uint8_t *data)
 {
     static const uint32_t interesting[] = {0, 1, 2, 3, 15, 128, 256, UINT32_MAX};
@@ -124,11 +130,11 @@ static void operate(const uint8_t *data)
         channel_reset_front(GUEST);
         break;
     case 11:
-        if (offset + width <= places[place].size)
+        if (reaches(place, offset, width))
             machine_read(places[place].base + offset, width);
         break;
     default:
-        if (offset + width <= places[place].size)
+        if (reaches(place, offset, width))
             machine_write(places[place].base + (data[2] & 0x40 ? offset & ~3ull : offset), width, value);
         break;
     }

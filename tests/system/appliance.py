@@ -160,10 +160,15 @@ class Appliance:
             "-chardev", f"socket,id=serial0,path={self.folder}/serial,server=on,wait=on", "-serial", "chardev:serial0",
             "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
             *machine.extra,
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),
-            "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.disk(hardware[1], "d0"),
-            *machine.device("rng"),
         ]
+        if machine.bare:
+            self.arguments += ["-dtb", str(self.out / "board.dtb")]
+        else:
+            self.arguments += [
+                "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),
+                "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.disk(hardware[1], "d0"),
+                *machine.device("rng"),
+            ]
         if loader in ("kernel", "once"):
             self.arguments += ["-kernel", str(self.out / "bulkhead.bin"), "-initrd", str(self.out / "bundle.itb")]
         if icount:

@@ -31,6 +31,7 @@ class Machine:
     hardware: tuple = field(default=())  # NICs and disks that the management domain has drivers for, beside virtio's
     ahci: str = "ide.0"  # a port of an AHCI controller
     ahci_options: tuple = field(default=())  # what makes that
+    bare: bool = False  # nothing can be plugged in; QEMU is given the device tree that the build made
 
     def nic(self, kind, netdev):
         """QEMU's options for the machine's NIC: virtio, e1000e or igb."""
@@ -60,9 +61,16 @@ MACHINES = {
         "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000,
         hardware=(("e1000e", "nvme"), ("igb", "ahci"))),
 }
+BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
+# Boards that differ from their architecture's default one.
+ARM64 = replace(MACHINES["qemu-virt"], models=(), extra=(), interrupts="GIC-0", poor="", kernel=0x200000, hardware=(), bare=True)
+MACHINES |= {
+    "zcu102": replace(ARM64, configuration="zcu102", cpu="cortex-a53",
+                      machine=("-M", "xlnx-zcu102,virtualization=on,secure=off", "-audio", "none")),
+    "rpi4": replace(ARM64, configuration="rpi4", cpu="cortex-a72", machine=("-M", "raspi4b")),
+}
 # What CONFIG_BOARD_IOMMU adds: devices, which stand before those that they confine; or the board's own option.
 IOMMUS = {"vtd": ("-device", "intel-iommu,intremap=on"), "amdvi": ("-device", "amd-iommu,intremap=on,pt=off"), "smmuv3": ("-M", "iommu=smmuv3")}
-BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
 
 
 def machine_of(out):
@@ -71,6 +79,8 @@ def machine_of(out):
     machine = MACHINES[re.search(r'CONFIG_BOARD "(.*)"', text)[1]]
     if "pci-host" in (Path(out) / "partitions.txt").read_text():  # the management domain's: virtio's own slots are nobody's then
         machine = replace(machine, virtio="-pci", virtio_options=",disable-legacy=on")
+    if "CONFIG_GIC_V2 1" in text and not machine.bare:
+        machine = replace(machine, interrupts="GIC-0", machine=tuple(part.replace("gic-version=3", "gic-version=2") for part in machine.machine))
     iommu = re.search(r'CONFIG_BOARD_IOMMU "(.*)"', text)[1]
     if iommu == "none":
         return machine

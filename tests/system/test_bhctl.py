@@ -126,6 +126,20 @@ def test_console_dump(console, certificates):
     assert done.stdout == "Linux version 6.12\nlogin: "  # text=True makes one line end of CR LF
 
 
+def test_an_update_is_sent(console, certificates, tmp_path):
+    """The fake appliance takes ten bytes for an update, unless one of them is '!'."""
+    file = tmp_path / "bulkhead.update"
+    file.write_bytes(b"0123456789")
+    done = bhctl(console.port, certificates, "update", file)
+    assert done.returncode == 0 and "installed: version 5 (0.3) in slot b; 'reboot' tries it\n" in done.stdout, done
+    file.write_bytes(b"!")
+    done = bhctl(console.port, certificates, "update", file)
+    assert done.returncode == 1 and done.stderr.endswith("not installed: its signature is wrong\n"), done
+    done = bhctl(console.port, certificates, "update", tmp_path / "nothing")
+    assert done.returncode == 125 and "there is no file" in done.stderr and "make update" in done.stderr
+    assert bhctl(console.port, certificates, "update", "confirm").stderr == "nothing is on trial\n"
+
+
 def on_a_terminal(console, certificates, command, *steps):
     """Runs bhctl on a terminal of its own; each step waits for something and types something. Returns all that was shown."""
     arguments = ["--certificates", str(certificates), f"localhost:{console.port}", *command]

@@ -99,6 +99,7 @@ BROKEN = {
                                  ["TLS_SERVER_CERTIFICATE and TLS_CLIENT_CA=(empty)", "belongs together with TLS_SERVER_KEY"]),
     "signing key that is not there": (["CONFIG_BUNDLE_SIGNING_KEY=\"none.pem\""], ["BUNDLE_SIGNING_KEY=none.pem", "No such file", "name one that can"]),
     "signing key that is none": (["CONFIG_BUNDLE_SIGNING_KEY=\"README.md\""], ["BUNDLE_SIGNING_KEY=README.md", "no PEM private key"]),
+    "slots' key that is none": (["CONFIG_SLOT_SIGNING_KEY=\"README.md\""], ["SLOT_SIGNING_KEY=README.md", "no PEM private key"]),
     "public key that is none": (["CONFIG_BUNDLE_PUBLIC_KEY=\"README.md\""], ["BUNDLE_PUBLIC_KEY=README.md", "no PEM public key"]),
     "bundle that its own kernel refuses": (["CONFIG_BUNDLE_VERSION=4", "CONFIG_BUNDLE_VERSION_MINIMUM=5"],
                                            ["BUNDLE_VERSION_MINIMUM=5", "refuse its own bundle", "make it 4 or less"]),
@@ -265,5 +266,6 @@ def test_keys_to_sign_bundles_with(tmp_path):
     assert "not an ECDSA key on curve P-256" in said("p384").stderr
     assert "the key has a passphrase" in said("locked").stderr
     assert "not the public half of BUNDLE_SIGNING_KEY" in said("one", "two.pub").stderr
+    assert "SLOT_SIGNING_KEY" in (slot := resolve(tmp_path, [f'CONFIG_SLOT_SIGNING_KEY="{tmp_path / "one"}"']).stderr) and "not an RSA key" in slot
     for pair in (("one",), ("one", "one.pub"), ("", "locked.pub")):
         assert said(*pair).returncode == 0

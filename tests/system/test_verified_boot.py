@@ -45,13 +45,15 @@ def start(out, bundle, folder):
     return Appliance(out, folder=folder, loader="bundle", extra=["-kernel", str(out / "bulkhead.bin"), "-initrd", str(bundle)])
 
 
-def refused(out, bundle, folder, why):
-    """It stays, without a domain."""
+def refused(out, bundle, folder, why, reset=False):
+    """It waits for its reset, without a domain."""
     with start(out, bundle, folder) as appliance:
         appliance.serial.expect(f"Bundle: [^\r\n]*{why}", PATIENCE)
         appliance.serial.expect("BAD SLOT: nothing of the bundle is used", PATIENCE)
-        appliance.serial.expect("Kernel: [0-9]+ KiB in use", PATIENCE)
+        appliance.serial.expect("A reset follows in 30 s", PATIENCE)
         assert "running" in str(appliance.qmp("query-status"))
+        if reset:
+            appliance.serial.expect("boot 2", PATIENCE)
     log = (folder / "serial.log").read_text(errors="replace")
     assert "bulkhead>" not in log and "images checked" not in log and "is not in the bundle" not in log
 
@@ -66,6 +68,13 @@ def test_one_flipped_byte_is_named(default_build, regions, tmp_path):
             handle.seek(offset)
             handle.write(bytes([byte ^ (1 << number % 8)]))
         refused(default_build, bundle, tmp_path / name, why)
+
+
+@pytest.mark.slow
+def test_the_reset_that_follows(default_build, tmp_path):
+    bundle = tmp_path / "bundle.itb"
+    bundle.write_bytes((default_build / "bundle.itb").read_bytes()[:5000])
+    refused(default_build, bundle, tmp_path, "cut off", reset=True)
 
 
 def test_keys(default_build, tmp_path):

@@ -12,11 +12,13 @@
 #include <mgmt/platform.h>
 #include <mgmt/session_internal.h>
 #include <mgmt/supervisor.h>
+#include <mgmt/trial.h>
 #include <net/status.h>
 #include <net/vswitch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <storage/state_partition.h>
+#include <storage/update.h>
 #include <storage/status.h>
 #include <string.h>
 
@@ -461,6 +463,112 @@ bool slots_get(struct slots *slots)
     slots_confirm(slots, 0);
     slots_trial(slots, 1);
     return !fake_no_state;
+}
+
+/* An update is waiting for its trial in slot b. */
+static const struct manifest manifests[2] = {
+    {.version = 4, .bytes = 20 << 20, .board = "test board", .release = "0.2"},
+    {.version = 5, .bytes = 21 << 20, .board = "test board", .release = "0.3"},
+};
+static struct update_status fake_update;
+static void (*update_changed)(void *owner);
+static void *update_owner;
+struct slots fake_put;
+enum trial_state fake_trial = TRIAL_NONE;
+
+const struct update_status *update_status(void)
+{
+    return &fake_update;
+}
+
+bool update_busy(void)
+{
+    return fake_update.phase != UPDATE_IDLE && fake_update.phase < UPDATE_DONE;
+}
+
+int update_running(void)
+{
+    return fake_no_state ? -1 : 0;
+}
+
+const struct manifest *update_manifest(uint32_t slot)
+{
+    return &manifests[slot];
+}
+
+uint32_t update_version_minimum(void)
+{
+    return 4;
+}
+
+const char *update_begin(void (*changed)(void *owner), void *owner)
+{
+    if (update_busy())
+        return "another update is under way; 'slots' shows it";
+    update_changed = changed;
+    update_owner = owner;
+    fake_update = (struct update_status){.phase = UPDATE_WRITING, .slot = 1, .total = 10};
+    return NULL;
+}
+
+static void update_end(enum update_phase phase)
+{
+    fake_update.phase = phase;
+    if (update_changed != NULL)
+        update_changed(update_owner);
+}
+
+/* Ten bytes are an update, unless one of them is '!'. */
+size_t update_receive(const uint8_t *data, size_t length)
+{
+    if (!update_busy())
+        return length;
+    fake_update.done += length;
+    if (memchr(data, '!', length) != NULL) {
+        strcpy(fake_update.problem, "its signature is wrong");
+        update_end(UPDATE_FAILED);
+    } else if (fake_update.done >= fake_update.total) {
+        update_end(UPDATE_DONE);
+    }
+    return length;
+}
+
+bool update_abandon(const char *why)
+{
+    bool busy = update_busy();
+
+    if (busy) {
+        snprintf(fake_update.problem, sizeof fake_update.problem, "%s", why);
+        update_end(UPDATE_FAILED);
+    }
+    return busy;
+}
+
+void update_forget(void)
+{
+    update_changed = NULL;
+}
+
+bool slots_put(const struct slots *slots, void (*done)(bool success))
+{
+    fake_put = *slots;
+    done(true);
+    return true;
+}
+
+enum trial_state trial_state(void)
+{
+    return fake_trial;
+}
+
+const char *trial_waits_for(void)
+{
+    return "linux1 does not run";
+}
+
+bool trial_confirm(void)
+{
+    return fake_trial == TRIAL_ON;
 }
 
 /* Transports. */

@@ -9,6 +9,8 @@
 #include <bulkhead/hypercall.h>
 #include <bulkhead/status.h>
 #include <mgmt/session.h>
+#include <mgmt/trial.h>
+#include <storage/slots.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +21,8 @@
 extern struct status_page fake_status;
 extern bool fake_crowd; /* net and disk listings are long */
 extern bool fake_no_state; /* there is no partition "state" */
+extern struct slots fake_put; /* the slot record that was written last */
+extern enum trial_state fake_trial;
 
 void fake_reset(void);
 /* Runs signalled sources, and timers that are due, while `ns` pass. */

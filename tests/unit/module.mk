@@ -19,6 +19,10 @@ machine-cflags := -Iarch/host/arm64 -Iarch/arm64/include
 unit-tests += vgic
 unit-vgic-sources := tests/unit/test_vgic.c $(machine)
 unit-vgic-cflags := $(machine-cflags)
+machine-gic_v2 := $(patsubst %/vgic_v3.c,%/vgic_v2.c,$(machine))
+unit-tests += vgic_v2
+unit-vgic_v2-sources := tests/unit/test_vgic_v2.c $(machine-gic_v2)
+unit-vgic_v2-cflags := $(machine-cflags)
 machine-x86 := arch/host/machine.c arch/host/x86/apic.c arch/x86/vlapic.c arch/x86/vioapic.c arch/x86/hyperv.c core/mmio.c \
 	core/deadline.c
 machine-x86-cflags := -Iarch/host/x86 -Iarch/x86/include
@@ -53,6 +57,18 @@ $(O)/unit/bundles/test_key.c: tests/unit/make_bundles.sh tools/sign_bundle.py
 	$(call say,BUNDLES,$(call shown,$(@D)))
 	$(Q)tests/unit/make_bundles.sh $(@D)
 
+# Updates, with the check of their signature.
+unit-tests += update
+unit-update-sources := tests/unit/test_update.c tests/unit/fake_disk.c lib/p256/p256.c tests/unit/sha256.c \
+	mgmt/trial.c $(addprefix storage/,update.c manifest.c state_partition.c state.c state_format.c slots.c gpt.c gpt_read.c)
+unit-update-cflags := -O2 -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Ilib/sha256 -I$(MBEDTLS_DIR)/include \
+	-I$(MBEDTLS_DIR)/library -I$(O)/unit/updates -Wno-unused-function -include tests/unit/host_module.h \
+	-DUPDATES='"$(O)/unit/updates/"' -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"'
+$(O)/unit/update.d/tests/unit/test_update.o: $(O)/unit/updates/test_key.c
+$(O)/unit/updates/test_key.c: tests/unit/make_updates.sh tools/sign_bundle.py tools/image/manifest.py
+	$(call say,UPDATES,$(call shown,$(@D)))
+	$(Q)tests/unit/make_updates.sh $(@D)
+
 # The shell on a fake appliance. shell_on_host runs it on this terminal.
 shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/status_text.c lib/stop_cause.c tests/unit/fake_appliance.c \
 	storage/state.c storage/state_format.c storage/slots.c storage/gpt.c \
@@ -63,10 +79,13 @@ unit-shell-sources := tests/unit/test_shell.c $(shell-under-test)
 unit-console_attach-sources := tests/unit/test_console_attach.c $(shell-under-test)
 unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 
+unit-tests += address
+unit-address-sources := tests/unit/test_address.c net/address.c
+
 # The TLS console over lwIP, with openssl s_client at the other end.
 unit-tests += console_server
 unit-console_server-sources := tests/unit/test_console_server.c tests/unit/console_host.c tests/unit/console_tables.c \
-	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/random.c net/tls.c net/tls_identity.c \
+	tests/unit/fake_loop.c net/console_server.c net/lwip_port.c net/address.c net/random.c net/tls.c net/tls_identity.c \
 	net/tls_platform.c $(lwip-sources:%=$(LWIP_DIR)/src/%) $(mbedtls-sources:%=$(MBEDTLS_DIR)/%)
 unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include -isystem $(MBEDTLS_DIR)/include \
 	-I$(MBEDTLS_DIR)/library \
@@ -141,6 +160,9 @@ unit-dmar-sources := tests/unit/test_dmar.c arch/x86/dmar.c
 unit-dmar-cflags := -Iarch/x86/include
 unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
 unit-acpi-cflags := -Iarch/x86/include
+unit-tests += acpi_tree
+unit-acpi_tree-sources := tests/unit/test_acpi_tree.c boot/efi/arm64/acpi_tree.c
+unit-acpi_tree-libs := -lfdt
 unit-tests += ivrs
 unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include

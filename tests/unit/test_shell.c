@@ -133,7 +133,7 @@ static void every_listing_is_valid_json(void **state)
     static const char *const listing[] = {
         "domain list", "domain show linux1",  "console list", "net",          "net ports", "net addresses", "disk",
         "log",         "log events",          "metrics",      "session list", "version",   "uptime",        "help",
-        "device list", "device show 00:04.0", "state",
+        "device list", "device show 00:04.0", "state", "slots", "update",
     };
 
     (void)state;
@@ -181,6 +181,32 @@ static void values_are_set_listed_and_reset(void **state)
     assert_non_null(strstr(run("state"), "no disk has a partition"));
     assert_non_null(strstr(run("state set a 1"), "nothing can be kept"));
     assert_non_null(strstr(run("factory-reset --yes"), "nothing can be kept"));
+    fake_no_state = false;
+}
+
+static void updates_by_command(void **state)
+{
+    const char *text;
+
+    (void)state;
+    text = run("slots --json");
+    assert_string_equal(json_get(text, "0.state"), "confirmed");
+    assert_string_equal(json_get(text, "0.runs"), "true");
+    assert_string_equal(json_get(text, "1.state"), "waits for its trial boot");
+    assert_string_equal(json_get(text, "1.release"), "0.3");
+    assert_string_equal(json_get(run("update --json"), "update"), "none");
+    assert_non_null(strstr(run("update receive"), "this is for bhctl"));
+    assert_non_null(strstr(run("update confirm"), "nothing is on trial"));
+    assert_non_null(strstr(run("update rollback"), "slot b holds nothing that ran before; 'update abort' takes away"));
+    assert_non_null(strstr(run("update abort"), "slot b does not boot any more"));
+    assert_true(fake_put.slot[1].tries == 0 && fake_put.slot[0].successful);
+    fake_trial = TRIAL_ON;
+    assert_non_null(strstr(run("update confirm"), "the trial is confirmed in a moment"));
+    assert_non_null(strstr(run("update"), "linux1 does not run"));
+    fake_trial = TRIAL_NONE;
+    fake_no_state = true;
+    assert_non_null(strstr(run("update abort"), "this appliance has no boot slots"));
+    assert_non_null(strstr(run("slots"), "this appliance has no boot slots"));
     fake_no_state = false;
 }
 
@@ -565,6 +591,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(distances, setup, teardown),
         cmocka_unit_test_setup_teardown(every_listing_is_valid_json, setup, teardown),
         cmocka_unit_test_setup_teardown(values_are_set_listed_and_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(updates_by_command, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_the_same_as_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(devices_are_listed_with_owner_and_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_line_cannot_drive_the_terminal, setup, teardown),

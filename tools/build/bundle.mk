@@ -34,7 +34,7 @@ $(O)/disk.img:
 
 .PHONY: bundle appliance
 bundle: $(O)/bundle.itb ## Build the bundle (management domain and guests)
-appliance: $(O)/bulkhead.bin $(O)/bundle.itb $(O)/disk.img $(O)/certificates/.copied ## Build all that runs: kernel, bundle, disk, certificates
+appliance: $(O)/bulkhead.bin $(O)/bundle.itb $(O)/disk.img $(O)/certificates/.copied $(if $(board-tree),$(O)/board.dtb) ## Build all that runs: kernel, bundle, disk, certificates
 
 # U-Boot's booti would take a FIT for the thing to boot and look for a ramdisk inside; in its own wrapper it is passed on whole.
 $(O)/bundle.uimg: $(O)/bundle.itb

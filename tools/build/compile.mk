@@ -24,12 +24,12 @@ unit-tests :=
 guests-y :=
 guest-support-y :=
 
-modules := $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
-other-architectures := $(filter-out arch/$(ARCH)/%,$(filter arch/%,$(modules)))
-include $(filter-out $(other-architectures),$(modules))
 ifneq ($(building),)
 -include $(O)/generated/kernel.mk
 endif
+modules := $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
+other-architectures := $(filter-out arch/$(ARCH)/%,$(filter arch/%,$(modules)))
+include $(filter-out $(other-architectures),$(modules))
 kernel-y += $(foreach part,$(kernel-parts),$(kernel-$(part)) $(kernel-$(part)-$(ARCH)))
 $(foreach list,kernel native mgmt guests guest-support,$(eval $(list)-y += $($(list)-$(ARCH))))
 

@@ -1,27 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
 # The disk image of the configuration (docs/image.md), and writing it to a device.
 
-# A boot slot: one FIT with kernel and bundle. Their bytes are inside of it, so that its header says how long it is.
-$(O)/generated/boot.its: $(O)/generated/.resolved tools/image/container.py
-	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O)
-$(O)/boot.itb: $(O)/generated/boot.its $(O)/bulkhead.bin $(O)/bundle.itb
+# A boot slot: one FIT with kernel and bundle, signed where U-Boot checks that. Their bytes are inside of it, so that its header
+# says how long it is. The SHA-256 of all of it follows.
+slot-key := $(if $(u-boot-defconfig),$(slot-signing-key))
+slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
+$(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
+	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key))
+$(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb
 	$(call say,FIT,$(call shown,$@))
-	$(Q)mkimage -f $< $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
+		$(PYTHON) -m tools.image.container --seal $@.new)
 	$(Q)mv $@.new $@
 
-$(O)/boot.scr: tools/image/boot.cmd
-	$(call say,SCRIPT,$(call shown,$@))
+# What is in a slot, signed; with a key that is elsewhere, what is to be signed there.
+$(O)/boot.manifest: $(O)/boot.itb $(signing-key) $(known-key) tools/image/manifest.py
+	$(call say,SIGN,$(call shown,$@))
+	$(Q)$(PYTHON) tools/image/manifest.py $(if $(signing-key),sign,prepare) --board '$(bundle-board)' --release '$(version)' \
+		--version $(bundle-version) $(or $(signing-key),$(known-key)) $(O)/boot.itb $@ $(if $(signing-key),,$(O)/manifest.tbs)
+$(O)/bulkhead.update: $(O)/boot.manifest $(O)/boot.itb
+	$(call say,UPDATE,$(call shown,$@))
+	$(Q)cat $^ >$@.new && mv $@.new $@
+
+# U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,
+# or U-Boot's.
+$(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
+	$(call say,KEY,$(call shown,$@))
+	$(Q)$(PYTHON) -m tools.image.control_tree $(if $(filter $(slot-development-key),$(slot-signing-key)),--development) $(slot-known-key) $@
+$(call flags-file,u-boot,$(UBOOT_DIR))
+$(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
+	$(Q){ $(if $(wildcard board/$(board)/u-boot.dts),$(TARGET_CC) -E -P -x assembler-with-cpp -nostdinc -undef -D__DTS__ \
+		-include $(config-header) board/$(board)/u-boot.dts,dtc -q -I dtb -O dts $(UBOOT_DIR)/u-boot.dtb); cat $<; } >$(O)/generated/u-boot.dts
+	$(Q)dtc -q -I dts -O dtb -o $@ $(O)/generated/u-boot.dts
+$(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
+	$(call say,U-BOOT,$(call shown,$@))
+	$(Q)cat $(UBOOT_DIR)/u-boot-nodtb.bin $< >$@.new
+	$(Q)mv $@.new $@
+
+# For the loader of arm64: the board's devices, some of which ACPI names in AML only.
+$(O)/generated/board_devices.h: board/$(board)/devices.txt
 	$(Q)mkdir -p $(@D)
-	$(Q)mkimage -A $(ARCH) -T script -n 'Bulkhead' -d $< $@ >/dev/null
+	$(Q)awk 'BEGIN { print "/* Made from board/$(board)/devices.txt. */\nstatic const struct board_device board_devices[] = {" } \
+		!/^#/ && NF == 6 { gsub(/,/, ", ", $$5); printf "    {\"%s\", \"%s\", %s, %s, {%s}, %s},\n", substr($$1, 2), $$2, $$3, $$4, \
+		$$5 == "-" ? "-1" : $$5 (split($$5, lines, ",") < 4 ? ", -1" : ""), $$6 ~ /aml/ ? "true" : "false" } END { print "};" }' $< >$@.new
+	$(Q)mv $@.new $@
 
 # The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
 loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
 	-I. -Iinclude -Iboot/efi/$(ARCH) -I$(LIBFDT_DIR) -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
-	$(arch-flags) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
+	-I$(O)/generated $(arch-flags) $(loader-flags-$(ARCH)) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
-loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c storage/gpt.c storage/slots.c lib/string.c lib/sha256/generic.c \
-	$(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
-$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/*.h) boot/efi/loader.lds | $(MBEDTLS_DIR)/.unpacked
+loader-flags-arm64 := -ffixed-x18
+loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
+loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/$(ARCH)/start.c $(loader-sources-$(ARCH)) storage/gpt.c \
+	storage/slots.c storage/state_format.c lib/string.c lib/sha256/generic.c $(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
+$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/*.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
@@ -29,16 +63,21 @@ $(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*/*.h storage/
 	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@
 
 # What firmware finds on the EFI system partition: PATH=FILE.
-image-esp-arm64 := boot.scr=$(O)/boot.scr
+image-esp-arm64 := EFI/BOOT/BOOTAA64.EFI=$(O)/boot.efi
 image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/boot.efi
 image-esp := $(image-esp-$(ARCH))
 
-$(O)/bulkhead.img: $(O)/boot.itb $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
+$(O)/bulkhead.img: $(O)/boot.itb $(O)/boot.manifest $(if $(u-boot-defconfig),$(O)/u-boot.bin) $(foreach entry,$(image-esp),$(lastword $(subst =, ,$(entry)))) $(wildcard tools/image/*.py)
 	$(call say,IMAGE,$(call shown,$@))
-	$(Q)$(PYTHON) -m tools.image --config $(O)/.config --version '$(version)' --slot $(O)/boot.itb \
+	$(Q)$(PYTHON) -m tools.image --config $(O)/.config --version '$(version)' --slot $(O)/boot.itb --manifest $(O)/boot.manifest \
 		$(addprefix --esp ,$(image-esp)) --output $@
 
-.PHONY: image flash
+.PHONY: image update flash
+update: ## Build bulkhead.update, which `bhctl HOST update bulkhead.update` installs
+	$(Q)tools/dependencies.sh run image $(ARCH)
+	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.update
+	$(Q)$(PYTHON) tools/image/manifest.py show $(O)/bulkhead.update
+
 image: ## Build bulkhead.img, the disk image that an appliance is flashed with, and bulkhead.img.bmap
 	$(Q)tools/dependencies.sh run image $(ARCH)
 	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.img

@@ -21,6 +21,13 @@ $(O)/guest-linux/Image: $(O)/guest-linux/.kernel
 	$(Q)ln -sfn kernel/Image $@
 	$(Q)touch -h $@
 
+# The device tree of a board for which QEMU makes none: Debian's kernel package has it.
+$(O)/board.dtb: $(O)/guest-linux/.kernel board/$(board)/board.mk
+	$(call say,DTB,$(call shown,$@))
+	$(Q)cp --remove-destination $(O)/guest-linux/kernel/usr/lib/linux-image-*/$(board-tree) $@.new
+	$(Q)$(if $(board-console),fdtput -t s $@.new /chosen stdout-path $(board-console))
+	$(Q)mv $@.new $@
+
 # Programs for tests and measurements inside a Linux guest: one C file each, static.
 linux-tools := $(addprefix $(O)/guest-linux/bin/,disktest nettest)
 linux-tools-pci := $(O)/guest-linux/bin/edutest

@@ -41,7 +41,13 @@ native-objects := $(addprefix $(O)/native/,$(sort $(native-y)))
 mbedtls-objects := $(patsubst %.c,$(third-party-objects)/mbedtls/%.o,$(sort $(mbedtls-sources)))
 lwip-objects := $(patsubst %.c,$(third-party-objects)/lwip/%.o,$(sort $(lwip-sources)))
 mgmt-objects := $(addprefix $(O)/mgmt/,$(sort $(mgmt-y))) $(O)/mgmt/generated/partitions.o \
-	$(O)/mgmt/generated/management.o $(O)/mgmt/generated/certificates.o $(lwip-objects)
+	$(addprefix $(O)/mgmt/,generated/management.o generated/certificates.o generated/bundle_key.o lib/p256/p256.o) $(lwip-objects)
+
+# The check of an update's signature is the kernel's of the bundle.
+$(O)/mgmt/lib/p256/p256.o: lib/p256/p256.c $(MBEDTLS_DIR)/.unpacked $(config-header) $(O)/flags/mgmt
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(mgmt-flags) $(warnings) $(p256-flags) -MMD -MP -c -o $@ $<
 $(call depend,$(native-objects) $(filter $(O)/%,$(mgmt-objects)))
 
 # Its name stands for the list of its members too.

@@ -15,7 +15,7 @@ dependencies: ## Install the Debian packages that building, running and testing 
 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
 	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(filter bochs,$(board)),test)
-	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance) $(if $(IMAGE),$(O)/bulkhead.img)
+	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance) $(if $(IMAGE),$(O)/bulkhead.img) $(if $(UEFI),$(O)/boot.efi)
 	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 ARCHS ?= arm64 x86

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the bundle is signed with: the operator's key (generated/bundle.mk has its path), or a development key that the build
-# makes once a machine, in the cache, so that two builds there give the same bytes.
+# What the bundle and the boot slots are signed with: the operator's keys (generated/bundle.mk has their paths), or development
+# keys that the build makes once a machine, in the cache, so that two builds there give the same bytes.
 
 development-key := $(CACHE)/bundle-key/development.pem
 $(development-key):
@@ -22,3 +22,13 @@ $(O)/generated/bundle_key.c: $(known-key) $(O)/generated/.resolved tools/sign_bu
 sign-bundle = $(Q)$(if $(signing-key),$(PYTHON) tools/sign_bundle.py sign $(signing-key) $(1), \
 	$(PYTHON) tools/sign_bundle.py prepare $(known-key) $(1) $(O)/bundle.tbs; \
 	printf '  %-9s%s\n' UNSIGNED 'bundle.itb: sign bundle.tbs and attach the signature (docs/verified-boot.md)')
+
+# Boot slots, for U-Boot. Signed with `slot-signing-key`, unless that is empty; U-Boot knows `slot-known-key`, public or private.
+slot-development-key := $(CACHE)/slot-key/development.pem
+$(slot-development-key):
+	$(call say,OPENSSL,a development key to sign boot slots with)
+	$(Q)mkdir -p $(@D)
+	$(Q)(umask 077; flock $(@D) sh -c 'test -e $@ || { openssl genrsa -out $@.new 2048 2>/dev/null && mv $@.new $@; }')
+
+slot-known-key := $(or $(image-slot-public-key),$(image-slot-signing-key),$(slot-development-key))
+slot-signing-key := $(or $(image-slot-signing-key),$(if $(image-slot-public-key),,$(slot-development-key)))

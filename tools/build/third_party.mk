@@ -10,6 +10,11 @@ PICOLIBC_SOURCE := $(CACHE)/picolibc-1.8.10
 picolibc-recipe := tools/third_party/picolibc.sh $(picolibc-cross)
 PICOLIBC_DIR := $(CACHE)/picolibc-1.8.10-$(shell cat $(picolibc-recipe) | sha256sum | cut -c1-12)
 
+# For boards with a U-Boot of ours: u-boot-defconfig in board.mk.
+UBOOT_SOURCE := $(CACHE)/u-boot-2025.01
+uboot-recipe := tools/third_party/u-boot.sh $(wildcard boot/u-boot/* board/$(board)/u-boot.config board/$(board)/u-boot.cmd)
+UBOOT_DIR := $(CACHE)/u-boot-2025.01-$(board)-$(shell cat $(uboot-recipe) | sha256sum | cut -c1-12)
+
 third-party-unpack = $(Q)tools/third_party/unpack.sh $(CACHE)
 $(LWIP_DIR)/.unpacked:
 	$(third-party-unpack) lwip $(@D)
@@ -19,10 +24,14 @@ $(DTC_DIR)/.unpacked:
 	$(third-party-unpack) device-tree-compiler $(@D)
 $(PICOLIBC_SOURCE)/.unpacked:
 	$(third-party-unpack) picolibc $(@D)
+$(UBOOT_SOURCE)/.unpacked:
+	$(third-party-unpack) u-boot $(@D)
 $(LIBFDT_DIR)/.unpacked: | $(DTC_DIR)/.unpacked
 	$(Q)touch $@
 $(PICOLIBC_DIR)/.built: | $(PICOLIBC_SOURCE)/.unpacked
 	$(Q)tools/third_party/picolibc.sh $(PICOLIBC_SOURCE) $(@D) $(notdir $(picolibc-cross))
+$(UBOOT_DIR)/.built: | $(UBOOT_SOURCE)/.unpacked
+	$(Q)tools/third_party/u-boot.sh $(UBOOT_SOURCE) $(@D) $(CROSS_COMPILE) $(u-boot-defconfig) $(board)
 
 .PHONY: third-party
 third-party: $(third-party-ready) $(LWIP_DIR)/.unpacked $(MBEDTLS_DIR)/.unpacked $(LIBFDT_DIR)/.unpacked $(PICOLIBC_DIR)/.built ## Fetch and build the third-party sources only

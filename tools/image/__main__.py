@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python3 -m tools.image --config .config --version V --slot FIT [--esp PATH=FILE]... --output FILE.img: the disk image, its
-block map (FILE.img.bmap) and a note of what lies where and how large it is (FILE.txt)."""
+"""python3 -m tools.image --config .config --version V --slot FIT [--manifest FILE] [--esp PATH=FILE]... --output FILE.img: the
+disk image, its block map (FILE.img.bmap) and a note of what lies where and how large it is (FILE.txt)."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from tools.resolver.errors import Errors
 from tools.resolver.kconfig import Config
 from tools.resolver.model import Reader
 
-from . import bmap, esp, state
+from . import bmap, esp, manifest, state
 from .layout import check_labels, lay_out, volumes
 
 CLEARED = 1 << 20  # of what begins empty: nothing of the device's earlier life is taken for a file system or a container
@@ -42,7 +42,7 @@ class Image:
                 self.handle.write(block)
 
 
-def fill(image, layout, slot, files, one_slot):
+def fill(image, layout, slot, note, files, one_slot):
     def put(partition, data, used=None):
         partition.used = len(data) if used is None else used
         image.put(partition.offset, data)
@@ -56,6 +56,8 @@ def fill(image, layout, slot, files, one_slot):
     put(layout["esp"], data[:esp.used(data)])
     put(layout["boot-a"], slot)
     put(layout["boot-b"], *((bytes(CLEARED), 0) if one_slot else (slot,)))
+    for name, data in (("boot-a", note), ("boot-b", b"" if one_slot else note)):
+        image.put(layout[name].offset + layout[name].size - manifest.IN_SLOT, data.ljust(manifest.IN_SLOT, b"\0"))
     slots = [state.confirmed(15), state.Slot() if one_slot else state.confirmed(14)]
     put(layout["state"], state.partition(slots, {}))
     for partition in layout.partitions[4:]:
@@ -76,6 +78,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("config", "version", "slot", "output"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--manifest")
     parser.add_argument("--esp", action="append", default=[], metavar="PATH=FILE")
     arguments = parser.parse_args()
     root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -88,13 +91,13 @@ def main():
         stop("\n".join(["nothing is made:", *errors.lines]))
     layout = lay_out(config, arguments.version, found)
     slot = read(arguments.slot)
-    if len(slot) > layout["boot-a"].size:
+    if len(slot) > layout["boot-a"].size - manifest.IN_SLOT:
         stop(f"kernel and bundle have {len(slot)} bytes and do not fit into a boot slot of {layout['boot-a'].size >> 20} MiB; "
-             f"raise IMAGE_SLOT_MIB to {-(-len(slot) // (1 << 20))} or more")
+             f"raise IMAGE_SLOT_MIB to {-(-(len(slot) + manifest.IN_SLOT) // (1 << 20))} or more")
 
     image = Image(arguments.output + ".new", layout.size)
     try:
-        fill(image, layout, slot, dict(entry.split("=", 1) for entry in arguments.esp), config.on("IMAGE_ONE_SLOT"))
+        fill(image, layout, slot, read(arguments.manifest) if arguments.manifest else b"", dict(entry.split("=", 1) for entry in arguments.esp), config.on("IMAGE_ONE_SLOT"))
     except esp.Failed as error:
         stop(error)
     image.handle.flush()

@@ -1,18 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python3 -m tools.image.container --config .config --output DIR: writes DIR/generated/boot.its, the source of the FIT that a
-boot slot holds: the kernel and the bundle."""
+"""python3 -m tools.image.container --config .config [--key KEY] --output DIR: writes DIR/generated/boot.its, the source of the
+FIT that a boot slot holds: the kernel and the bundle. With an RSA key (public or private) it has a place for its signature.
+python3 -m tools.image.container --seal FIT: appends the SHA-256 of the whole FIT, since a signature leaves out its header and
+what the signature itself is wrapped in."""
 
 import argparse
+import hashlib
 import os
 
 from tools.resolver.errors import Errors
 from tools.resolver.kconfig import Config
 
+from .control_tree import algorithm
+
 ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
 KERNEL_OFFSET = 0x200000  # from the start of RAM: where the kernel's own header wants it
 
 
-def source(arch, ram_base, output):
+def signature(algo):
+    return f"""            signature-1 {{
+                algo = "{algo}";
+                key-name-hint = "slot";
+                sign-images = "kernel", "ramdisk";
+            }};
+"""
+
+
+def source(arch, ram_base, output, signed):
     address = f"<{ram_base + KERNEL_OFFSET >> 32:#x} {ram_base + KERNEL_OFFSET & 0xffffffff:#x}>"
     return f"""/dts-v1/;
 /* Made from .config by tools/image. */
@@ -49,7 +63,7 @@ def source(arch, ram_base, output):
             description = "Bulkhead";
             kernel = "kernel";
             ramdisk = "bundle";
-        }};
+{signed}        }};
     }};
 }};
 """
@@ -57,13 +71,21 @@ def source(arch, ram_base, output):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True)
-    parser.add_argument("--output", required=True)
+    parser.add_argument("--config")
+    parser.add_argument("--output")
+    parser.add_argument("--key")
+    parser.add_argument("--seal")
     arguments = parser.parse_args()
+    if arguments.seal:
+        with open(arguments.seal, "r+b") as handle:
+            handle.write(hashlib.sha256(handle.read()).digest())
+        return
     config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), arguments.config, Errors())
     arch = "arm64" if config.on("ARCH_ARM64") else "x86"
     with open(os.path.join(arguments.output, "generated/boot.its"), "w", encoding="utf-8") as handle:
-        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output)))
+        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output),
+                            signature(algorithm(arguments.key)) if arguments.key else ""))
 
 
-main()
+if __name__ == "__main__":
+    main()

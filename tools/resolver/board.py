@@ -46,8 +46,14 @@ class Board:
     log_size: int
     iommu: str  # none, vtd, amdvi, smmuv3
     iommu_drivers: list  # that the kernel is built with
+    gic: str  # gic_v2, gic_v3; empty: none
     devices: list = field(default_factory=list)
     pci: list = field(default_factory=list)
+
+    @property
+    def identity(self):
+        """What an update names."""
+        return f"{self.arch} {self.name}"
 
     def has(self, compatible):
         return any(compatible in device.compatibles for device in self.devices)
@@ -71,7 +77,8 @@ class Board:
 def read_board(config, root):
     board = Board(config.text("BOARD"), config.text("ARCH"), config.number("BOARD_CPUS"), config.number("BOARD_RAM_BASE"),
                   config.number("BOARD_RAM_MIB") << 20, config.number("LOG_BASE"), config.number("LOG_SIZE"), config.text("BOARD_IOMMU"),
-                  [name for name in ("vtd", "amdvi", "smmuv3") if config.on(f"{name.upper()}_DRIVER")])
+                  [name for name in ("vtd", "amdvi", "smmuv3") if config.on(f"{name.upper()}_DRIVER")],
+                  "gic_v2" if config.on("GIC_V2") else "gic_v3" if config.on("GIC_V3") else "")
     with open(os.path.join(root, "board", board.name, "devices.txt"), encoding="utf-8") as handle:
         for line in handle:
             if not line.strip() or line.startswith("#"):

@@ -65,4 +65,7 @@ def bundle_makefile(appliance, config, root, output):
             f"debian-kernel-package := {config.text('DEBIAN_KERNEL_PACKAGE')}\n"
             + "".join(f"bundle-{name.lower().replace('_', '-')} := {os.path.join(root, path) if path else ''}\n"
                       for name in ("SIGNING_KEY", "PUBLIC_KEY") for path in [config.text("BUNDLE_" + name)])
-            + f"bundle-version-minimum := {config.number('BUNDLE_VERSION_MINIMUM')}\n")
+            + "".join(f"image-{name.lower().replace('_', '-')} := {os.path.join(root, path) if path else ''}\n"
+                      for name in ("SLOT_SIGNING_KEY", "SLOT_PUBLIC_KEY") for path in [config.text(name)])
+            + f"bundle-version-minimum := {config.number('BUNDLE_VERSION_MINIMUM')}\nbundle-version := {appliance.version}\n"
+            f"bundle-board := {appliance.board.identity}\n")

@@ -143,4 +143,6 @@ def management_source(appliance):
         f"const uint32_t disk_count = {len(disks)};\n",
         array("struct policy_config policies[]", [policy_entry(partition) for partition in appliance.partitions]),
         f"const uint16_t console_tls_port = {appliance.console_port};",
-        f"const char hostname[] = {string(appliance.hostname)};\n"])
+        f"const char hostname[] = {string(appliance.hostname)};",
+        f"const char board_name[] = {string(appliance.board.identity)};",
+        f"const uint32_t trial_s = {appliance.trial_s}, trial_settle_s = {appliance.trial_settle_s};\n"])

@@ -127,6 +127,8 @@ class Appliance:
     without_iommu: bool
     dma_fault_limit: int
     version: int
+    trial_s: int
+    trial_settle_s: int
     channels: list = field(default_factory=list)  # given by layout.py
     console_owner: list = field(default_factory=list)
     images: list = field(default_factory=list)
@@ -216,4 +218,5 @@ class Reader:
                          [self.switch(i) for i in range(SWITCHES) if c.on(f"SWITCH{i}")],
                          [self.partition(i) for i in range(PARTITIONS) if c.on(f"P{i}")],
                          [self.sriov(i) for i in range(DEVICES_OF_A_KIND) if c.on(f"SRIOV{i}")],
-                         c.on("PASSTHROUGH_WITHOUT_IOMMU"), c.number("DMA_FAULT_LIMIT"), c.number("BUNDLE_VERSION"))
+                         c.on("PASSTHROUGH_WITHOUT_IOMMU"), c.number("DMA_FAULT_LIMIT"), c.number("BUNDLE_VERSION"),
+                         c.number("TRIAL_SECONDS"), c.number("TRIAL_SETTLE_SECONDS"))

@@ -1,99 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GICv3 (Arm IHI 0069): the distributor and this CPU's redistributor and CPU interface. */
-#include "frame.h"
-#include <lib/native.h>
-#include <lib/tree.h>
+/* Interrupts and their handlers, whichever GIC there is. */
+#include "gic.h"
 
-#define GICD_CTLR 0x0
-#define GICD_CTLR_ENABLE 0x12 /* ARE_NS, EnableGrp1A */
-#define GICD_TYPER 0x4
-#define GIC_GROUP 0x080 /* these six in GICD for SPIs, in GICR's SGI frame for the rest */
-#define GIC_SET_ENABLE 0x100
-#define GIC_CLEAR_ENABLE 0x180
-#define GIC_CLEAR_PENDING 0x280
-#define GIC_PRIORITY 0x400
-#define GIC_CONFIG 0xc00
-#define GICD_ROUTER 0x6000
-#define GICR_WAKER 0x14
-#define GICR_WAKER_PROCESSOR_SLEEP 2u
-#define GICR_WAKER_CHILDREN_ASLEEP 4u
-#define GICR_TYPER 0x8
-#define GICR_TYPER_LAST 0x10u
-#define GICR_TYPER_VLPIS 0x2u
-#define GICR_SGI_FRAME 0x10000
-
-#define INTERRUPTS 1020u
 #define HANDLERS 64u
 #define PRIORITY 0xa0u
-#define WAIT_STEPS 1000000u
 
-static uint64_t distributor, redistributor;
-static uint64_t affinity; /* as GICD_IROUTER takes it */
 static uint32_t interrupts;
 static uint8_t handler_of[INTERRUPTS]; /* index into handlers, 0: none */
 static struct interrupt_handler *handlers[HANDLERS];
 static uint32_t handler_count = 1;
 
-static uint64_t mmio_read64(uint64_t address)
+void gic_found(uint64_t distributor)
 {
-    return mmio_read32(address) | (uint64_t)mmio_read32(address + 4) << 32;
-}
-
-static uint64_t find_redistributor(struct tree_range region)
-{
-    uint32_t mine = (uint32_t)((affinity >> 8 & 0xff000000u) | (affinity & 0xffffffu));
-
-    for (uint64_t frame = region.base; frame - region.base + 0x20000 <= region.size;) {
-        uint64_t type = mmio_read64(frame + GICR_TYPER);
-
-        if (type >> 32 == mine)
-            return frame;
-        if (type & GICR_TYPER_LAST)
-            break;
-        frame += type & GICR_TYPER_VLPIS ? 0x40000 : 0x20000;
-    }
-    panic("no redistributor for CPU %x", mine);
-}
-
-void gic_init(void)
-{
-    int node = tree_compatible(-1, "arm,gic-v3");
-    struct tree_range registers = tree_reg(node, 0), frames = tree_reg(node, 1);
-    uint64_t mpidr;
-    uint32_t steps = 0;
-
-    if (node < 0)
-        panic("the device tree has no GICv3");
-    memory_map(registers.base, registers.size, MEMORY_DEVICE);
-    memory_map(frames.base, frames.size, MEMORY_DEVICE);
-    __asm__("mrs %0, mpidr_el1" : "=r"(mpidr));
-    affinity = mpidr & 0xff00ffffffull;
-    distributor = registers.base;
-    redistributor = find_redistributor(frames);
-    interrupts = ((mmio_read32(distributor + GICD_TYPER) & 31) + 1) * 32;
+    interrupts = ((mmio_read32(distributor + GIC_TYPER) & 31) + 1) * 32;
     if (interrupts > INTERRUPTS)
         interrupts = INTERRUPTS;
-    mmio_write32(distributor + GICD_CTLR, GICD_CTLR_ENABLE);
-
-    mmio_write32(redistributor + GICR_WAKER, mmio_read32(redistributor + GICR_WAKER) & ~GICR_WAKER_PROCESSOR_SLEEP);
-    while (mmio_read32(redistributor + GICR_WAKER) & GICR_WAKER_CHILDREN_ASLEEP)
-        if (++steps > WAIT_STEPS)
-            panic("the redistributor does not wake up");
-    mmio_write32(redistributor + GICR_SGI_FRAME + GIC_GROUP, ~0u);
-    mmio_write32(redistributor + GICR_SGI_FRAME + GIC_CLEAR_ENABLE, ~0u);
-
-    __asm__ volatile("msr S3_0_C12_C12_5, %0\n\tisb" ::"r"(7ull)); /* ICC_SRE_EL1 */
-    __asm__ volatile("msr S3_0_C12_C12_4, %0" ::"r"(0ull));        /* ICC_CTLR_EL1: EOImode 0 */
-    __asm__ volatile("msr S3_0_C4_C6_0, %0" ::"r"(0xf0ull));       /* ICC_PMR_EL1 */
-    __asm__ volatile("msr S3_0_C12_C12_7, %0\n\tisb" ::"r"(1ull)); /* ICC_IGRPEN1_EL1 */
 }
 
 bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handler)
 {
-    bool shared = id >= 32;
-    uint64_t frame = shared ? distributor : redistributor + GICR_SGI_FRAME;
-    uint64_t group = frame + GIC_GROUP + id / 32 * 4, priority = frame + GIC_PRIORITY + id / 4 * 4;
-    uint64_t config = frame + GIC_CONFIG + id / 16 * 4;
+    uint64_t frame = gic_frame(id);
+    uint64_t priority = frame + GIC_PRIORITY + id / 4 * 4, config = frame + GIC_CONFIG + id / 16 * 4;
     uint32_t bit = 1u << id % 32, byte = id % 4 * 8, edge = 2u << id % 16 * 2;
     bool enabled;
 
@@ -103,26 +30,18 @@ bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handl
     handlers[handler_count] = handler;
     handler_of[id] = (uint8_t)handler_count++;
     mmio_write32(frame + GIC_CLEAR_ENABLE + id / 32 * 4, bit);
-    mmio_write32(group, mmio_read32(group) | bit);
     mmio_write32(priority, (mmio_read32(priority) & ~(0xffu << byte)) | PRIORITY << byte);
-    if (shared) {
+    if (id >= 32) {
         mmio_write32(config, level ? mmio_read32(config) & ~edge : mmio_read32(config) | edge);
-        mmio_write32(distributor + GICD_ROUTER + id * 8, (uint32_t)affinity);
-        mmio_write32(distributor + GICD_ROUTER + id * 8 + 4, (uint32_t)(affinity >> 32));
+        gic_route(id);
     }
     mmio_write32(frame + GIC_SET_ENABLE + id / 32 * 4, bit);
     interrupt_restore(enabled);
     return true;
 }
 
-INTERRUPT_CONTEXT void interrupt_dispatch(void)
+INTERRUPT_CONTEXT void gic_handle(uint64_t id)
 {
-    uint64_t id;
-
-    __asm__ volatile("mrs %0, S3_0_C12_C12_0" : "=r"(id)::"memory"); /* ICC_IAR1_EL1 */
-    if (id >= INTERRUPTS)
-        return; /* spurious */
     if (handler_of[id])
         handlers[handler_of[id]]->handle(handlers[handler_of[id]]);
-    __asm__ volatile("msr S3_0_C12_C12_1, %0\n\tisb" ::"r"(id) : "memory"); /* ICC_EOIR1_EL1 */
 }

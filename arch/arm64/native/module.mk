@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-native-y += $(addprefix arch/arm64/native/,start.o vectors.o mmu.o native.o crash.o gic.o timer.o memcpy.o)
+native-y += $(addprefix arch/arm64/native/,start.o vectors.o mmu.o native.o crash.o gic.o $(gic).o timer.o memcpy.o)

@@ -140,6 +140,11 @@ void gic_deactivate(uint32_t cpu, uint32_t intid)
     machine.physical_deactivated++;
 }
 
+void vgic_map_interface(struct domain *domain, struct ipa at)
+{
+    (void)domain, (void)at;
+}
+
 /* --- Time --- */
 
 uint64_t timer_guest_count(const struct domain *domain)

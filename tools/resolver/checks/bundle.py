@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bundle is signed with, and its version."""
+"""What bundle and boot slots are signed with, and the bundle's version."""
 
 import os
 import subprocess
 
 VERSION_MAX = 2**31 - 1
-CURVE = bytes.fromhex("2a8648ce3d030107")  # P-256's object identifier
+# Object identifiers of the keys' kinds.
+P256 = bytes.fromhex("2a8648ce3d030107"), "an ECDSA key on curve P-256 (prime256v1)"
+RSA = bytes.fromhex("2a864886f70d010101"), "an RSA key"
 
 
 def check(context):
@@ -13,11 +15,16 @@ def check(context):
     if oldest > version:
         context.errors.add("appliance", "BUNDLE_VERSION_MINIMUM", str(oldest),
                            f"the kernel would refuse its own bundle, whose BUNDLE_VERSION is {version}; make it {version} or less")
-    private = check_key(context, "BUNDLE_SIGNING_KEY", "private", [])
-    public = check_key(context, "BUNDLE_PUBLIC_KEY", "public", ["-pubin"])
+    check_pair(context, "BUNDLE", P256)
+    check_pair(context, "SLOT", RSA)
+
+
+def check_pair(context, what, kind):
+    private = check_key(context, f"{what}_SIGNING_KEY", "private", [], kind)
+    public = check_key(context, f"{what}_PUBLIC_KEY", "public", ["-pubin"], kind)
     if private and public and private != public:
-        context.errors.add("appliance", "BUNDLE_PUBLIC_KEY", context.config.text("BUNDLE_PUBLIC_KEY"),
-                           "it is not the public half of BUNDLE_SIGNING_KEY; name that, or leave one of both empty")
+        context.errors.add("appliance", f"{what}_PUBLIC_KEY", context.config.text(f"{what}_PUBLIC_KEY"),
+                           f"it is not the public half of {what}_SIGNING_KEY; name that, or leave one of both empty")
 
 
 def check_number(context, option):
@@ -27,7 +34,7 @@ def check_number(context, option):
     return number
 
 
-def check_key(context, option, kind, arguments):
+def check_key(context, option, half, arguments, kind):
     """The public half in DER form, or None after saying what is wrong."""
     path = context.config.text(option)
     if not path:
@@ -42,11 +49,11 @@ def check_key(context, option, kind, arguments):
     der = subprocess.run(["openssl", "pkey", "-in", full, "-passin", "pass:", *arguments, "-pubout", "-outform", "DER"],
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
     if b"ENCRYPTED" in text:
-        context.errors.add("appliance", option, path, "the key has a passphrase, which nobody could type; name one without, or sign elsewhere with BUNDLE_PUBLIC_KEY alone")
+        context.errors.add("appliance", option, path, f"the key has a passphrase, which nobody could type; name one without, or sign elsewhere with {option.replace('SIGNING', 'PUBLIC')} alone")
     elif not der:
-        context.errors.add("appliance", option, path, f"the file holds no PEM {kind} key; name one that does")
-    elif CURVE not in der:
-        context.errors.add("appliance", option, path, "the key is not an ECDSA key on curve P-256 (prime256v1); make one that is")
+        context.errors.add("appliance", option, path, f"the file holds no PEM {half} key; name one that does")
+    elif kind[0] not in der:
+        context.errors.add("appliance", option, path, f"the key is not {kind[1]}; make one that is")
     else:
         return der
     return None

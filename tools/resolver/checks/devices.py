@@ -58,7 +58,7 @@ def pages(device):
 def emulated(context, partition):
     """(name, base, size, SPI or None) of what the kernel emulates for a guest on arm64."""
     limits = context.limits
-    regions = [("the virtual GIC", limits.GUEST_GICD_BASE, 0x10000, None),
+    regions = [("the virtual GIC", limits.GUEST_GICD_BASE, 0x12000, None),
                ("the virtual GIC", limits.GUEST_GICR_BASE, 0x20000 * max(1, len(partition.cpus or [])), None),
                ("its memory", limits.GUEST_MEMORY_BASE, partition.memory, None)]
     if partition.uart:

@@ -11,7 +11,9 @@ void cpus_init(void);                       /* boot CPU: platform's CPUs into cp
 void cpu_setup(void);                       /* own CPU: EL2's registers, once */
 /* vectors.S: an exception of the kernel itself; x0..x30, sp; `vector` is the entry's number. */
 _Noreturn void crash_exception(uint64_t vector, const uint64_t x[32]);
-extern char vectors[];   /* vectors.S */
-extern char cpu_entry[]; /* head.S: where PSCI CPU_ON starts a CPU */
+extern char vectors[];           /* vectors.S */
+extern char cpu_entry[];         /* head.S: where PSCI CPU_ON starts a CPU */
+extern char spin_entry[];        /* where a CPU comes from the firmware's loop: its struct vcpu is in spin_vcpu[], */
+extern struct vcpu *spin_vcpu[]; /* by the lowest 3 bits of its affinity */
 
 #endif

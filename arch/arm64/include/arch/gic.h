@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The physical GICv3 (gic_v3.c). */
+/* The physical GIC: gic.c, and gic_v3.c or gic_v2.c. */
 #ifndef ARCH_GIC_H
 #define ARCH_GIC_H
 
@@ -9,14 +9,17 @@
 
 struct vcpu;
 
-void gic_init(void);     /* boot CPU, once: everything disabled, affinity routing on */
-void gic_init_cpu(void); /* each CPU: its redistributor, CPU interface, virtual CPU interface */
+/* Boot CPU, while the machine's device tree is mapped: its place into `platform`. The tree's node of it. */
+int gic_find(void);
+void gic_init(void);     /* boot CPU, once: everything disabled */
+void gic_init_cpu(void); /* each CPU: its private interrupts, CPU interface, virtual CPU interface */
 
 /* The exit by IRQ: take one physical interrupt and handle it. True: the vCPU's or its domain's state may have changed.
  */
 bool gic_interrupt(struct vcpu *vcpu);
 
-/* Any CPU: one physical interrupt. `cpu` says whose it is if the interrupt is private (INTID < 32). */
+/* Any CPU: one physical interrupt. `cpu` says whose it is if the interrupt is private (INTID < 32); with a GICv2,
+ * the calling CPU is. */
 void gic_enable(uint32_t cpu, uint32_t intid, bool on);
 void gic_configure(uint32_t intid, bool edge); /* shared ones only; while disabled */
 void gic_route(uint32_t intid, uint32_t cpu);  /* shared ones only */

@@ -26,6 +26,10 @@
 #define PSCI_ON_PENDING (-5)
 #define PSCI_INVALID_ADDRESS (-9)
 
+/* Boot CPU, the machine's tree is mapped: what reset needs where there is no PSCI (power_absent.c, or a board's own).
+ */
+void power_init(void);
+void power_cycle(bool off);
 /* The machine's CPUs, by its firmware (psci_host.c). */
 int64_t psci_cpu_on(uint64_t id, uint64_t entry, uint64_t context);
 void psci_cpu_off(void); /* returns only if the firmware refuses */

@@ -7,7 +7,9 @@
  * vgic_notify(), through its inbox, and vgic_update() there is the one place that moves an interrupt into or out of a
  * list register. A shared interrupt is in at most one list register of the domain: that vCPU is its owner.
  *
- * vgic.c is the same for every GIC; vgic_v3.c has what is GICv3's own (list registers, redistributors, SGI registers).
+ * vgic.c is the same for every GIC. What is a GIC's own is in vgic_v3.c (distributor, redistributors, SGI registers)
+ * and vgic_lr_v3.c (list registers), or in vgic_v2.c and vgic_lr_v2.c; the build takes one of the two (choice in
+ * board/Kconfig).
  */
 #ifndef ARCH_VGIC_H
 #define ARCH_VGIC_H
@@ -67,8 +69,13 @@ struct vgic_domain {
 struct domain;
 struct vcpu;
 
-/* Boot CPU, after mmio's tables exist: the domain's distributor and redistributors stand at these ipa. */
-void vgic_init(struct domain *domain, uint64_t distributor, uint64_t redistributors);
+/* The two ranges (ipa) of the domain's distributor, and of its redistributors (GICv3) or CPU interface (GICv2); what is
+ * compatible.
+ */
+struct range64;
+const char *vgic_place(const struct domain *domain, struct range64 *ranges);
+/* Boot CPU, after mmio's tables exist: they stand there. */
+void vgic_init(struct domain *domain, uint64_t distributor, uint64_t other);
 /* Own CPU, vCPU not running: private interrupts, virtual CPU interface and virtual timer to their reset state. */
 void vgic_reset_vcpu(struct vcpu *vcpu);
 

@@ -10,8 +10,9 @@
 
 #define GUEST_GICD_BASE 0x08000000ull
 #define GUEST_GICD_SETSPI 0x40ull            /* of the distributor: where messages are written to, as it says */
+#define GUEST_GICC_BASE 0x08010000ull        /* 8 KiB; GICv2 only */
 #define GUEST_MESSAGE_BASE 0x08090000ull     /* where they are, for devices: a page of the ITS */
-#define GUEST_GICR_BASE 0x080a0000ull        /* 128 KiB a vCPU */
+#define GUEST_GICR_BASE 0x080a0000ull        /* 128 KiB a vCPU; GICv3 only */
 #define GUEST_UART_BASE 0x09000000ull        /* PL011 */
 #define GUEST_RTC_BASE 0x09010000ull         /* PL031 */
 #define GUEST_WATCHDOG_REFRESH 0x09020000ull /* SBSA generic watchdog */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which list registers of the calling CPU are empty. Inline, since every delivery asks (vgic_lr_v3.c has the others). */
+/* Which list registers of the calling CPU are empty; inline, since every delivery asks. */
 #ifndef ARCH_VGIC_LR_H
 #define ARCH_VGIC_LR_H
 

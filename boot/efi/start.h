@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Of the loader: what it has found, and what every architecture does with it. */
+#ifndef BOOT_EFI_START_H
+#define BOOT_EFI_START_H
+
+#include "efi.h"
+
+#define PAGE 4096u
+
+struct bytes {
+    uint8_t *data;
+    uint32_t length;
+};
+
+#pragma GCC visibility push(hidden) /* at a fixed distance: nobody fills in a table of their addresses */
+extern struct efi_system_table *system_table;
+extern struct efi_boot_services *boot;
+extern const struct efi_guid loaded_image_guid, file_system_guid, device_path_guid;
+#pragma GCC visibility pop
+
+/* To whom watches the firmware. */
+void say(const char *text);
+/* Whole pages, until the firmware's services end; NULL: there is no memory. */
+void *allocate(uint64_t bytes);
+
+/* Starts the kernel; `image` is the loader, `device` what it came from. Comes back only when it does not work, and says
+ * why. May be called again with another kernel. */
+const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle);
+
+#endif

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The kernel is a UEFI application, which the firmware loads and starts. It finds the bundle as a file beside it: on a
+ * file system that this loader pretends to have. */
+#include <boot/efi/start.h>
+#include <string.h>
+
+/* A file system with one file, whatever it is asked for. */
+static struct efi_file root, file;
+static struct efi_file_system file_system;
+static struct bytes contents;
+static uint64_t position;
+static void *bundle_device;
+
+static EFI efi_status open_file(struct efi_file *from, struct efi_file **opened, const char16_t *name, uint64_t mode,
+                                uint64_t attributes)
+{
+    (void)from, (void)name, (void)attributes;
+    if (mode != 1)
+        return EFI_NOT_FOUND;
+    position = 0;
+    *opened = &file;
+    return 0;
+}
+
+static EFI efi_status close_file(struct efi_file *from)
+{
+    (void)from;
+    return 0;
+}
+
+static EFI efi_status read_file(struct efi_file *from, uint64_t *size, void *buffer)
+{
+    (void)from;
+    if (*size > contents.length - position)
+        *size = contents.length - position;
+    memcpy(buffer, contents.data + position, *size);
+    position += *size;
+    return 0;
+}
+
+static EFI efi_status get_position(struct efi_file *from, uint64_t *to)
+{
+    (void)from;
+    *to = position;
+    return 0;
+}
+
+static EFI efi_status set_position(struct efi_file *from, uint64_t to)
+{
+    (void)from;
+    position = to < contents.length ? to : contents.length; /* all ones: the end */
+    return 0;
+}
+
+static EFI efi_status open_volume(struct efi_file_system *from, struct efi_file **opened)
+{
+    (void)from;
+    *opened = &root;
+    return 0;
+}
+
+static void make_file_system(void)
+{
+    if (bundle_device != NULL)
+        return;
+    file = (struct efi_file){.revision = 0x10000};
+    file.open = open_file;
+    file.close = close_file;
+    file.read = read_file;
+    file.get_position = get_position;
+    file.set_position = set_position;
+    root = file;
+    file_system.revision = 0x10000;
+    file_system.open_volume = open_volume;
+    if (boot->install_protocol(&bundle_device, &file_system_guid, EFI_NATIVE_INTERFACE, &file_system))
+        bundle_device = NULL;
+}
+
+const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle)
+{
+    struct efi_device_path *path = NULL;
+    struct efi_loaded_image *loaded;
+    void *handle;
+
+    make_file_system();
+    contents = *bundle;
+    boot->handle_protocol(device, &device_path_guid, (void **)&path);
+    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
+        return "the firmware refuses the kernel";
+    if (boot->handle_protocol(handle, &loaded_image_guid, (void **)&loaded))
+        return "the firmware lost the kernel";
+    loaded->device = bundle_device;
+    boot->start_image(handle, NULL, NULL);
+    return "the kernel came back";
+}

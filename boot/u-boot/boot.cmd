@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# The only thing that our U-Boot does: it starts the slot that is next, or the other one where that is damaged. It is built in
+# (CONFIG_BOOTCOMMAND), after the board's settings (board/NAME/u-boot.cmd), and its own device tree asks for the secure mode, in
+# which no key interrupts it. Everything that comes from the disk is bounded before it is read: sizes by slot_max. Numbers are
+# hexadecimal. Lines are joined as they stand, so each is a whole command. (No apostrophes but around values.)
+fdt addr ${fdtcontroladdr}
+if fdt get value danger /config bulkhead,danger; then echo "${danger}"; fi
+
+# The slot as it stands: a FIT, whose header says how long it is, and the SHA-256 of all of it behind it.
+setenv read_slot 'part start ${devtype} ${disk} boot-${slot} first && part size ${devtype} ${disk} boot-${slot} room && ${devtype} read ${slot_at} ${first} 1 && fdt addr ${slot_at} && fdt header get bytes totalsize && test 0x${bytes} -le 0x${slot_max} && setexpr sum ${slot_at} + ${bytes} && setexpr blocks ${bytes} + 21f && setexpr blocks ${blocks} / 200 && test 0x${blocks} -le 0x${room} && ${devtype} read ${slot_at} ${first} ${blocks}'
+# bootm checks the signature, and with it each image; it comes back only when it refuses the slot.
+setenv try_slot 'echo "Bulkhead: slot ${slot}"; if run read_slot; then if hash -v sha256 ${slot_at} ${bytes} *${sum}; then bootm ${slot_at}#bulkhead ${slot_at}#bulkhead ${tree}; else iminfo ${slot_at}; fi; echo "Bulkhead: slot ${slot} is damaged, or its signature is not of the key of this U-Boot"; else echo "Bulkhead: slot ${slot} holds no kernel"; fi'
+
+# ab_select takes a try from a slot that is not confirmed, stable on the disk, before it is started.
+setenv try_disk 'setenv tried; setenv tried_too; if bcb ab_select slot ${devtype} ${disk}#state; then setenv tried ${slot}; run try_slot; if bcb ab_select slot ${devtype} ${disk}#state; then if test ${slot} != ${tried}; then setenv tried_too ${slot}; run try_slot; fi; fi; else echo "Bulkhead: the record of slots cannot be used, or has no slot that boots"; fi; for other in a b; do if test ${other} != "${tried}" && test ${other} != "${tried_too}"; then setenv slot ${other}; run try_slot; fi; done'
+
+for unit in ${disks}; do if ${devtype} dev ${unit} && part number ${devtype} ${unit} state number; then setenv disk ${unit}; run try_disk; fi; done
+echo "Bulkhead: no slot boots; once more in 10 seconds"
+sleep 10
+reset

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Issue 5, point 6: the boards that QEMU models beside each architecture's own, and GICv2 in the place of GICv3."""
+
+import pytest
+from appliance import Appliance
+from guest import Guest, attach
+
+pytestmark = pytest.mark.arch("arm64")
+
+
+def two_cpus(guest, machine):
+    """Both work, and interrupt each other through the virtual interrupt controller."""
+    assert guest.run("nproc").strip() == "2"
+    guest.run("for i in 1 2 3; do taskset 1 true; taskset 2 true; done")
+    assert machine.interrupts in guest.run("cat /proc/interrupts")
+
+
+@pytest.mark.parametrize("board", ["zcu102", "rpi4"])
+def test_boots_to_the_shell(build_with, tmp_path, board):
+    """With the machine's own UART as console, and Linux guests that see each other."""
+    out = build_with(board, configuration=board)
+    with Appliance(out, folder=tmp_path) as appliance:
+        appliance.shell.wait_prompt()
+        assert {d["name"]: d["vcpus"] for d in appliance.shell.json("domain list")} == {"mgmt": 1, "linux1": 2, "linux2": 1}
+        appliance.serial.send_line("console linux1")
+        guest = Guest(appliance.serial, "linux1").wait_ready()
+        two_cpus(guest, appliance.machine)
+        guest.wait_for("ping -c 1 192.168.77.2", "1 packets received")
+
+
+def test_gicv2(build_with, tmp_path):
+    """On the machine that may have either: devices passed through to the management domain, guests, restart."""
+    out = build_with("gicv2", ["CONFIG_GIC_V2=y"])
+    with Appliance(out, folder=tmp_path) as appliance:
+        appliance.shell.wait_prompt()
+        guest = attach(appliance, "linux1").wait_ready()
+        two_cpus(guest, appliance.machine)
+        guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
+        appliance.shell.run("domain restart linux1")
+        two_cpus(guest.wait_ready(), appliance.machine)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""U-Boot on arm64 starts what is signed and nothing else, and no byte of a slot can change unnoticed (issue 5, points 2 and 3).
+The slots here are of a few bytes, so that one start of QEMU tries eight of them: two on each of four disks."""
+
+import hashlib
+import re
+import subprocess
+import sys
+
+import pytest
+from appliance import PATIENCE, TOP, Line, Drain, connect, end_with_us
+from test_image import image, make_image, partitions  # noqa: F401
+
+sys.path.insert(0, str(TOP))
+from tools.image import container, control_tree, state  # noqa: E402
+
+pytestmark = pytest.mark.arch("arm64")
+
+
+def signed(folder, key):
+    """A slot as the build makes it, of a kernel and a bundle of a few bytes. Without a key: not signed."""
+    folder.mkdir()
+    (folder / "bulkhead.bin").write_bytes(bytes(56) + b"ARM\x64" + bytes(100))
+    (folder / "bundle.itb").write_bytes(b"bundle" * 20)
+    source = container.source("arm64", 0x40000000, folder, container.signature(control_tree.algorithm(key)) if key else "")
+    (folder / "boot.its").write_text(source)
+    subprocess.run(["mkimage", "-f", folder / "boot.its", *(["-G", key, "-r"] if key else []), folder / "boot.itb"], check=True, capture_output=True)
+    return (folder / "boot.itb").read_bytes()
+
+
+def sealed(fit):
+    return fit + hashlib.sha256(fit).digest()
+
+
+@pytest.fixture(scope="module")
+def key(image):  # noqa: F811
+    """What the image's slots are signed with: the development key, as the Makefile tells."""
+    asked = subprocess.run(["make", "-pnq", "-C", str(TOP), f"O={image.parent}", "help"], capture_output=True, text=True, check=False).stdout
+    return re.search(r"^slot-development-key := (.*)$", asked, re.M)[1]
+
+
+class Board:
+    """QEMU with up to four disks of two slots each, and nothing but U-Boot."""
+
+    def __init__(self, image, slots, folder):  # noqa: F811
+        empty = folder / "empty.img"
+        make_image(empty, b"", b"")
+        places = {name: entry["start"] * 512 for name, entry in partitions(empty)[1].items()}
+        drives = []
+        for number in range(0, len(slots), 2):
+            disk = folder / f"disk{number // 2}"
+            subprocess.run(["cp", "--sparse=always", empty, disk], check=True)
+            with open(disk, "r+b") as handle:
+                for name, slot in zip(("boot-a", "boot-b"), slots[number:number + 2]):
+                    handle.seek(places[name])
+                    handle.write(slot)
+            drives += ["-drive", f"if=none,id=d{number},file={disk},format=raw", "-device", f"virtio-blk-device,drive=d{number}"]
+        (folder / "serial").unlink(missing_ok=True)
+        self.folder = folder
+        self.arguments = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3", "-global", "virtio-mmio.force-legacy=false",
+                          "-cpu", "neoverse-n1", "-m", "2G", "-display", "none", "-nodefaults", "-bios", str(image.parent / "u-boot.bin"),
+                          "-chardev", f"socket,id=serial0,path={folder}/serial,server=on,wait=on", "-serial", "chardev:serial0", *drives]
+
+    def __enter__(self):
+        self.log = open(self.folder / "serial.log", "wb")
+        self.qemu = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=open(self.folder / "qemu.log", "wb"), stderr=subprocess.STDOUT,
+                                     preexec_fn=end_with_us)
+        self.serial = Line(Drain(connect(self.qemu, self.folder / "serial", self.folder / "qemu.log"), timeout=PATIENCE, maxread=65536), self.log)
+        return self.serial
+
+    def __exit__(self, *_):
+        self.qemu.kill()
+        self.qemu.wait()
+
+
+def refused(image, slots, folder):  # noqa: F811
+    """All of them, by name; what U-Boot said."""
+    folder.mkdir()
+    with Board(image, slots, folder) as serial:
+        serial.expect("Bulkhead: no slot boots", PATIENCE)
+        said = serial.before
+    assert len(re.findall(r"Bulkhead: slot [ab]\r", said)) == len(slots), said
+    assert len(re.findall(r"Bulkhead: slot [ab] (?:is damaged|holds no kernel)", said)) == len(slots), said
+    assert "Loading Kernel Image" not in said and "Starting kernel" not in said, said
+    return said
+
+
+def test_only_what_is_signed(image, key, tmp_path):  # noqa: F811
+    """Not signed; another key's; another's, with our key's name; a size that is larger than the partition, than the memory;
+    another configuration; none at all. Nobody stops it on its way."""
+    good = signed(tmp_path / "good", key)
+    subprocess.run(["openssl", "genrsa", "-out", tmp_path / "other.pem", "2048"], check=True, capture_output=True)
+    other = signed(tmp_path / "other", tmp_path / "other.pem")
+    slots = [sealed(signed(tmp_path / "plain", None)), sealed(other), sealed(good[:4] + (3 << 20).to_bytes(4, "big") + good[8:]),
+             sealed(good[:4] + b"\xff" * 4 + good[8:]), sealed(good.replace(b"bulkhead\0", b"bulkheaD\0")), bytes(1 << 20), good, sealed(good)[:-1]]
+    folder = tmp_path / "board"
+    said = refused(image, slots, folder)
+    assert "Failed to verify required signature 'key-slot'" in said and said.count("holds no kernel") == 3, said
+    with Board(image, slots[:2], folder) as serial:
+        serial.expect("U-Boot 2025.01", PATIENCE)
+        serial.send("\x03 \r\x03\r" * 20)
+        serial.expect("Bulkhead: no slot boots", PATIENCE)
+        assert "=> " not in serial.before
+        serial.send("\x03\r\x03\r")
+        assert serial.expect(["U-Boot 2025.01", "=> "], PATIENCE) == 0
+    with Board(image, [slots[0], sealed(good)], folder) as serial:
+        serial.expect("Bulkhead: slot a is damaged", PATIENCE)
+        serial.expect("sha256,rsa2048:slot[+] OK", PATIENCE)
+        serial.expect("Loading Kernel Image", PATIENCE)
+
+
+def places(slot, every):
+    """Bytes to flip: of the header, the tree, its names, the digest."""
+    return list(range(0, len(slot), every)) + [len(slot) - 1]
+
+
+@pytest.mark.parametrize("every", [61, pytest.param(1, marks=pytest.mark.slow)])
+def test_each_byte_counts(image, key, tmp_path, every):  # noqa: F811
+    """One flipped bit in a slot, wherever it is: the slot is refused. (`--slow`: in each byte of it.)"""
+    slot = sealed(signed(tmp_path / "good", key))
+    slots = [slot[:at] + bytes([slot[at] ^ 1 << at % 8]) + slot[at + 1:] for at in places(slot, every)]
+    for number in range(0, len(slots), 8):
+        chosen = slots[number:number + 8]
+        refused(image, chosen + chosen[:1] * (len(chosen) % 2), tmp_path / f"board{number}")
+
+
+def record(disk, slots, last="_a"):
+    with open(disk, "r+b") as handle:
+        for offset in (state.SLOTS_OFFSET, state.SLOTS_BACKUP_OFFSET):
+            handle.seek(partitions(disk)[1]["state"]["start"] * 512 + offset)
+            handle.write(state.slot_record(slots, last))
+
+
+def test_tries_are_taken_before_a_start(image, key, tmp_path):  # noqa: F811
+    """A trial that is refused goes to the other slot, and its try is gone; a confirmed slot keeps its tries, in both copies; a record
+    that is damaged comes from its copy."""
+    good = sealed(signed(tmp_path / "good", key))
+    damaged = good[:-1] + bytes([good[-1] ^ 1])
+
+    def starts(name, slots, before, expected, after, spoil=False):
+        folder = tmp_path / name
+        folder.mkdir()
+        board = Board(image, slots, folder)
+        disk = folder / "disk0"
+        record(disk, before)
+        start = partitions(disk)[1]["state"]["start"] * 512
+        if spoil:
+            with open(disk, "r+b") as handle:
+                handle.seek(start + state.SLOTS_OFFSET + 12)
+                handle.write(b"\xff")
+        with board as serial:
+            serial.expect("Loading Kernel Image", PATIENCE)
+            assert re.findall(r"Bulkhead: slot ([ab])\r", serial.before) == expected, serial.before
+        data = disk.read_bytes()[start:]
+        for offset in (state.SLOTS_OFFSET, state.SLOTS_BACKUP_OFFSET):
+            assert state.read_slot_record(data[offset:offset + 32]) == after
+
+    confirmed, trial, spent = state.confirmed, state.Slot(15, 1), state.Slot(15, 0)
+    starts("confirmed", [good, good], [confirmed(15), confirmed(14)], ["a"], [confirmed(15), confirmed(14)])
+    starts("trial", [good, good], [confirmed(14), trial], ["b"], [confirmed(14), spent])
+    starts("spent", [good, good], [confirmed(14), spent], ["a"], [confirmed(14), spent])
+    starts("refused", [good, damaged], [confirmed(14), trial], ["b", "a"], [confirmed(14), spent])
+    starts("damaged", [damaged, good], [confirmed(15), confirmed(14)], ["a", "b"], [confirmed(15), confirmed(14)])
+    starts("copy", [good, good], [confirmed(14), trial], ["b"], [confirmed(14), spent], spoil=True)
