@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bulkhead/status.h>
 #include <lib/stop_cause.h>
-#include <stddef.h>
 
 static const char *text(const char *const *table, uint32_t entries, uint32_t index)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bulkhead/status.h>
 #include <lib/stop_cause.h>
-#include <stddef.h>
 
 const char *stop_cause_text(uint32_t cause)
 {

@@ -7,7 +7,6 @@
 #include "vendor.h"
 
 #include <arch/apic.h>
-#include <arch/boot.h>
 #include <arch/cpu.h>
 #include <arch/timer.h>
 #include <core/arch.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The IOAPIC, and how a domain's lines are driven; see arch/vioapic.h. */
-#include <arch/vcpu.h>
 #include <core/interrupt.h>
 #include <core/mmio.h>
 #include <core/vpci.h>

@@ -549,13 +549,6 @@ static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)
     lend_timer(vcpu);
 }
 
-static void write_divide(struct vcpu *vcpu, uint32_t value)
-{
-    take_timer_back(vcpu);
-    *reg(&vcpu->arch.vlapic, X2APIC_TIMER_DIVIDE) = value & 0xb;
-    lend_timer(vcpu);
-}
-
 static void write_svr(struct vcpu *vcpu, uint32_t value)
 {
     struct vlapic *vlapic = &vcpu->arch.vlapic;
@@ -678,7 +671,9 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         write_initial_count(vcpu, value);
         return true;
     case X2APIC_TIMER_DIVIDE:
-        write_divide(vcpu, value);
+        take_timer_back(vcpu);
+        *reg(vlapic, X2APIC_TIMER_DIVIDE) = value & 0xb;
+        lend_timer(vcpu);
         return true;
     case X2APIC_SELF_IPI:
         if (value > 0xff)
