@@ -108,6 +108,12 @@ static struct host {
     uint64_t window_used;
 } hosts[BULKHEAD_PARTITIONS_MAX];
 
+/* Before domain_init() too. */
+static bool is_management(const struct domain *domain)
+{
+    return partitions[domain - domains].flags & PARTITION_MANAGEMENT;
+}
+
 static uint32_t get(const uint8_t *bytes, uint32_t offset, uint32_t width)
 {
     uint32_t value = 0;
@@ -279,7 +285,7 @@ static void add_line(struct domain *domain, struct vpci_function *function)
     const struct pci_function *physical = function->physical, *bridge;
     uint32_t pin = pci_read(physical, PCI_PIN, 1), device = physical->requester >> 3 & 31;
 
-    if (function->messages || physical->is_virtual || domain_manages(domain) || pin < 1 || pin > 4)
+    if (function->messages || physical->is_virtual || is_management(domain) || pin < 1 || pin > 4)
         return;
     put(function->initial, PCI_PIN, 1, pin);
     for (uint32_t bus = physical->requester >> 8; (bridge = pci_bridge_to(bus)); bus = bridge->requester >> 8) {
@@ -481,7 +487,7 @@ static bool is_free(const struct pci_function *function)
         return false;
     for (uint32_t i = 0; i < pci_function_count; i++)
         if (pci_functions[i].group == function->group && pci_functions[i].owner &&
-            !domain_manages(pci_functions[i].owner))
+            !is_management(pci_functions[i].owner))
             return false;
     return true;
 }
@@ -660,7 +666,7 @@ static uint64_t place_bar(struct domain *domain, const struct pci_bar *bar)
     uint64_t size = bar->size < PAGE_SIZE ? PAGE_SIZE : bar->size;
     uint64_t offset = (host->window_used + size - 1) & ~(size - 1);
 
-    if (domain_manages(domain))
+    if (is_management(domain))
         return bar->base;
     if (size > GUEST_PCI_WINDOW_SIZE || offset > GUEST_PCI_WINDOW_SIZE - size ||
         (GUEST_PCI_WINDOW + offset) & (size - 1))
@@ -699,7 +705,7 @@ static bool add_function(struct domain *domain, struct vpci_function *function)
 
     if (iommu_present() && iommu_assign(domain, physical->requester)) {
         physical->status->flags |= DEVICE_IOMMU;
-    } else if (!domain_manages(domain) && !UNCONFINED_ALLOWED) {
+    } else if (!is_management(domain) && !UNCONFINED_ALLOWED) {
         log_line("%s: PCI function %s is behind no IOMMU", domain->config->name, pci_name(physical->requester).text);
         return false;
     }
@@ -724,7 +730,7 @@ static void collect(struct domain *domain, struct host *host)
     host->function = memory_pages((count * sizeof(*host->function) + PAGE_SIZE - 1) / PAGE_SIZE);
     for (uint32_t i = 0; i < pci_function_count; i++) {
         struct pci_function *physical = &pci_functions[i];
-        uint32_t place = domain_manages(domain) ? physical->requester : physical->slot * 8u;
+        uint32_t place = is_management(domain) ? physical->requester : physical->slot * 8u;
 
         if (physical->owner != domain)
             continue;
@@ -739,14 +745,14 @@ bool vpci_init(struct domain *domain)
     struct host *host = &hosts[domain->index];
     struct vpci_host *facts = &host->facts;
 
-    if (host->refused && !domain_manages(domain))
+    if (host->refused && !is_management(domain))
         return false;
     collect(domain, host);
     if (!facts->functions)
         return true;
-    facts->ecam = domain_manages(domain) ? ipa(platform.pci.ecam.value) : ipa(GUEST_PCI_ECAM);
+    facts->ecam = is_management(domain) ? ipa(platform.pci.ecam.value) : ipa(GUEST_PCI_ECAM);
     facts->window = ipa(GUEST_PCI_WINDOW);
-    facts->window_size = domain_manages(domain) ? 0 : GUEST_PCI_WINDOW_SIZE;
+    facts->window_size = is_management(domain) ? 0 : GUEST_PCI_WINDOW_SIZE;
     mmio_add(domain,
              &(struct mmio_region){facts->ecam.value, facts->buses * BUS_SIZE, ecam_access, host, EXIT_REGISTER});
     for (uint32_t i = 0; i < facts->functions; i++) {
@@ -758,7 +764,7 @@ bool vpci_init(struct domain *domain)
         }
         facts->messages += function->messages;
     }
-    return domain_manages(domain) || !host->refused;
+    return is_management(domain) || !host->refused;
 }
 
 struct vpci_host vpci_host(const struct domain *domain)

@@ -206,7 +206,7 @@ def test_stock_drivers(two_guests, server, iommu):
     no_faults(two_guests)
 
 
-RESTARTS = {"linux1": 8, "linux2": 2}  # with --slow: 200 of linux1
+RESTARTS = {"linux1": 3, "linux2": 1}  # with --slow: 200 of linux1
 # In a guest: writes to the disk and reads it back, or downloads, again and again; each time that the bytes are right is a line in a file.
 DISK_LOAD = "(until [ -b /dev/{0} ]; do usleep 50000; done; while dd if=/dev/{0} bs=1M count=1 iflag=direct 2>/dev/null | sha256sum | grep -q {1} && " \
             "dd if=/tmp/new of=/dev/{0} bs=1M seek=1 oflag=direct 2>/dev/null; do echo right >>/tmp/{0}; done) &"

@@ -6,6 +6,7 @@
  *   nettest stream HOST MEGABYTES [check] one-way stream; prints nanoseconds and Mbit/s; check: the server compares
  *                                         every byte, and the bench counts nothing
  *   nettest request HOST COUNT            one byte there and one back; prints nanoseconds each
+ *   nettest send HOST PORT                what comes on standard input, in the largest pieces that TCP takes
  *
  * Times are CLOCK_MONOTONIC: under -icount shift=0 a nanosecond is one instruction of all CPUs together.
  */
@@ -13,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +127,15 @@ static int server(void)
     }
 }
 
+static int send_input(int connection)
+{
+    ssize_t got;
+
+    while ((got = read(STDIN_FILENO, buffer, CHUNK)) > 0)
+        write_all(connection, buffer, (size_t)got);
+    return got != 0;
+}
+
 int main(int arguments, char **argument)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(PORT)};
@@ -135,9 +146,12 @@ int main(int arguments, char **argument)
     if (arguments == 2 && !strcmp(argument[1], "server"))
         return server();
     if (arguments < 4 || inet_pton(AF_INET, argument[2], &address.sin_addr) != 1) {
-        fputs("usage: nettest server | stream HOST MEGABYTES [check] | request HOST COUNT\n", stderr);
+        fputs("usage: nettest server | stream HOST MEGABYTES [check] | request HOST COUNT | send HOST PORT\n", stderr);
         return 2;
     }
+    bool sends = !strcmp(argument[1], "send");
+    if (sends)
+        address.sin_port = htons((uint16_t)strtoul(argument[3], NULL, 0));
     hello.mode = !strcmp(argument[1], "request");
     hello.check = arguments > 4;
     hello.amount = strtoull(argument[3], NULL, 0) * (hello.mode ? 1 : 1048576);
@@ -145,6 +159,8 @@ int main(int arguments, char **argument)
     int connection = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(connection, (struct sockaddr *)&address, sizeof address))
         die("nettest: connect");
+    if (sends)
+        return send_input(connection);
     setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     write_all(connection, &hello, sizeof hello);
 
