@@ -4,6 +4,7 @@
 #include <arch/stage2.h>
 #include <arch/timer.h>
 #include <arch/vgic.h>
+#include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/domain_tree.h>
 #include <core/interrupt.h>

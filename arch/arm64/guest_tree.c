@@ -7,6 +7,7 @@
 #include <core/arch.h>
 #include <core/domain_tree.h>
 #include <core/format.h>
+#include <core/log.h>
 #include <core/vpci.h>
 #include <libfdt.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/log.h>
+#include <core/memory.h>
 
 /* mmu_build_tables() runs while memory takes no unaligned access. */
 #pragma GCC target("strict-align")

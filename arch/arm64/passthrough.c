@@ -6,6 +6,7 @@
 #include <arch/stage2.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
+#include <core/channel.h>
 #include <core/interrupt.h>
 #include <core/log.h>
 #include <devices/iommu/iommu.h>

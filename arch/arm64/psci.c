@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* PSCI 1.1 and the SMC Calling Convention 1.1 for guests. What is not here is NOT_SUPPORTED. */
+#include <arch/platform.h>
 #include <arch/psci.h>
 #include <core/arch.h>
 

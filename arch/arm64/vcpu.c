@@ -5,6 +5,7 @@
 #include <arch/sysreg.h>
 #include <arch/vgic.h>
 #include <core/arch.h>
+#include <core/interrupt.h>
 
 #define HCR_GUEST                                                                                                      \
     (HCR_RW | HCR_VM | HCR_SWIO | HCR_IMO | HCR_FMO | HCR_AMO | HCR_TSC | HCR_TIDCP | HCR_TACR | HCR_TID3 | HCR_TERR | \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arch/cpu.h>
+#include <core/arch.h>
 #include <core/platform.h>
 #include <devices/serial/early.h>
 
