@@ -86,9 +86,6 @@ size_t format_text(char *buffer, size_t size, const char *format, va_list argume
             put_padded(&output, text, strlen(text), directive);
             break;
         }
-        case 'c':
-            put(&output, (char)va_arg(arguments, int));
-            break;
         case 'd': {
             int64_t value = directive.wide ? va_arg(arguments, int64_t) : va_arg(arguments, int);
 
@@ -102,9 +99,6 @@ size_t format_text(char *buffer, size_t size, const char *format, va_list argume
             put_number(&output, value, *format == 'u' ? 10 : 16, false, directive);
             break;
         }
-        case 'p':
-            put_number(&output, (uint64_t)va_arg(arguments, void *), 16, false, directive);
-            break;
         case '\0':
             format--;
             break;

@@ -9,8 +9,6 @@
  * SPI number (INTID - 32). Routed to the vCPU that the guest chose, which is interrupted when it runs elsewhere. */
 void interrupt_raise(struct domain *domain, uint32_t line);
 void interrupt_set_level(struct domain *domain, uint32_t line, bool level);
-/* Any CPU: likewise for a private interrupt (arm64: PPI, INTID 16..31) of one vCPU. */
-void interrupt_raise_private(struct vcpu *vcpu, uint32_t id);
 /* Boot CPU: physical interrupt `physical` (INTID) is passed through to `domain` under the same INTID, linked in the list
  * register so that the guest's EOI ends it. Enabled at the physical distributor when the guest enables it. */
 void interrupt_pass_through(struct domain *domain, uint32_t physical);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <core/log.h>
 
-#include <bulkhead/partition.h>
 #include <core/arch.h>
 #include <core/channel.h>
 #include <core/deadline.h>

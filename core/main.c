@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The boot CPU's way from the architecture's entry to its first guest. */
-#include <bulkhead/partition.h>
 #include <core/arch.h>
 #include <core/bundle.h>
-#include <core/channel.h>
 #include <core/console.h>
 #include <core/loader.h>
 #include <core/log.h>

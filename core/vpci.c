@@ -144,10 +144,8 @@ static void msi_apply(struct vpci_function *function)
     if (control & MSI_64_BITS)
         guest.address |= (uint64_t)get(function->shadow, at + 8, 4) << 32;
     pci_write(physical, at + MSI_CONTROL, 2, 0);
-    if (!(control & MSI_ENABLE)) {
-        message_unbind(owner(function), physical->requester, 0);
-        return;
-    }
+    if (!(control & MSI_ENABLE))
+        return message_unbind(owner(function), physical->requester, 0);
     if (!message_bind(owner(function), physical->requester, 0, guest, &message) ||
         (message.address >> 32 && !(control & MSI_64_BITS)))
         return;

@@ -386,7 +386,7 @@ static void take_private(struct vcpu *vcpu, uint32_t intid)
     vgic_update(vcpu, intid);
 }
 
-void interrupt_raise_private(struct vcpu *vcpu, uint32_t id)
+void vgic_raise_private(struct vcpu *vcpu, uint32_t id)
 {
     if (vcpu == vcpu_current()) {
         take_private(vcpu, id);
@@ -400,7 +400,7 @@ void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid)
 {
     targets &= (1u << vcpu->domain->vcpu_count) - 1;
     for (; targets != 0; targets &= targets - 1)
-        interrupt_raise_private(vcpu->domain->vcpu[__builtin_ctz(targets)], intid);
+        vgic_raise_private(vcpu->domain->vcpu[__builtin_ctz(targets)], intid);
 }
 
 bool vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked)

@@ -25,6 +25,8 @@ void vgic_settle(struct vcpu *vcpu);
 bool vgic_physical(struct vcpu *vcpu, uint32_t intid, bool parked);
 /* Own CPU of `vcpu`: SGI `intid` (0..15) to the vCPUs of `targets` (a mask; bits that are no vCPU are ignored). */
 void vgic_sgi(struct vcpu *vcpu, uint32_t targets, uint32_t intid);
+/* Any CPU: an edge of a private interrupt (INTID below 32) of one vCPU. */
+void vgic_raise_private(struct vcpu *vcpu, uint32_t intid);
 /* Own CPU, not running: private state to reset; list registers are forgotten. */
 void vgic_reset_private(struct vcpu *vcpu);
 

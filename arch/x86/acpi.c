@@ -9,7 +9,6 @@
 #include <arch/dmar.h>
 #include <arch/ivrs.h>
 #include <core/arch.h>
-#include <core/memory.h>
 #include <string.h>
 
 #define TABLES_MAX 64

@@ -2,7 +2,6 @@
 /* Physical interrupts: the local APICs in x2APIC mode, the IOAPICs, and what comes of a vector. */
 #include <arch/apic.h>
 
-#include <arch/boot.h>
 #include <arch/cpu.h>
 #include <arch/message.h>
 #include <arch/passthrough.h>

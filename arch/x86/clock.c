@@ -3,6 +3,7 @@
 #include <arch/boot.h>
 #include <arch/cpu.h>
 #include <core/platform.h>
+#include <lib/calendar.h>
 
 #define SECONDS 0
 #define MINUTES 2
@@ -29,14 +30,6 @@ static uint32_t number(uint8_t value, uint8_t format)
     return format & BINARY ? value : (value >> 4) * 10u + (value & 15);
 }
 
-/* Days from 1970-01-01 to a date, by years that begin in March. */
-static uint64_t days(uint32_t year, uint32_t month, uint32_t day)
-{
-    uint32_t y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
-
-    return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 static uint64_t read_once(void)
 {
     uint8_t format = cmos_read(STATUS_B), hours = cmos_read(HOURS);
@@ -48,7 +41,7 @@ static uint64_t read_once(void)
         hour = hour % 12 + (hours & AFTERNOON ? 12 : 0);
     if (month < 1 || month > 12 || day < 1 || day > 31)
         return 0;
-    return ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + number(cmos_read(SECONDS), format);
+    return (((uint64_t)calendar_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + number(cmos_read(SECONDS), format);
 }
 
 /* Twice the same: no update came in between. */

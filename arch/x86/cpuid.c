@@ -227,12 +227,8 @@ static struct cpuid extended(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 
 struct cpuid guest_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-    uint32_t registers[4] = {0};
-
-    if (leaf >= HYPERVISOR && leaf < HYPERVISOR_END) {
-        hyperv_cpuid(vcpu, leaf, registers);
-        return (struct cpuid){registers[0], registers[1], registers[2], registers[3]};
-    }
+    if (leaf >= HYPERVISOR && leaf < HYPERVISOR_END)
+        return hyperv_cpuid(vcpu, leaf);
     if (leaf <= HIGHEST_BASIC && leaf <= cpuid(0, 0).eax)
         return basic(vcpu, leaf, subleaf);
     if (leaf >= 0x80000000 && leaf <= HIGHEST_EXTENDED && leaf <= cpuid(0x80000000, 0).eax)

@@ -44,10 +44,8 @@ void exit_hypercall(struct vcpu *vcpu, uint32_t length)
     uint32_t resets = vcpu->arch.resets;
 
     vcpu->arch.rip += length;
-    if (((uint32_t)registers[RAX] & ~0xffu) != HC_BASE) {
-        arch_firmware_call(vcpu);
-        return;
-    }
+    if (((uint32_t)registers[RAX] & ~0xffu) != HC_BASE)
+        return arch_firmware_call(vcpu);
     for (unsigned i = 0; i < 10; i++)
         x[i] = registers[order[i]];
     hypercall(vcpu, x);
@@ -75,10 +73,8 @@ void exit_msr_read(struct vcpu *vcpu, uint32_t length)
     uint64_t *x = vcpu->arch.x, value = 0;
 
     count_exit(vcpu, EXIT_SYSREG);
-    if (!guest_msr_read(vcpu, (uint32_t)x[RCX], &value)) {
-        inject_general_protection(vcpu);
-        return;
-    }
+    if (!guest_msr_read(vcpu, (uint32_t)x[RCX], &value))
+        return inject_general_protection(vcpu);
     x[RAX] = (uint32_t)value;
     x[RDX] = value >> 32;
     vcpu->arch.rip += length;

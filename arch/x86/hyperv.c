@@ -6,7 +6,6 @@
 #include <arch/cpu.h>
 #include <arch/stage2.h>
 #include <arch/timer.h>
-#include <arch/vcpu.h>
 #include <core/arch.h>
 #include <core/memory.h>
 #include <core/platform.h>
@@ -63,9 +62,9 @@ static bool has_interface(const struct domain *domain)
     return domain->arch.hyperv.time != NULL;
 }
 
-void hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t registers[4])
+struct cpuid hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf)
 {
-    static const uint32_t leaves[][4] = {
+    static const struct cpuid leaves[] = {
         {0x40000005, 0x7263694d, 0x666f736f, 0x76482074}, /* "Microsoft Hv" */
         {0x31237648, 0, 0, 0},                            /* "Hv#1" */
         {0, 0, 0, 0},                                     /* version */
@@ -76,12 +75,14 @@ void hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t registers[4])
         {VPS_MAX, VPS_MAX, 0, 0},
     };
     uint32_t index = leaf - 0x40000000;
-    bool known = has_interface(vcpu->domain) && index < sizeof(leaves) / sizeof(leaves[0]);
+    struct cpuid r;
 
-    for (uint32_t i = 0; i < 4; i++)
-        registers[i] = known ? leaves[index][i] : 0;
-    if (known && leaf == LEAF_HINTS && apic_virtualization != NULL) /* where the APIC's own EOI does not exit */
-        registers[0] &= ~HINT_APIC_MSRS;
+    if (!has_interface(vcpu->domain) || index >= sizeof(leaves) / sizeof(leaves[0]))
+        return (struct cpuid){0};
+    r = leaves[index];
+    if (leaf == LEAF_HINTS && apic_virtualization != NULL) /* where the APIC's own EOI does not exit */
+        r.eax &= ~HINT_APIC_MSRS;
+    return r;
 }
 
 bool hyperv_tsc_invariant(const struct vcpu *vcpu)

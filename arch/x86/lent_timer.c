@@ -7,7 +7,6 @@
 #include "vendor.h"
 
 #include <arch/apic.h>
-#include <arch/boot.h>
 #include <arch/cpu.h>
 #include <arch/timer.h>
 #include <core/arch.h>
@@ -190,10 +189,8 @@ static __attribute__((noinline)) void wait_for_first(struct lent_timer *own)
 {
     uint64_t guests = msr_read(MSR_TSC_DEADLINE);
 
-    if ((guests != 0 && guests <= count_at(own->due_ns)) || fired()) {
-        wait();
-        return;
-    }
+    if ((guests != 0 && guests <= count_at(own->due_ns)) || fired())
+        return wait();
     own->lent = false;
     timer_arm(own->due_ns);
     wait();

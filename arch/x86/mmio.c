@@ -4,7 +4,6 @@
 #include "exit.h"
 #include "guest_memory.h"
 
-#include <core/arch.h>
 #include <core/deadline.h>
 #include <core/mmio.h>
 

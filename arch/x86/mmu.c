@@ -5,7 +5,6 @@
 #include <arch/layout.h>
 #include <core/arch.h>
 #include <core/log.h>
-#include <core/memory.h>
 
 #define ENTRIES 512
 #define BLOCK_SIZE (2 * MIB)

@@ -4,7 +4,6 @@
 
 #include <arch/boot.h>
 #include <core/arch.h>
-#include <core/memory.h>
 #include <string.h>
 
 #define MAP_BYTES_MAX (MULTIBOOT_RANGES_MAX * sizeof(struct multiboot_range))

@@ -212,10 +212,8 @@ static void inject(struct vcpu *vcpu, enum event_type type, uint32_t vector, int
 
     /* An exception for an event that could not be delivered: a double fault, and then no more. */
     if (type == EVENT_EXCEPTION && (vmcb->event & EVENT_VALID)) {
-        if ((vmcb->event & EVENT_VECTOR) == VECTOR_DF) {
-            exit_triple_fault(vcpu);
-            return;
-        }
+        if ((vmcb->event & EVENT_VECTOR) == VECTOR_DF)
+            return exit_triple_fault(vcpu);
         event = (event & ~EVENT_VECTOR) | VECTOR_DF;
         error = 0;
     }
@@ -376,10 +374,8 @@ static void write_cr4(struct vcpu *vcpu, struct vmcb *vmcb)
     if (!wide)
         value = (uint32_t)value;
     if (write.length == 0 || (value & ~cr4_valid) || (wide && !(value & CR4_PAE)) ||
-        ((value & ~vmcb->cr4 & CR4_PCIDE) && (!wide || (vmcb->cr3 & 0xfff)))) {
-        inject_general_protection(vcpu);
-        return;
-    }
+        ((value & ~vmcb->cr4 & CR4_PCIDE) && (!wide || (vmcb->cr3 & 0xfff))))
+        return inject_general_protection(vcpu);
     vcpu->arch.flush |= value != vmcb->cr4;
     vmcb->cr4 = value;
     vcpu->arch.rip += write.length;
@@ -410,29 +406,21 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
         return;
     case SVM_INTR:
     case SVM_NMI: /* has been taken when GIF was set */
-        exit_interrupt(vcpu);
-        return;
+        return exit_interrupt(vcpu);
     case SVM_NPF:
-        nested_page_fault(vcpu, vmcb);
-        return;
+        return nested_page_fault(vcpu, vmcb);
     case SVM_VMMCALL:
-        privileged(vcpu, vmcb, exit_hypercall);
-        return;
+        return privileged(vcpu, vmcb, exit_hypercall);
     case SVM_HLT:
-        exit_halt(vcpu, length(vmcb, 1), vmcb->rflags & RFLAGS_IF);
-        return;
+        return exit_halt(vcpu, length(vmcb, 1), vmcb->rflags & RFLAGS_IF);
     case SVM_CPUID:
-        exit_cpuid(vcpu, length(vmcb, 2));
-        return;
+        return exit_cpuid(vcpu, length(vmcb, 2));
     case SVM_IOIO:
-        port(vcpu, vmcb);
-        return;
+        return port(vcpu, vmcb);
     case SVM_XSETBV:
-        privileged(vcpu, vmcb, exit_xsetbv);
-        return;
+        return privileged(vcpu, vmcb, exit_xsetbv);
     case SVM_CR4_WRITE:
-        write_cr4(vcpu, vmcb);
-        return;
+        return write_cr4(vcpu, vmcb);
     case SVM_IRET:
         vcpu->arch.svm.nmi_return = vmcb->rip;
         vmcb->intercepts[0] &= ~BIT(SVM_IRET);
@@ -440,20 +428,16 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
     case SVM_INVD: /* caches are not the guest's alone, and need no flush */
     case SVM_WBINVD:
         vcpu->arch.rip += length(vmcb, 2);
-        count_exit(vcpu, EXIT_OTHER);
-        return;
+        return count_exit(vcpu, EXIT_OTHER);
     case SVM_EXCEPTION + VECTOR_DB:
-        inject(vcpu, EVENT_EXCEPTION, VECTOR_DB, -1);
-        return;
+        return inject(vcpu, EVENT_EXCEPTION, VECTOR_DB, -1);
     case SVM_EXCEPTION + VECTOR_AC:
-        inject(vcpu, EVENT_EXCEPTION, VECTOR_AC, 0);
-        return;
+        return inject(vcpu, EVENT_EXCEPTION, VECTOR_AC, 0);
     case SVM_EXCEPTION + VECTOR_MC:
         asm volatile("int $18" ::: "memory");
         return;
     case SVM_RDPMC:
-        inject_general_protection(vcpu);
-        return;
+        return inject_general_protection(vcpu);
     case SVM_INVLPGA:
     case SVM_VMRUN:
     case SVM_VMLOAD:
@@ -465,11 +449,9 @@ static void handle(struct vcpu *vcpu, struct vmcb *vmcb)
     case SVM_MWAIT:
     case SVM_MWAIT_ARMED:
     case SVM_RDPRU:
-        exit_forbidden(vcpu);
-        return;
+        return exit_forbidden(vcpu);
     case SVM_SHUTDOWN:
-        exit_triple_fault(vcpu);
-        return;
+        return exit_triple_fault(vcpu);
     case SVM_INIT:
         return;
     default:

@@ -171,10 +171,8 @@ static void arm_by_count(uint64_t at_ns)
 {
     uint64_t now = time_ns(), counts;
 
-    if (at_ns == 0) {
-        msr_write(X2APIC_TIMER_INITIAL, 0);
-        return;
-    }
+    if (at_ns == 0)
+        return msr_write(X2APIC_TIMER_INITIAL, 0);
     counts = at_ns > now ? scale_by(at_ns - now, apic_counts_per_ns) : 0;
     msr_write(X2APIC_TIMER_INITIAL,
               counts < UINT32_MAX ? counts + 1 : UINT32_MAX); /* early: core/deadline.c looks again */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The IOAPIC, and how a domain's lines are driven; see arch/vioapic.h. */
-#include <arch/vcpu.h>
 #include <core/interrupt.h>
 #include <core/mmio.h>
 #include <core/vpci.h>
@@ -48,10 +47,8 @@ static void assert_pin(struct domain *domain, uint32_t pin, bool edge)
     struct vioapic *ioapic = &domain->arch.vioapic;
     uint64_t entry = __atomic_load_n(&ioapic->entry[pin], __ATOMIC_RELAXED);
 
-    if (!(entry & (ENTRY_LEVEL | ENTRY_MASKED))) {
-        deliver(domain, entry);
-        return;
-    }
+    if (!(entry & (ENTRY_LEVEL | ENTRY_MASKED)))
+        return deliver(domain, entry);
     spinlock_acquire(&ioapic->lock);
     if (edge || !(ioapic->entry[pin] & ENTRY_LEVEL))
         ioapic->pending |= 1u << pin;
@@ -80,11 +77,6 @@ void interrupt_set_level(struct domain *domain, uint32_t line, bool level)
     }
     __atomic_fetch_or(levels, 1u << line, __ATOMIC_SEQ_CST);
     assert_pin(domain, line, false);
-}
-
-void interrupt_raise_private(struct vcpu *vcpu, uint32_t id)
-{
-    vlapic_send(vcpu, (uint8_t)id, false);
 }
 
 void vioapic_eoi(struct domain *domain, uint8_t vector)

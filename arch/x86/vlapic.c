@@ -152,10 +152,8 @@ static void accept(struct vcpu *vcpu, uint32_t vector)
 
     if (!(*reg(vlapic, X2APIC_SVR) & SVR_ENABLE))
         return;
-    if (apic_virtualization != NULL) {
-        request(vcpu, vector / 32, 1u << vector % 32);
-        return;
-    }
+    if (apic_virtualization != NULL)
+        return request(vcpu, vector / 32, 1u << vector % 32);
     add(vlapic, X2APIC_IRR, vector);
     end_lazy(vlapic);
     choose(vlapic);
@@ -283,19 +281,16 @@ void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level)
         return;
     if (level != is_level(vlapic, vector))
         __atomic_fetch_xor(reg(vlapic, X2APIC_TMR + vector / 32), bit, __ATOMIC_RELAXED);
-    if (vcpu == vcpu_current()) {
-        accept(vcpu, vector);
-        return;
-    }
+    if (vcpu == vcpu_current())
+        return accept(vcpu, vector);
     if (!level && can_post(vlapic)) {
-        apic_virtualization->post(vcpu, vector);
-        return;
+        return apic_virtualization->post(vcpu, vector);
     }
     __atomic_fetch_or(&vlapic->arrived[vector / 32], bit, __ATOMIC_RELEASE);
     arrive(vcpu, 1u << vector / 32);
 }
 
-void vlapic_send_nmi(struct vcpu *vcpu)
+static void send_nmi(struct vcpu *vcpu)
 {
     if (vcpu == vcpu_current())
         vcpu->arch.nmi_pending = true;
@@ -348,7 +343,7 @@ void vlapic_deliver(struct domain *domain, uint32_t targets, enum apic_delivery 
         if (mode == DELIVERY_FIXED || mode == DELIVERY_LOWEST)
             vlapic_send(target, vector, level);
         else if (mode == DELIVERY_NMI)
-            vlapic_send_nmi(target);
+            send_nmi(target);
         else if (mode == DELIVERY_INIT)
             send_init(target);
         else if (mode == DELIVERY_STARTUP)
@@ -499,10 +494,8 @@ static void take_timer_back(struct vcpu *vcpu)
         return;
     vlapic->timer_lent = false;
     counts = timer_return();
-    if (timer_lvt(vlapic) & TIMER_TSC_DEADLINE) {
-        write_tsc_deadline(vcpu, counts.deadline);
-        return;
-    }
+    if (timer_lvt(vlapic) & TIMER_TSC_DEADLINE)
+        return write_tsc_deadline(vcpu, counts.deadline);
     *reg(vlapic, X2APIC_TIMER_INITIAL) = counts.initial;
     if (counts.current != 0) {
         vlapic->timer_end_ns = time_ns() + counts_to_ns(vlapic, counts.current);
@@ -553,13 +546,6 @@ static void write_lvt(struct vcpu *vcpu, enum vlapic_lvt index, uint32_t value)
     if ((value ^ *reg(vlapic, X2APIC_LVT_TIMER + index)) & LVT_TIMER_MODE)
         timer_stop(vcpu);
     *reg(vlapic, X2APIC_LVT_TIMER + index) = value;
-    lend_timer(vcpu);
-}
-
-static void write_divide(struct vcpu *vcpu, uint32_t value)
-{
-    take_timer_back(vcpu);
-    *reg(&vcpu->arch.vlapic, X2APIC_TIMER_DIVIDE) = value & 0xb;
     lend_timer(vcpu);
 }
 
@@ -685,7 +671,9 @@ static bool write_register(struct vcpu *vcpu, uint32_t msr, uint32_t value)
         write_initial_count(vcpu, value);
         return true;
     case X2APIC_TIMER_DIVIDE:
-        write_divide(vcpu, value);
+        take_timer_back(vcpu);
+        *reg(vlapic, X2APIC_TIMER_DIVIDE) = value & 0xb;
+        lend_timer(vcpu);
         return true;
     case X2APIC_SELF_IPI:
         if (value > 0xff)

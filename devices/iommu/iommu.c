@@ -59,11 +59,9 @@ void iommu_reserve(uint32_t requester, struct hpa base, uint64_t size)
 {
     uint64_t first = base.value & ~(PAGE_SIZE - 1), end = (base.value + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 
-    if (end <= first || region_count == IOMMU_RESERVED_MAX || platform.reserved_count == PLATFORM_RANGES_MAX) {
-        log_line("%s: firmware claims memory at %lx for it, not granted", pci_name((uint16_t)requester).text,
+    if (end <= first || region_count == IOMMU_RESERVED_MAX || platform.reserved_count == PLATFORM_RANGES_MAX)
+        return log_line("%s: firmware claims memory at %lx for it, not granted", pci_name((uint16_t)requester).text,
                  base.value);
-        return;
-    }
     regions[region_count].requester = requester;
     regions[region_count].range = (struct memory_range){hpa(first), end - first};
     platform.reserved[platform.reserved_count++] = regions[region_count++].range;
@@ -124,10 +122,8 @@ static void init_regions(void)
 void iommu_init(void)
 {
     iommu = arch_iommu_find();
-    if (!iommu.ops) {
-        log_line("No IOMMU: devices reach all memory");
-        return;
-    }
+    if (!iommu.ops)
+        return log_line("No IOMMU: devices reach all memory");
     format_print(status_page->iommu, sizeof(status_page->iommu), "%s", iommu.ops->name);
     log_line("%s: devices are confined, their interrupts %s", iommu.ops->name,
              iommu.messages_forgeable ? "are NOT" : "too");

@@ -3,6 +3,7 @@
 
 #include <arch/pio.h>
 #include <core/deadline.h>
+#include <lib/calendar.h>
 
 enum cmos_register {
     SECONDS = 0,
@@ -43,19 +44,10 @@ static int64_t board_time(void)
     return (int64_t)(wall != 0 ? wall : time_ns() / NS_PER_S);
 }
 
-/* Days since 1970-01-01 of a day in the Gregorian calendar, whose year begins in March here. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    int64_t y = month > 2 ? year : year - 1, era = y / 400, of_era = y - era * 400;
-    int64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
 static int64_t time_of(const uint8_t *set)
 {
     int64_t month = set[MONTH] >= 1 && set[MONTH] <= 12 ? set[MONTH] : 1;
-    int64_t days = days_of(set[CENTURY] * 100 + set[YEAR], month, set[DAY]);
+    int64_t days = calendar_days(set[CENTURY] * 100 + set[YEAR], month, set[DAY]);
 
     return ((days * 24 + set[HOURS]) * 60 + set[MINUTES]) * 60 + set[SECONDS];
 }

@@ -4,6 +4,7 @@
  * the counter goes on.
  */
 #include <devices/rtc/clock.h>
+#include <lib/calendar.h>
 #include <lib/native.h>
 #include <lib/tree.h>
 
@@ -36,23 +37,15 @@ static uint32_t number(uint32_t value, uint32_t status)
     return status & RTC_BINARY ? value : (value >> 4) * 10 + (value & 15);
 }
 
-static uint64_t days(uint32_t year, uint32_t month, uint32_t day)
-{
-    /* Years begin in March, so that the leap day is the last one. */
-    uint32_t y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
-
-    return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 static uint64_t read_once(void)
 {
     uint32_t status = get(RTC_STATUS_B), hours = get(RTC_HOURS), hour = number(hours & ~RTC_HOURS_PM, status);
+    uint64_t days;
 
     if (!(status & RTC_24_HOURS))
         hour = hour % 12 + (hours & RTC_HOURS_PM ? 12 : 0);
-    return (days(2000 + number(get(RTC_YEAR), status), number(get(RTC_MONTH), status), number(get(RTC_DAY), status)) *
-                24 + hour) * 3600ull +
-           number(get(RTC_MINUTES), status) * 60 + number(get(RTC_SECONDS), status);
+    days = (uint64_t)calendar_days(2000 + number(get(RTC_YEAR), status), number(get(RTC_MONTH), status), number(get(RTC_DAY), status));
+    return (days * 24 + hour) * 3600 + number(get(RTC_MINUTES), status) * 60 + number(get(RTC_SECONDS), status);
 }
 
 static uint64_t read_clock(void)

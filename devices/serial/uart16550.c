@@ -85,11 +85,13 @@ static uint8_t read_register(struct uart16550 *uart, uint16_t offset)
 {
     uint8_t value;
 
+    if (offset <= IER && (uart->lcr & LCR_DIVISOR))
+        return uart->divisor[offset];
     switch (offset) {
     case DATA:
-        return uart->lcr & LCR_DIVISOR ? uart->divisor[0] : receive(uart);
+        return receive(uart);
     case IER:
-        return uart->lcr & LCR_DIVISOR ? uart->divisor[1] : uart->ier;
+        return uart->ier;
     case IIR:
         value = identify(uart);
         if (value == IIR_TRANSMITTED)
@@ -116,21 +118,17 @@ static void loop_back(struct uart16550 *uart, uint8_t value)
 
 static void write_register(struct uart16550 *uart, uint16_t offset, uint8_t value)
 {
+    if (offset <= IER && (uart->lcr & LCR_DIVISOR)) {
+        uart->divisor[offset] = value;
+        return;
+    }
     switch (offset) {
     case DATA:
-        if (uart->lcr & LCR_DIVISOR) {
-            uart->divisor[0] = value;
-            break;
-        }
         if (uart->mcr & MCR_LOOP)
             loop_back(uart, value);
         uart->transmitted = true;
         break;
     case IER:
-        if (uart->lcr & LCR_DIVISOR) {
-            uart->divisor[1] = value;
-            break;
-        }
         uart->transmitted |= (value & ~uart->ier & IER_TRANSMITTED) != 0;
         uart->ier = value & 0xf;
         break;

@@ -70,7 +70,7 @@ $(O)/unit/updates/test_key.c: tests/unit/make_updates.sh tools/sign_bundle.py to
 	$(Q)tests/unit/make_updates.sh $(@D)
 
 # The shell on a fake appliance. shell_on_host runs it on this terminal.
-shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/stop_cause.c tests/unit/fake_appliance.c \
+shell-under-test := $(shell-y:.o=.c) lib/ring_reader.c lib/status_text.c lib/stop_cause.c tests/unit/fake_appliance.c \
 	storage/state.c storage/state_format.c storage/slots.c storage/gpt.c \
 	tests/unit/json_reader.c
 unit-tests += line_editor shell console_attach supervisor

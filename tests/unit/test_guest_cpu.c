@@ -46,10 +46,10 @@ uint64_t xstate_components(void)
 {
     return cpuid(1, 0).ecx & BIT(26) ? 7 : 0;
 }
-void hyperv_cpuid(const struct vcpu *of, uint32_t leaf, uint32_t registers[4])
+struct cpuid hyperv_cpuid(const struct vcpu *of, uint32_t leaf)
 {
     (void)of;
-    registers[0] = leaf;
+    return (struct cpuid){.eax = leaf};
 }
 bool hyperv_tsc_invariant(const struct vcpu *of)
 {

@@ -128,7 +128,7 @@ static void groups_off_delivers_nothing(void **state)
     edge_line(40);
     machine_write(GICD(0), 4, 0x10);
     interrupt_raise(GUEST, 8);
-    interrupt_raise_private(GUEST->vcpu[0], 20);
+    vgic_raise_private(GUEST->vcpu[0], 20);
     assert_int_equal(machine_take(), NOTHING);
     machine_write(GICD(0), 4, 0x12);
     assert_int_not_equal(machine_take(), NOTHING);

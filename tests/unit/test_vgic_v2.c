@@ -130,8 +130,8 @@ static void private_registers_are_the_readers(void **state)
     machine_on(1);
     assert_int_equal(machine_read(GICD(0x100), 4), 0xffffffff);
     assert_int_equal(machine_read(GICD(0x414), 1), 0xa0);
-    interrupt_raise_private(GUEST->vcpu[0], 20);
-    interrupt_raise_private(GUEST->vcpu[1], 20);
+    vgic_raise_private(GUEST->vcpu[0], 20);
+    vgic_raise_private(GUEST->vcpu[1], 20);
     expect(20, NOTHING, NOTHING);
 }
 

@@ -4,6 +4,7 @@
 #include "../../arch/host/machine.h"
 #include "../../arch/x86/vendor.h"
 
+#include <arch/cpu.h>
 #include <arch/timer.h>
 #include <bulkhead/guest_map.h>
 #include <core/interrupt.h>
@@ -430,15 +431,15 @@ static void an_end_need_not_exit(void **state)
 
 static void its_pages_lie_over_memory(void **state)
 {
-    uint32_t r[4];
+    struct cpuid r;
     uint64_t value;
 
     (void)state;
-    hyperv_cpuid(vcpu_current(), 0x40000000, r);
-    assert_int_equal(r[0], 0x40000005);
-    assert_memory_equal(&r[1], "Microsoft Hv", 12);
-    hyperv_cpuid(vcpu_current(), 0x40000006, r);
-    assert_int_equal(r[0] | r[1] | r[2] | r[3], 0);
+    r = hyperv_cpuid(vcpu_current(), 0x40000000);
+    assert_int_equal(r.eax, 0x40000005);
+    assert_memory_equal(&r.ebx, "Microsoft Hv", 12);
+    r = hyperv_cpuid(vcpu_current(), 0x40000006);
+    assert_int_equal(r.eax | r.ebx | r.ecx | r.edx, 0);
     hyperv_write(0x40000001, 0x7001); /* not before the guest says what it is */
     assert_int_equal(machine.overlays, 0);
     hyperv_write(0x40000000, 0x8100ull << 48);
@@ -467,8 +468,8 @@ static void its_pages_lie_over_memory(void **state)
     hyperv_write(0x40000070, 0);
     assert_int_equal(machine_take(), NOTHING);
     machine_on(0); /* the management domain has its own */
-    hyperv_cpuid(vcpu_current(), 0x40000000, r);
-    assert_int_equal(r[0], 0x40000005);
+    r = hyperv_cpuid(vcpu_current(), 0x40000000);
+    assert_int_equal(r.eax, 0x40000005);
     assert_true(hyperv_msr_read(vcpu_current(), 0x40000000, &value));
     assert_int_equal(value, 0);
 }
@@ -491,11 +492,8 @@ static void interrupts_left_alone_are_seen(void **state)
 /* Where the CPU delivers: no EOI exits but a level's, and the guest is not told to avoid its EOI register. */
 static void the_cpu_delivers(void **state)
 {
-    uint32_t hints[4];
-
     (void)state;
-    hyperv_cpuid(vcpu_current(), 0x40000004, hints);
-    assert_int_equal(hints[0] & 1u << 3, 0);
+    assert_int_equal(hyperv_cpuid(vcpu_current(), 0x40000004).eax & 1u << 3, 0);
     hyperv_write(0x40000073, 0x5001);
     for (uint32_t i = 0; i < 10; i++) {
         vlapic_send(vcpu_current(), (uint8_t)(0x50 + 0x10 * (i % 3)), false);

@@ -32,8 +32,8 @@ config-from-file:
 config: $(O)/generated/.resolved ## Check the configuration and show it as a table and a picture (partitions.txt, flow.svg)
 
 $(O)/.config:
-	@echo "  CONFIG   no .config in $(O): starting from configs/qemu_virt_defconfig"
-	$(call kconfig-run,defconfig) --kconfig Kconfig configs/qemu_virt_defconfig >/dev/null
+	@echo "  CONFIG   no .config in $(O): starting from configs/$(subst -,_,$(board))_defconfig"
+	$(call kconfig-run,defconfig) --kconfig Kconfig configs/$(subst -,_,$(board))_defconfig >/dev/null
 
 $(O)/generated/.resolved: $(O)/.config $(kconfig-files) $(wildcard tools/resolver/*.py tools/resolver/*/*.py board/*/devices.txt) \
 		include/bulkhead/limits.h include/bulkhead/load_plan.h include/bulkhead/partition.h arch/$(ARCH)/include/bulkhead/guest_map.h

@@ -2,9 +2,9 @@
 # Compilers, and what makes two builds of one commit give the same bytes.
 
 # The board in .config decides the architecture (board/NAME/board.mk), and that the compiler (arch/ARCH/arch.mk). Without a
-# .config it is the default's.
+# .config it is the default's, which `make ARCH=x86` makes that of x86.
 board := $(lastword $(shell sed -n 's/^CONFIG_BOARD_\([A-Z0-9_]*\)=y$$/\1/p' $(O)/.config 2>/dev/null | tr A-Z_ a-z-))
-board := $(if $(wildcard board/$(board)/board.mk),$(board),qemu-virt)
+board := $(if $(wildcard board/$(board)/board.mk),$(board),$(if $(filter x86,$(ARCH)),q35,qemu-virt))
 include board/$(board)/board.mk
 include arch/$(ARCH)/arch.mk
 TARGET_CC := $(CROSS_COMPILE)gcc

@@ -23,14 +23,15 @@ struct hyperv_vcpu {       /* own CPU */
     uint32_t *assist_page; /* in kernel memory; whether in use: vlapic.assist */
 };
 
+struct cpuid;
 struct domain;
 struct vcpu;
 
 void hyperv_init(struct domain *domain);   /* boot CPU: its pages */
 void hyperv_reset(struct domain *domain);  /* the domain is stopped */
 void hyperv_reset_vcpu(struct vcpu *vcpu); /* own CPU, vCPU not running, before vlapic_reset() */
-/* Leaves 0x40000000 to 0x400000ff into eax, ebx, ecx, edx; all zero: there is nothing. */
-void hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t registers[4]);
+/* Leaves 0x40000000 to 0x400000ff; all zero: there is nothing. */
+struct cpuid hyperv_cpuid(const struct vcpu *vcpu, uint32_t leaf);
 /* Whether CPUID 0x80000007 may show the invariant TSC: the guest has asked for it. */
 bool hyperv_tsc_invariant(const struct vcpu *vcpu);
 /* MSRs 0x40000000 to 0x400001ff. False: #GP. */

@@ -67,7 +67,6 @@ void vlapic_init(struct vcpu *vcpu); /* boot CPU, once */
 void vlapic_reset(struct vcpu *vcpu);
 /* Any CPU, no lock: a fixed interrupt of `vector` (16..255) for the vCPU. */
 void vlapic_send(struct vcpu *vcpu, uint8_t vector, bool level);
-void vlapic_send_nmi(struct vcpu *vcpu);
 /* Any CPU: the vCPUs (a mask) that a destination names; UINT32_MAX is everybody. */
 uint32_t vlapic_targets(const struct domain *domain, uint32_t destination, bool logical);
 /* Any CPU, the domain's lock not held unless the mode is fixed, lowest priority or NMI. Other modes do nothing. */
