@@ -168,6 +168,14 @@ static uint64_t slot_bytes(uint32_t slot)
     return slots_place(slot, &place) ? place.sectors * SECTOR : 0;
 }
 
+/* Bytes of a slot before its manifest; 0: it is too small for one. */
+static uint64_t slot_room(uint32_t slot)
+{
+    uint64_t bytes = slot_bytes(slot);
+
+    return bytes > SLOT_MANIFEST_BYTES ? bytes - SLOT_MANIFEST_BYTES : 0;
+}
+
 static uint64_t padded(uint64_t bytes)
 {
     return (bytes + SLOT_MANIFEST_BYTES - 1) & ~(uint64_t)(SLOT_MANIFEST_BYTES - 1);
@@ -223,10 +231,10 @@ static void inspect_read(struct disk_request *done, enum disk_result result);
 
 static void inspect(uint32_t slot)
 {
-    while (slot < SLOTS && slot_bytes(slot) <= SLOT_MANIFEST_BYTES)
+    while (slot < SLOTS && slot_room(slot) == 0)
         is_known[slot++] = false;
     if (slot < SLOTS) {
-        transfer(DISK_READ, slot, slot_bytes(slot) - SLOT_MANIFEST_BYTES, buffer[0], SLOT_MANIFEST_BYTES, inspect_read);
+        transfer(DISK_READ, slot, slot_room(slot), buffer[0], SLOT_MANIFEST_BYTES, inspect_read);
     } else {
         was_inspected = true;
         enter(UPDATE_IDLE);
@@ -239,7 +247,7 @@ static void inspect_read(struct disk_request *done, enum disk_result result)
     (void)done;
     in_flight = false;
     is_known[slot_now] = result == DISK_OK && manifest_parse(buffer[0], &known[slot_now]) &&
-                         known[slot_now].bytes <= slot_bytes(slot_now) - SLOT_MANIFEST_BYTES;
+                         known[slot_now].bytes <= slot_room(slot_now);
     inspect(slot_now + 1);
 }
 
@@ -296,7 +304,7 @@ static void checked(bool readable, const uint8_t digest[32])
     else if (memcmp(digest, manifest.digest, sizeof manifest.digest) != 0)
         fail("the disk does not keep what it is given: slot %c reads back otherwise", (int)('a' + status.slot));
     else
-        transfer(DISK_READ, status.slot, slot_bytes(status.slot) - SLOT_MANIFEST_BYTES, buffer[0], SLOT_MANIFEST_BYTES,
+        transfer(DISK_READ, status.slot, slot_room(status.slot), buffer[0], SLOT_MANIFEST_BYTES,
                  open_slot);
 }
 
@@ -330,7 +338,7 @@ static void seal(void)
         return;
     }
     enter(UPDATE_SEALING);
-    transfer(DISK_WRITE, status.slot, slot_bytes(status.slot) - SLOT_MANIFEST_BYTES, sealed, sizeof sealed,
+    transfer(DISK_WRITE, status.slot, slot_room(status.slot), sealed, sizeof sealed,
              manifest_written);
 }
 
@@ -413,9 +421,8 @@ static void close_other(uint32_t kept)
     struct slots slots;
 
     status.slot = 1 - kept;
-    if (padded(manifest.bytes) > slot_bytes(status.slot) - SLOT_MANIFEST_BYTES) {
-        fail("it has %" PRIu64 " bytes, and a slot has room for %" PRIu64, manifest.bytes,
-             slot_bytes(status.slot) - SLOT_MANIFEST_BYTES);
+    if (manifest.bytes > slot_room(status.slot) || padded(manifest.bytes) > slot_room(status.slot)) {
+        fail("it has %" PRIu64 " bytes, and a slot has room for %" PRIu64, manifest.bytes, slot_room(status.slot));
         return;
     }
     if (!slots_get(&slots)) {
@@ -484,7 +491,7 @@ static void verified(struct work *work)
     } else if (genuine) {
         candidates = 0;
         enter(UPDATE_KEPT);
-        check_kept((uint32_t)update_running());
+        check_kept(1 - status.slot);
     } else if (memcmp(manifest.key_id, bundle_key_id, sizeof manifest.key_id) != 0) {
         fail("it is signed with another key, %016" PRIx64 "; this appliance's is %016" PRIx64,
              key_name(manifest.key_id), key_name(bundle_key_id));
@@ -496,7 +503,7 @@ static void verified(struct work *work)
 static void header_came(void)
 {
     uint32_t minimum = update_version_minimum();
-    uint64_t room = slot_bytes(1 - (uint32_t)update_running()) - SLOT_MANIFEST_BYTES;
+    uint64_t room = slot_room(status.slot);
 
     if (!manifest_parse(sealed, &manifest)) {
         fail("this is no update: `make update` makes one, bulkhead.update");
