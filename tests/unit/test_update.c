@@ -139,10 +139,10 @@ static bool slot_has(uint32_t index, const struct file *file)
     return memcmp(slot_of(fake->stable, index), file->data + MANIFEST_BYTES, file->size - MANIFEST_BYTES) == 0;
 }
 
-static void new_disk(void)
+static void new_disk(uint32_t sectors_of_b)
 {
-    static const struct fake_partition map[] = {
-        {"boot-a", A, A + SLOT_SECTORS - 1}, {"boot-b", B, B + SLOT_SECTORS - 1}, {"state", STATE_AT, 1999}};
+    const struct fake_partition map[] = {
+        {"boot-a", A, A + SLOT_SECTORS - 1}, {"boot-b", B, B + sectors_of_b - 1}, {"state", STATE_AT, 1999}};
     struct slots slots = {.last = -1};
 
     fake_disk_free_all();
@@ -296,7 +296,7 @@ static int setup(void **test)
         first = load("first");
         second = load("second");
     }
-    new_disk();
+    new_disk(SLOT_SECTORS);
     power();
     start(&first, true);
     settle_down();
@@ -440,6 +440,23 @@ static void test_what_is_refused(void **test)
     free(file.data);
 }
 
+/* 512 bytes to 4096: not even room for the manifest; nothing behind the slot is written. */
+static void test_a_slot_without_room(void **test)
+{
+    static uint8_t before[SECTORS * 512];
+
+    (void)test;
+    for (uint32_t sectors = 1; sectors <= 8; sectors++) {
+        new_disk(sectors);
+        power();
+        start(&first, true);
+        settle_down();
+        memcpy(before, fake->cached, sizeof before);
+        assert_non_null(strstr(send(&second, second.size), "and a slot has room for 0"));
+        assert_memory_equal(before, fake->cached, sizeof before);
+    }
+}
+
 static void test_another_program_signs(void **test)
 {
     struct file file = load("elsewhere");
@@ -560,7 +577,7 @@ static bool cut_after(uint64_t requests, enum cut cut, uint64_t second_budget)
     const struct file *running;
     uint32_t taken;
 
-    new_disk();
+    new_disk(SLOT_SECTORS);
     power();
     start(&first, true);
     settle_down();
@@ -603,6 +620,7 @@ int main(void)
         TEST(test_a_trial_that_is_not_healthy),
         TEST(test_an_operator_confirms),
         TEST(test_what_is_refused),
+        TEST(test_a_slot_without_room),
         TEST(test_another_program_signs),
         TEST(test_a_damaged_slot_is_not_kept),
         TEST(test_nothing_is_whole),
