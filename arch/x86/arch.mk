@@ -14,3 +14,5 @@ native-own-flags := -fno-omit-frame-pointer
 # lib/sha256: the implementation that uses the CPU's instructions.
 sha256-arch := sha_ni.o
 sha256-arch-flags := -msse4.1 -msha
+# Fewer instructions to verify a signature.
+p256-arch-flags := -O3 -fno-ipa-cp-clone
