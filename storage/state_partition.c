@@ -16,7 +16,9 @@ static struct gpt_reader reader;
 static uint32_t disk_index;
 static const char *status = "being looked for";
 static bool opened, again;
-static void (*when_opened)(struct state *store);
+static void (*when_settled[STATE_SETTLED_MAX])(struct state *store);
+static uint32_t waiting;
+static bool is_settled;
 
 /* The record. */
 static uint8_t front[FRONT_BYTES];
@@ -35,11 +37,19 @@ struct state *state_store(void)
     return opened ? &store : NULL;
 }
 
-void state_when_opened(void (*call)(struct state *state))
+void state_when_settled(void (*settled)(struct state *found))
 {
-    when_opened = call;
-    if (opened)
-        call(&store);
+    if (is_settled)
+        settled(state_store());
+    else if (waiting < STATE_SETTLED_MAX)
+        when_settled[waiting++] = settled;
+}
+
+static void settle(void)
+{
+    is_settled = true;
+    while (waiting > 0)
+        when_settled[--waiting](state_store());
 }
 
 const char *state_store_status(void)
@@ -113,6 +123,7 @@ static void table_read(struct gpt_reader *from, enum gpt_read_result result)
     } else if (found != GPT_FOUND || !place(&range)) {
         status = "the partition \"" NAME "\" is too small, or the partition table is wrong about it";
         bulkhead_log("state: %s: %s", from->disk->name, status);
+        settle();
     } else {
         transfer(DISK_READ, 0, FRONT_BYTES, front_read);
     }
@@ -124,6 +135,7 @@ static void next_disk(void)
 
     if (disk == NULL) {
         status = "no disk has a partition \"" NAME "\"";
+        settle();
     } else if (disk->block_size != 512 && disk->block_size != 4096) {
         disk_index++;
         next_disk();
@@ -136,7 +148,7 @@ static void next_disk(void)
 void state_partition_start(void)
 {
     disk_index = 0;
-    opened = again = slots_known = slots_busy = slots_placed = false;
+    opened = again = slots_known = slots_busy = slots_placed = is_settled = false;
     store.busy = false;
     memset(places, 0, sizeof places);
     status = "being looked for";
@@ -170,11 +182,9 @@ static void store_done(struct state *state, enum state_result result)
     if (!opened && state->damaged > 0)
         bulkhead_log("state: %" PRIu32 " of %u banks were damaged; %s", state->damaged, STATE_BANKS,
                      result == STATE_OK ? "the others have everything" : "all values are lost");
-    if (good && !opened) {
-        opened = true;
-        if (when_opened != NULL)
-            when_opened(&store);
-    }
+    opened |= good;
+    if (!is_settled)
+        settle();
     if (again && opened) {
         again = false;
         state_store_commit();
