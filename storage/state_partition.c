@@ -15,10 +15,16 @@ static struct state store;
 static struct gpt_reader reader;
 static uint32_t disk_index;
 static const char *status = "being looked for";
-static bool opened, again;
+static bool opened, again, resetting;
 static void (*when_settled[STATE_SETTLED_MAX])(struct state *store);
 static uint32_t waiting;
 static bool is_settled;
+
+/* What a boot loader tells the system: Android's bootloader_message, at the partition's first byte. */
+#define MESSAGE_BYTES 832u
+#define MESSAGE_COMMAND "boot-recovery"
+#define MESSAGE_ARGUMENTS 64u
+#define MESSAGE_RESET "--wipe_data"
 
 /* The record. */
 static uint8_t front[FRONT_BYTES];
@@ -148,7 +154,7 @@ static void next_disk(void)
 void state_partition_start(void)
 {
     disk_index = 0;
-    opened = again = slots_known = slots_busy = slots_placed = is_settled = false;
+    opened = again = slots_known = slots_busy = slots_placed = is_settled = resetting = false;
     store.busy = false;
     memset(places, 0, sizeof places);
     status = "being looked for";
@@ -156,6 +162,44 @@ void state_partition_start(void)
 }
 
 MODULE(MODULE_SERVICE, state_partition, state_partition_start);
+
+static bool reset_is_wanted(void)
+{
+    uint32_t last = MESSAGE_BYTES - (uint32_t)strlen(MESSAGE_RESET);
+
+    if (memcmp(front, MESSAGE_COMMAND, sizeof(MESSAGE_COMMAND)) != 0)
+        return false;
+    for (uint32_t at = MESSAGE_ARGUMENTS; at <= last; at++)
+        if (memcmp(front + at, MESSAGE_RESET, strlen(MESSAGE_RESET)) == 0)
+            return true;
+    return false;
+}
+
+static void message_flushed(struct disk_request *done, enum disk_result result)
+{
+    (void)done;
+    slots_busy = false;
+    if (result != DISK_OK)
+        bulkhead_log("state: %s: the wish for a factory reset cannot be taken away", store.disk->name);
+}
+
+static void message_written(struct disk_request *done, enum disk_result result)
+{
+    if (result == DISK_OK && store.disk->has_flush)
+        transfer(DISK_FLUSH, 0, 0, message_flushed);
+    else
+        message_flushed(done, result);
+}
+
+/* The values are gone for good: so is the wish. */
+static void message_clear(void)
+{
+    uint32_t block = store.disk->block_size;
+
+    memset(front, 0, MESSAGE_BYTES);
+    slots_busy = true;
+    transfer(DISK_WRITE, 0, (MESSAGE_BYTES + block - 1) & ~(block - 1), message_written);
+}
 
 static const char *problem(enum state_result result)
 {
@@ -182,7 +226,17 @@ static void store_done(struct state *state, enum state_result result)
     if (!opened && state->damaged > 0)
         bulkhead_log("state: %" PRIu32 " of %u banks were damaged; %s", state->damaged, STATE_BANKS,
                      result == STATE_OK ? "the others have everything" : "all values are lost");
-    opened |= good;
+    if (resetting && good)
+        message_clear();
+    resetting = false;
+    if (good && !opened) {
+        opened = true;
+        if (slots_placed && reset_is_wanted()) {
+            bulkhead_log("state: factory reset: the boot loader asks for it");
+            state_reset(&store);
+            resetting = state_commit(&store);
+        }
+    }
     if (!is_settled)
         settle();
     if (again && opened) {
