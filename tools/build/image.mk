@@ -24,14 +24,14 @@ $(O)/bulkhead.update: $(O)/boot.manifest $(O)/boot.itb
 	$(Q)cat $^ >$@.new && mv $@.new $@
 
 # U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,
-# or U-Boot's.
+# or U-Boot's, with board/NAME/u-boot.dtsi behind it.
 $(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
 	$(call say,KEY,$(call shown,$@))
 	$(Q)$(PYTHON) -m tools.image.control_tree $(if $(filter $(slot-development-key),$(slot-signing-key)),--development) $(slot-known-key) $@
 $(call flags-file,u-boot,$(UBOOT_DIR))
-$(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
+$(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts*) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
 	$(Q){ $(if $(wildcard board/$(board)/u-boot.dts),$(TARGET_CC) -E -P -x assembler-with-cpp -nostdinc -undef -D__DTS__ \
-		-include $(config-header) board/$(board)/u-boot.dts,dtc -q -I dtb -O dts $(UBOOT_DIR)/u-boot.dtb); cat $<; } >$(O)/generated/u-boot.dts
+		-include $(config-header) board/$(board)/u-boot.dts,dtc -q -I dtb -O dts $(UBOOT_DIR)/u-boot.dtb); cat $(wildcard board/$(board)/u-boot.dtsi) $<; } >$(O)/generated/u-boot.dts
 	$(Q)dtc -q -I dts -O dtb -o $@ $(O)/generated/u-boot.dts
 $(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
 	$(call say,U-BOOT,$(call shown,$@))
