@@ -90,9 +90,18 @@ q35)
     ;;
 zcu102 | rpi4) # nothing can be plugged in: no network, no disk
     machine=(-M raspi4b)
-    [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none)
+    sd=0
+    [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none) sd=1
+    tree=(-dtb "$output/board.dtb")
+    if [ -n "${IMAGE:-}" ]; then # as an SD card, whose size is a power of two
+        size=$((1 << 30))
+        while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
+        truncate -s "$size" "$image"
+        start=(-kernel "$output/u-boot.bin" -drive "if=sd,index=$sd,file=$image,format=raw")
+        tree=()
+    fi
     exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-        -dtb "$output/board.dtb" "${start[@]}"
+        "${tree[@]}" "${start[@]}"
     ;;
 *)
     qemu=qemu-system-aarch64

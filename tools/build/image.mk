@@ -4,10 +4,11 @@
 # A boot slot: one FIT with kernel and bundle, signed where U-Boot checks that. Their bytes are inside of it, so that its header
 # says how long it is. The SHA-256 of all of it follows.
 slot-key := $(if $(u-boot-defconfig),$(slot-signing-key))
+slot-tree := $(if $(board-tree),$(O)/board.dtb)
 slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
 $(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
-	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key))
-$(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb
+	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key)) $(addprefix --tree ,$(slot-tree))
+$(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb $(slot-tree)
 	$(call say,FIT,$(call shown,$@))
 	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
 	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
