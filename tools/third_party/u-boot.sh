@@ -46,6 +46,10 @@ while read -r line; do
     grep -qxF -- "$line" "$work/.config" || { echo "U-Boot: $line has no effect" >&2; exit 1; }
 done < <(cat "${fragments[@]}" | grep '^CONFIG_')
 
+# A number without a default would be asked for, again and again.
+new=$(run -s listnewconfig 2>>"$directory.log" | grep '^CONFIG_' || true)
+[ -z "$new" ] || { echo "U-Boot: board/$board has to give or turn off:" $new >&2; exit 1; }
+
 products="u-boot-nodtb.bin"
 [ -e "$top/board/$board/u-boot.dts" ] || products="$products u-boot.dtb"
 run -j "${JOBS:-2}" $products >>"$directory.log" 2>&1 || fail
