@@ -61,3 +61,28 @@ def test_starts_from_its_card(build_with, tmp_path, board, card):
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
         assert len(appliance.shell.json("domain list")) == 3
+
+
+@pytest.mark.slow
+def test_server_with_acpi(build_with, tmp_path):
+    """QEMU's sbsa-ref (issue 5, point 2): TF-A and U-Boot, built from source, start the disk image's loader from an NVMe disk. ACPI is all
+    that describes the machine: its e1000e and NVMe are confined by the SMMUv3 and interrupt by the ITS."""
+    out = build_with("sbsa-ref", configuration="sbsa_ref")
+    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(["make", "-C", str(TOP), f"O={out}", "firmware", f"{out}/bulkhead.img"], check=True, capture_output=True, env=environment)
+    flash = []
+    for bank in ("flash0.fd", "flash1.fd"):
+        subprocess.run(["cp", "--sparse=always", out / bank, tmp_path / bank], check=True)
+        flash += ["-drive", f"if=pflash,format=raw,file={tmp_path / bank}"]
+    disk = tmp_path / "image"
+    subprocess.run(["cp", "--sparse=always", out / "bulkhead.img", disk], check=True)
+    with Appliance(out, loader="none", disk=disk, extra=flash, folder=tmp_path, hardware=("e1000e", "nvme")) as appliance:
+        appliance.serial.expect("slot a: starting", PATIENCE)
+        appliance.serial.expect("the machine describes itself by ACPI")
+        appliance.shell.wait_prompt()
+        appliance.wait_state("linux1", "running")
+        owned = {found["id"]: found for found in appliance.bhctl_json("device", "list") if found["owner"] == "mgmt"}
+        assert len(owned) == 3 and all(found["iommu"] and found["interrupts"] and not found["faults"] for found in owned.values()), owned
+        guest = attach(appliance, "linux1").wait_ready()
+        guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
+        guest.wait_for("ping -c 1 192.168.77.2", "1 packets received")

@@ -40,11 +40,11 @@ $(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
 	$(Q)mv $@.new $@
 
 # For the loader of arm64: the board's devices, some of which ACPI names in AML only.
-$(O)/generated/board_devices.h: board/$(board)/devices.txt
+$(O)/generated/board_devices.h: board/$(board)/devices.txt $(config-header)
 	$(Q)mkdir -p $(@D)
 	$(Q)awk 'BEGIN { print "/* Made from board/$(board)/devices.txt. */\nstatic const struct board_device board_devices[] = {" } \
-		!/^#/ && NF == 6 { gsub(/,/, ", ", $$5); printf "    {\"%s\", \"%s\", %s, %s, {%s}, %s},\n", substr($$1, 2), $$2, $$3, $$4, \
-		$$5 == "-" ? "-1" : $$5 (split($$5, lines, ",") < 4 ? ", -1" : ""), $$6 ~ /aml/ ? "true" : "false" } END { print "};" }' $< >$@.new
+		!/^#/ && NF == 6 && $$6 !~ /kernel/ && $$1 !~ /^\/.*\// && split($$5, lines, ",") <= 4 { gsub(/,/, ", ", $$5); printf "    {\"%s\", \"%s\", %s, %s, {%s}, %s},\n", substr($$1, 2), $$2, $$3, $$4, \
+		$$5 == "-" ? "-1" : $$5 ", -1", $$6 ~ /aml/ ? "true" : "false" } END { print "};" }' $< >$@.new
 	$(Q)mv $@.new $@
 
 # The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
