@@ -29,7 +29,7 @@ fail() {
 }
 
 trusted() {
-    make -C "$trusted_source" -j "$jobs" CROSS_COMPILE="$cross" PLAT=qemu_sbsa BUILD_BASE="$work/trusted" BL33=/dev/null \
+    make -C "$trusted_source" -j "$jobs" CROSS_COMPILE="$cross" PLAT=qemu_sbsa BUILD_BASE="$work/trusted" \
         BUILD_STRING=bulkhead BUILD_MESSAGE_TIMESTAMP='"of Debian"' bl1 bl2 bl31 fip
 }
 # U-Boot's source is shared with other boards: the patch goes to a copy.
