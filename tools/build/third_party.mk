@@ -42,7 +42,7 @@ $(TRUSTED_FIRMWARE_SOURCE)/.unpacked:
 $(SBSA_DIR)/.built: | $(TRUSTED_FIRMWARE_SOURCE)/.unpacked $(UBOOT_SOURCE)/.unpacked
 	$(Q)tools/third_party/sbsa_firmware.sh $(TRUSTED_FIRMWARE_SOURCE) $(UBOOT_SOURCE) $(@D) $(CROSS_COMPILE)
 # Copies: firmware may write to its flash.
-$(O)/flash0.fd $(O)/flash1.fd: $(O)/%.fd: $(SBSA_DIR)/.built
+$(O)/flash0.fd $(O)/flash1.fd: $(O)/%.fd: $(SBSA_DIR)/.built $(sbsa-recipe)
 	$(Q)mkdir -p $(@D)
 	$(Q)cp --sparse=always $(SBSA_DIR)/$*.fd $@
 .PHONY: firmware
