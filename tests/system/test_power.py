@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from appliance import PATIENCE, TOP, Appliance
+from appliance import PATIENCE, Appliance
 from disk_writes import cuts, lost, read_log
 from test_guests import partition
 from test_image import firmware, make_in, partitions, stored_state
@@ -33,7 +33,7 @@ class Recording:
 
 
 def start(out, machine, disk, folder, **options):
-    return Appliance(out, loader="none", disk=disk, extra=["-bios", str(firmware(out / "bulkhead.img", machine))], folder=folder, memory="1G", **options)
+    return Appliance(out, loader="none", disk=disk, extra=["-bios", str(firmware(out / "bulkhead.img", machine))], folder=folder / "run", **options)
 
 
 def slots(shell):
@@ -43,10 +43,13 @@ def slots(shell):
 def confirmed(shell):
     """The slot that runs, once it is confirmed, and both."""
     end = time.monotonic() + PATIENCE
-    while not (runs := [letter for letter, slot in (found := slots(shell)).items() if slot["runs"] and slot["state"] == "confirmed"]):
+    while True:
+        found = slots(shell)
+        for letter, slot in found.items():
+            if slot["runs"] and slot["state"] == "confirmed":
+                return letter, found
         assert time.monotonic() < end, found
         time.sleep(0.2)
-    return runs[0], found
 
 
 def contents(disk, name, length):
