@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The generic watchdog of the Arm Base System Architecture (DEN0094): a refresh frame, and behind it a control frame. It
- * counts twice: after the first time it interrupts, which nobody takes, after the second one it resets the machine.
+ * The generic watchdog of the Arm Base System Architecture (DEN0094): a refresh frame, and behind it a control frame.
+ * It counts twice: after the first time it interrupts, which nobody takes, after the second one it resets the machine.
  */
 #include <devices/watchdog/hardware.h>
 #include <lib/native.h>

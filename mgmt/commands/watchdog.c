@@ -27,7 +27,7 @@ static enum output_step watchdog_row(struct output_row *row, struct output_curso
 }
 
 static const struct output_column watchdog_columns[] = {
-    {"watchdog", "hardware watchdog"}, {"state", "state"}, {"seconds", "resets after (s)"}, {"fed", "times fed"},
+    {"watchdog", "hardware watchdog"},       {"state", "state"}, {"seconds", "resets after (s)"}, {"fed", "times fed"},
     {"has_reset", "it made the last reset"},
 };
 static const struct output_section watchdog_section = {

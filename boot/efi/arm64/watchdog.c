@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The generic watchdog of the Arm Base System Architecture (DEN0094), where the board has it: a refresh frame, and behind
- * it a control frame. It counts twice before it resets the machine. */
+/* The generic watchdog of the Arm Base System Architecture (DEN0094), where the board has it: a refresh frame, and
+ * behind it a control frame. It counts twice before it resets the machine. */
 #include "acpi_tree.h"
 #include "board_devices.h"
 
