@@ -13,6 +13,7 @@
 #include <mgmt/session_internal.h>
 #include <mgmt/supervisor.h>
 #include <mgmt/trial.h>
+#include <mgmt/watchdog.h>
 #include <net/status.h>
 #include <net/vswitch.h>
 #include <stdio.h>
@@ -567,6 +568,20 @@ enum trial_state trial_state(void)
 const char *trial_waits_for(void)
 {
     return "linux1 does not run";
+}
+
+const uint32_t watchdog_s = 60;
+static const struct hardware_watchdog watchdog = {.name = "fake", .has_reset = true};
+bool fake_watchdog = true;
+
+const struct hardware_watchdog *watchdog_hardware(void)
+{
+    return fake_watchdog ? &watchdog : NULL;
+}
+
+uint64_t watchdog_fed(void)
+{
+    return 7;
 }
 
 bool trial_confirm(void)

@@ -23,6 +23,7 @@ extern bool fake_crowd; /* net and disk listings are long */
 extern bool fake_no_state; /* there is no partition "state" */
 extern struct slots fake_put; /* the slot record that was written last */
 extern enum trial_state fake_trial;
+extern bool fake_watchdog; /* there is a hardware watchdog */
 
 void fake_reset(void);
 /* Runs signalled sources, and timers that are due, while `ns` pass. */

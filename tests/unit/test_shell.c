@@ -188,6 +188,19 @@ static void values_are_set_listed_and_reset(void **state)
     fake_no_state = false;
 }
 
+static void the_hardware_watchdog(void **state)
+{
+    const char *text = run("watchdog --json");
+
+    (void)state;
+    assert_string_equal(json_get(text, "state"), "runs");
+    assert_string_equal(json_get(text, "fed"), "7");
+    assert_string_equal(json_get(text, "has_reset"), "true");
+    fake_watchdog = false;
+    assert_non_null(strstr(run("watchdog"), "there is none"));
+    fake_watchdog = true;
+}
+
 static void updates_by_command(void **state)
 {
     const char *text;
@@ -595,6 +608,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(distances, setup, teardown),
         cmocka_unit_test_setup_teardown(every_listing_is_valid_json, setup, teardown),
         cmocka_unit_test_setup_teardown(values_are_set_listed_and_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_hardware_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(updates_by_command, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_the_same_as_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(devices_are_listed_with_owner_and_faults, setup, teardown),
