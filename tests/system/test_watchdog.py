@@ -13,7 +13,7 @@ from test_power import CONFIGURATION, confirmed, start
 from tools.image import state
 
 pytestmark = pytest.mark.arch("x86")  # QEMU's virt has none; sbsa-ref: test_boards.py
-START_SECONDS = 30
+START_SECONDS = 40
 
 
 def stand_still(program):
