@@ -251,6 +251,7 @@ static void the_serial_console_asks_for_its_password(void **state)
     fake_type(&serial, "secrets\r");
     fake_close(&serial); /* while it is hashed */
     fake_work_do();
+    fake_taken(&shell); /* the notice */
     assert_has(run("passwd remove"), "removed");
     fake_open_serial(&serial);
     fake_run(30 * FAKE_S);
