@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts about a PC, from ACPI's static tables (acpi.c) and CPUID. Const after boot. */
+/* Facts about a PC, from ACPI's static tables (boot/x86/acpi.c) and CPUID. Const after boot. */
 #ifndef ARCH_PLATFORM_H
 #define ARCH_PLATFORM_H
 
@@ -26,8 +26,8 @@ struct arch_platform {
     struct hpa hpet;
     uint16_t pm_timer_port; /* 0: none */
     bool pm_timer_32;       /* else it has 24 bits */
-    uint16_t reset_port;            /* 0: none; or else: */
-    volatile uint8_t *reset_memory; /* mapped; NULL: none */
+    uint16_t reset_port;     /* 0: none; or else: */
+    struct hpa reset_memory; /* 0: none */
     uint8_t reset_value;
     uint16_t sleep_port[2]; /* PM1a and PM1b control; 0: none */
     uint8_t sleep_type[2];  /* SLP_TYP of S5 for each */

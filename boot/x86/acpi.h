@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Firmware's tables, as their readers get them. */
+#ifndef BOOT_X86_ACPI_H
+#define BOOT_X86_ACPI_H
+
+#pragma GCC visibility push(hidden) /* at a fixed distance: nobody fills in a table of their addresses */
+#include <arch/dmar.h>
+#include <arch/ivrs.h>
+#include <core/platform.h>
+#pragma GCC visibility pop
+
+#define ACPI_HEADER_BYTES 36u
+
+/* A table whose checksum holds. */
+struct acpi_table {
+    const uint8_t *data;
+    uint32_t size;
+};
+
+/* `size` bytes of what firmware says is memory; NULL: it does not. */
+const uint8_t *firmware_memory(uint64_t address, uint64_t size);
+
+/* `width` bytes, 1 to 8; fields beyond its end read as 0. */
+uint64_t acpi_get(struct acpi_table table, uint32_t offset, uint32_t width);
+
+/* Into `platform`, dmar and ivrs. NULL, or why the machine cannot be used. */
+const char *acpi_read(void);
+void dmar_read(struct acpi_table table);
+void ivrs_read(struct acpi_table table);
+
+#endif
