@@ -3,6 +3,7 @@
 #include <mgmt/command.h>
 #include <mgmt/platform.h>
 #include <mgmt/session_internal.h>
+#include <net/status.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -391,12 +392,14 @@ void session_writable(struct session *session)
 static void write_banner(struct session *session)
 {
     const struct status_page *status = platform_status();
+    struct net_tls_status tls;
 
+    net_tls_status(&tls);
     output_print(session, "%s: Bulkhead %.47s, %u domains on %u CPUs. 'help' lists the commands, Tab completes.",
                  hostname, status->kernel_version, status->partitions, status->cpus);
     if (status->bundle_development)
         output_print(session, "Warning: a development key, made by the build: whoever has it decides what runs here.");
-    if (tls_development_certificates)
+    if (tls.development)
         output_print(session, "Warning: development certificates, made by the build: whoever has its keys can log in.");
 }
 

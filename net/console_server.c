@@ -21,6 +21,8 @@
 #include <net/status.h>
 #include <net/tls.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <storage/state_partition.h>
 #include <string.h>
 
 #define SECOND 1000000000ull
@@ -73,7 +75,8 @@ struct connection {
 static struct connection connections[SESSIONS_MAX + HANDSHAKES_MAX];
 static struct tcp_pcb *listener;
 static u8_t tcp_extension;
-static struct tls_material configured;
+static struct tls_material configured, kept; /* `kept`: what the state store has of it, the rest as configured */
+static bool settled, has_kept;
 static const struct tls_identity *identity; /* NULL: not read yet */
 static struct net_tls_status status;
 static char told[sizeof(status.why)]; /* what the log and the people were told last */
@@ -519,6 +522,12 @@ static bool identity_usable(void)
 
 static void identity_loaded(const struct tls_identity *loaded)
 {
+    if (!loaded->usable && has_kept) {
+        bulkhead_log("TLS console: the certificates of the state store are not used: %s", loaded->problem);
+        has_kept = false;
+        tls_load(&configured, identity_loaded);
+        return;
+    }
     identity = loaded;
     snprintf(status.subject, sizeof(status.subject), "%s", loaded->subject);
     status.valid_to_s = loaded->usable ? loaded->valid_to_s : 0;
@@ -534,15 +543,17 @@ static bool usable(bool *passing)
     *passing = false;
     if (identity != NULL)
         return identity_usable();
-    if (tls_server_certificate_size <= 1 || tls_server_key_size <= 1 || tls_client_ca_size <= 1)
-        return off("the configuration names no certificates");
     if (random == RANDOM_ABSENT)
         return off("the machine has no source of entropy");
+    if (settled && (kept.certificate_size <= 1 || kept.key_size <= 1 || kept.client_ca_size <= 1))
+        return off("the configuration names no certificates");
     *passing = true;
+    if (!settled)
+        return off("waiting for the state store");
     if (random == RANDOM_WAITING)
         return off("waiting for entropy");
     if (!loading)
-        tls_load(&configured, identity_loaded);
+        tls_load(&kept, identity_loaded);
     loading = true;
     return off("reading the certificates");
 }
@@ -571,7 +582,7 @@ static void listen_begin(void)
     listener = listening;
     status.why[0] = '\0';
     bulkhead_log("TLS console: port %u, certificate %s", console_tls_port, status.subject);
-    if (tls_development_certificates)
+    if (tls_development_certificates && !has_kept)
         bulkhead_log("TLS console: DEVELOPMENT certificates, made by the build: not for use in the field");
 }
 
@@ -608,6 +619,33 @@ static void evaluate(struct loop_timer *timer)
     loop_timer_set(timer, passing ? SECOND : CHECK_INTERVAL);
 }
 
+/* A PEM file of the state store, with the NUL that the parsers want. */
+static void take_kept(const struct state *store, const char *name, const unsigned char **pem, uint32_t *size)
+{
+    struct state_value value;
+    unsigned char *copy;
+
+    if (!state_get(store, name, &value) || (copy = malloc(value.length + 1u)) == NULL)
+        return;
+    memcpy(copy, value.data, value.length);
+    copy[value.length] = 0;
+    *pem = copy;
+    *size = value.length + 1u;
+    has_kept = true;
+}
+
+static void state_settled(struct state *store)
+{
+    settled = true;
+    kept = configured;
+    if (store != NULL) {
+        take_kept(store, "tls.certificate", &kept.certificate, &kept.certificate_size);
+        take_kept(store, "tls.key", &kept.key, &kept.key_size);
+        take_kept(store, "tls.client-ca", &kept.client_ca, &kept.client_ca_size);
+    }
+    loop_timer_set(&evaluation, 0);
+}
+
 static void console_server_start(void)
 {
     configured = (struct tls_material){
@@ -624,6 +662,7 @@ static void console_server_start(void)
         connections[i].timer = (struct loop_timer){.run = stage_timer, .owner = &connections[i]};
     }
     entropy_when_ready(&entropy_ready);
+    state_when_settled(state_settled);
     evaluate(&evaluation);
 }
 MODULE(MODULE_USER, console_server, console_server_start);
@@ -635,7 +674,7 @@ void net_tls_status(struct net_tls_status *result)
     *result = status;
     result->on = listener != NULL;
     result->port = console_tls_port;
-    result->development = tls_development_certificates;
+    result->development = tls_development_certificates && !has_kept;
     result->sessions = count_stage(false);
     result->sessions_max = SESSIONS_MAX;
     result->handshakes = count_stage(true);

@@ -269,9 +269,9 @@ static void interface_change(struct interface *interface, const struct net_addre
 }
 
 /* The value net.SWITCH, for each. */
-static void addresses_opened(struct state *store)
+static void addresses_settled(struct state *store)
 {
-    for (uint32_t i = 0; i < interface_count; i++) {
+    for (uint32_t i = 0; i < interface_count && store != NULL; i++) {
         const char *name = switches[interfaces[i].switch_id].name;
         struct net_address wanted;
         struct state_value value;
@@ -294,7 +294,7 @@ static void lwip_start(void)
     for (uint32_t i = 0; i < switch_count && interface_count < VSWITCH_SWITCHES_MAX; i++)
         if (switches[i].mgmt_port)
             interface_add(i);
-    state_when_opened(addresses_opened);
+    state_when_settled(addresses_settled);
     schedule_timers();
     vswitch_flush();
 }

@@ -32,7 +32,8 @@ struct tls_identity {
     uint64_t valid_to_s;
 };
 
-/* Reads the material in the worker, once, after random_poll() said RANDOM_READY; `loaded` is called in the loop. */
+/* Reads the material in the worker, after random_poll() said RANDOM_READY; `loaded` is called in the loop. Again, with
+ * other material, only where what it found is not usable. */
 void tls_load(const struct tls_material *material, void (*loaded)(const struct tls_identity *identity));
 
 enum tls_state {

@@ -138,7 +138,17 @@ static bool configure(void)
 
 static void load(struct work *work)
 {
+    static bool before;
+
     (void)work;
+    if (before) {
+        mbedtls_ssl_config_free(&config);
+        mbedtls_x509_crt_free(&certificate);
+        mbedtls_x509_crt_free(&client_ca);
+        mbedtls_pk_free(&key);
+    }
+    before = true;
+    identity = (struct tls_identity){.usable = false};
     mbedtls_ssl_config_init(&config);
     mbedtls_x509_crt_init(&certificate);
     mbedtls_x509_crt_init(&client_ca);

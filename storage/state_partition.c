@@ -15,8 +15,16 @@ static struct state store;
 static struct gpt_reader reader;
 static uint32_t disk_index;
 static const char *status = "being looked for";
-static bool opened, again;
-static void (*when_opened)(struct state *store);
+static bool opened, again, resetting;
+static void (*when_settled[STATE_SETTLED_MAX])(struct state *store);
+static uint32_t waiting;
+static bool is_settled;
+
+/* What a boot loader tells the system: Android's bootloader_message, at the partition's first byte. */
+#define MESSAGE_BYTES 832u
+#define MESSAGE_COMMAND "boot-recovery"
+#define MESSAGE_ARGUMENTS 64u
+#define MESSAGE_RESET "--wipe_data"
 
 /* The record. */
 static uint8_t front[FRONT_BYTES];
@@ -35,11 +43,19 @@ struct state *state_store(void)
     return opened ? &store : NULL;
 }
 
-void state_when_opened(void (*call)(struct state *state))
+void state_when_settled(void (*settled)(struct state *found))
 {
-    when_opened = call;
-    if (opened)
-        call(&store);
+    if (is_settled)
+        settled(state_store());
+    else if (waiting < STATE_SETTLED_MAX)
+        when_settled[waiting++] = settled;
+}
+
+static void settle(void)
+{
+    is_settled = true;
+    while (waiting > 0)
+        when_settled[--waiting](state_store());
 }
 
 const char *state_store_status(void)
@@ -113,6 +129,7 @@ static void table_read(struct gpt_reader *from, enum gpt_read_result result)
     } else if (found != GPT_FOUND || !place(&range)) {
         status = "the partition \"" NAME "\" is too small, or the partition table is wrong about it";
         bulkhead_log("state: %s: %s", from->disk->name, status);
+        settle();
     } else {
         transfer(DISK_READ, 0, FRONT_BYTES, front_read);
     }
@@ -124,6 +141,7 @@ static void next_disk(void)
 
     if (disk == NULL) {
         status = "no disk has a partition \"" NAME "\"";
+        settle();
     } else if (disk->block_size != 512 && disk->block_size != 4096) {
         disk_index++;
         next_disk();
@@ -136,7 +154,7 @@ static void next_disk(void)
 void state_partition_start(void)
 {
     disk_index = 0;
-    opened = again = slots_known = slots_busy = slots_placed = false;
+    opened = again = slots_known = slots_busy = slots_placed = is_settled = resetting = false;
     store.busy = false;
     memset(places, 0, sizeof places);
     status = "being looked for";
@@ -144,6 +162,44 @@ void state_partition_start(void)
 }
 
 MODULE(MODULE_SERVICE, state_partition, state_partition_start);
+
+static bool reset_is_wanted(void)
+{
+    uint32_t last = MESSAGE_BYTES - (uint32_t)strlen(MESSAGE_RESET);
+
+    if (memcmp(front, MESSAGE_COMMAND, sizeof(MESSAGE_COMMAND)) != 0)
+        return false;
+    for (uint32_t at = MESSAGE_ARGUMENTS; at <= last; at++)
+        if (memcmp(front + at, MESSAGE_RESET, strlen(MESSAGE_RESET)) == 0)
+            return true;
+    return false;
+}
+
+static void message_flushed(struct disk_request *done, enum disk_result result)
+{
+    (void)done;
+    slots_busy = false;
+    if (result != DISK_OK)
+        bulkhead_log("state: %s: the wish for a factory reset cannot be taken away", store.disk->name);
+}
+
+static void message_written(struct disk_request *done, enum disk_result result)
+{
+    if (result == DISK_OK && store.disk->has_flush)
+        transfer(DISK_FLUSH, 0, 0, message_flushed);
+    else
+        message_flushed(done, result);
+}
+
+/* The values are gone for good: so is the wish. */
+static void message_clear(void)
+{
+    uint32_t block = store.disk->block_size;
+
+    memset(front, 0, MESSAGE_BYTES);
+    slots_busy = true;
+    transfer(DISK_WRITE, 0, (MESSAGE_BYTES + block - 1) & ~(block - 1), message_written);
+}
 
 static const char *problem(enum state_result result)
 {
@@ -170,11 +226,19 @@ static void store_done(struct state *state, enum state_result result)
     if (!opened && state->damaged > 0)
         bulkhead_log("state: %" PRIu32 " of %u banks were damaged; %s", state->damaged, STATE_BANKS,
                      result == STATE_OK ? "the others have everything" : "all values are lost");
+    if (resetting && good)
+        message_clear();
+    resetting = false;
     if (good && !opened) {
         opened = true;
-        if (when_opened != NULL)
-            when_opened(&store);
+        if (slots_placed && reset_is_wanted()) {
+            bulkhead_log("state: factory reset: the boot loader asks for it");
+            state_reset(&store);
+            resetting = state_commit(&store);
+        }
     }
+    if (!is_settled)
+        settle();
     if (again && opened) {
         again = false;
         state_store_commit();

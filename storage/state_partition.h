@@ -15,8 +15,9 @@ void state_partition_start(void);
 /* The opened store, or NULL; and for people how it stands with it: "stored", "being stored", or what is wrong. */
 struct state *state_store(void);
 const char *state_store_status(void);
-/* opened() is called when there is a store: now, or later. For one module: the network. */
-void state_when_opened(void (*opened)(struct state *store));
+/* settled() is called once it is known whether there is a store (else NULL): now, or later. For STATE_SETTLED_MAX. */
+#define STATE_SETTLED_MAX 4u
+void state_when_settled(void (*settled)(struct state *store));
 /* Makes the store's values stable, after a commit that is under way; the log tells of failures. False: no store. */
 bool state_store_commit(void);
 

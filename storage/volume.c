@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <storage/gpt_read.h>
 #include <storage/volume.h>
+#include <storage/volume_label.h>
 #include <string.h>
 
 #define SECTOR 512u
@@ -68,13 +69,13 @@ static void place(struct volume *volume, uint64_t first, uint64_t sectors)
     if (config->source == DISK_REGION) {
         offset = config->offset / SECTOR;
         if (offset >= sectors) {
-            unavailable(volume, "region begins beyond the end of \"%s\" (%" PRIu64 " bytes)", config->label,
+            unavailable(volume, "region begins beyond the end of \"%s\" (%" PRIu64 " bytes)", volume->label,
                         sectors * SECTOR);
             return;
         }
         size = config->size != 0 ? config->size / SECTOR : sectors - offset;
         if (size > sectors - offset) {
-            unavailable(volume, "region ends beyond the end of \"%s\" (%" PRIu64 " bytes)", config->label,
+            unavailable(volume, "region ends beyond the end of \"%s\" (%" PRIu64 " bytes)", volume->label,
                         sectors * SECTOR);
             return;
         }
@@ -103,7 +104,7 @@ static bool needs_table(const struct volume *volume)
 
 static void open_partition(struct volume *volume, const struct gpt_reader *reader)
 {
-    const char *label = volume->config->label;
+    const char *label = volume->label;
     uint32_t sectors_a_block = volume->disk->block_size / SECTOR;
     struct gpt_range range = {0, 0};
 
@@ -170,15 +171,11 @@ static void read_table(uint32_t index)
     gpt_read(&readers[index]);
 }
 
-void volume_start(void)
+/* The labels are known. */
+static void open_all(void)
 {
-    for (uint32_t i = 0; i < disk_count; i++) {
-        struct volume *volume = volume_get(i);
-
-        volume->disk = disk_get(volume->config->device);
-        strcpy(volume->status, "opening");
-        volume->read_only = volume->config->read_only || (volume->disk != NULL && volume->disk->read_only);
-    }
+    for (uint32_t i = 0; i < disk_count; i++)
+        volumes[i].label = volume_label(i);
     for (uint32_t i = 0; i < disk_count; i++) {
         struct volume *volume = &volumes[i];
         struct disk *disk = volume->disk;
@@ -192,6 +189,18 @@ void volume_start(void)
         else
             place(volume, 0, disk->sectors);
     }
+}
+
+void volume_start(void)
+{
+    for (uint32_t i = 0; i < disk_count; i++) {
+        struct volume *volume = volume_get(i);
+
+        volume->disk = disk_get(volume->config->device);
+        strcpy(volume->status, "opening");
+        volume->read_only = volume->config->read_only || (volume->disk != NULL && volume->disk->read_only);
+    }
+    volume_labels_read(open_all);
 }
 
 MODULE(MODULE_SERVICE, volume, volume_start);

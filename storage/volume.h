@@ -20,6 +20,7 @@ enum volume_state {
 
 struct volume {
     const struct disk_config *config;
+    const char *label; /* of its GPT partition, or ""; NULL: not known yet */
     struct disk *disk; /* NULL: there is no such disk */
     enum volume_state state;
     uint64_t first;   /* sector on the disk */

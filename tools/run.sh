@@ -53,7 +53,7 @@ case $board in
 q35) uefi=/usr/share/ovmf/OVMF.fd esp=ide-hd,bus=ide.5 ;;
 *) uefi=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd esp=virtio-blk-device ;;
 esac
-if [ -n "${IMAGE:-}" ]; then
+if [ -n "${IMAGE:-}" ] || [ "$board" = sbsa-ref ]; then
     image=$output/run.img
     [ "$image" -nt "$output/bulkhead.img" ] || cp --sparse=always "$output/bulkhead.img" "$image"
     start=(-bios "$uefi")
@@ -90,9 +90,24 @@ q35)
     ;;
 zcu102 | rpi4) # nothing can be plugged in: no network, no disk
     machine=(-M raspi4b)
-    [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none)
+    sd=0
+    [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none) sd=1
+    tree=(-dtb "$output/board.dtb")
+    if [ -n "${IMAGE:-}" ]; then # as an SD card, whose size is a power of two
+        size=$((1 << 30))
+        while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
+        truncate -s "$size" "$image"
+        start=(-kernel "$output/u-boot.bin" -drive "if=sd,index=$sd,file=$image,format=raw")
+        tree=()
+    fi
     exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-        -dtb "$output/board.dtb" "${start[@]}"
+        "${tree[@]}" "${start[@]}"
+    ;;
+sbsa-ref) # its firmware finds the image on an NVMe disk
+    qemu=qemu-system-aarch64
+    machine=(-M sbsa-ref -nic none -vga none)
+    start=(-drive "if=pflash,format=raw,file=$output/flash0.fd" -drive "if=pflash,format=raw,file=$output/flash1.fd")
+    virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;
 *)
     qemu=qemu-system-aarch64
@@ -130,7 +145,7 @@ behind=
 case $(sed -n 's/^#define CONFIG_BOARD_IOMMU "\(.*\)"/\1/p' "$output/generated/config.h") in
 vtd) machine+=(-device "intel-iommu,intremap=on") behind=,iommu_platform=on ;;
 amdvi) machine+=(-device "amd-iommu,intremap=on,pt=off") behind=,iommu_platform=on ;;
-smmuv3) machine+=(-M "iommu=smmuv3") ;;
+smmuv3) [ "$board" = sbsa-ref ] || machine+=(-M "iommu=smmuv3") ;;
 esac
 # KVM's own IOAPIC knows no interrupt remapping.
 [ -z "$behind" ] || [[ " ${machine[*]} " != *" kvm "* ]] || machine+=(-M "kernel-irqchip=split")

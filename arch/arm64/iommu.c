@@ -79,8 +79,8 @@ uint32_t arch_iommu_requester(int node, unsigned index)
     if (!unit || stream == HOST_TREE_NONE)
         return IOMMU_NONE;
     for (uint32_t i = 0; i < map_count; i++)
-        if (maps[i].first >= PLATFORM_DEVICE && maps[i].unit == unit && maps[i].stream == stream)
-            return maps[i].first;
+        if (maps[i].unit == unit && stream - maps[i].stream < maps[i].count)
+            return maps[i].first + (stream - maps[i].stream);
     add_map((struct map){PLATFORM_DEVICE + platform_streams, 1, stream, unit});
     return PLATFORM_DEVICE + platform_streams++;
 }

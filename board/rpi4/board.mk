@@ -5,3 +5,4 @@ board-cpu := cortex-a72
 # kernel. A real board's firmware has its own.
 board-tree := broadcom/bcm2711-rpi-4-b.dtb
 board-console := serial0:115200n8
+u-boot-defconfig := rpi_4

@@ -4,3 +4,4 @@ board-cpu := cortex-a53
 uart := cadence
 # Of Debian's kernel package: what QEMU, which makes none for this machine, hands to the kernel.
 board-tree := xilinx/zynqmp-zcu102-rev1.0.dtb
+u-boot-defconfig := xilinx_zynqmp_virt

@@ -99,6 +99,15 @@ struct efi_boot_services {
     void *handles[2];
     EFI efi_status (*locate_protocol)(const struct efi_guid *protocol, void *registration, void **interface);
 };
+struct efi_runtime_services {
+    uint8_t header[24];
+    void *time[4], *virtual_map[2];
+    EFI efi_status (*get_variable)(const char16_t *name, const struct efi_guid *vendor, uint32_t *attributes,
+                                   uint64_t *size, void *data);
+    void *get_next_variable;
+    EFI efi_status (*set_variable)(const char16_t *name, const struct efi_guid *vendor, uint32_t attributes,
+                                   uint64_t size, const void *data);
+};
 struct efi_memory_descriptor {
     uint32_t type;
     uint64_t physical, virtual, pages, attribute;
@@ -113,7 +122,8 @@ struct efi_system_table {
     uint64_t revision;
     void *input_handle, *input, *output_handle;
     struct efi_text_output *output;
-    void *error_handle, *error, *runtime;
+    void *error_handle, *error;
+    struct efi_runtime_services *runtime;
     struct efi_boot_services *boot;
     uint64_t table_count;
     struct efi_configuration_table *tables;

@@ -16,6 +16,8 @@
 #define FRONT_BYTES 8192u /* of the partition "state": what the slot record and its copy lie in */
 #define PATH_MAX 1024u
 #define CHUNK (1u << 20)
+#define MESSAGE_BYTES 832u /* bootloader_message: command, status, arguments */
+#define MESSAGE_ARGUMENTS 64u
 
 static const struct efi_guid block_io_guid = {
     0x964e5b21, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
@@ -132,6 +134,36 @@ static bool read_table(void)
     return false;
 }
 
+static const struct efi_guid variable_guid = {
+    0x0a9f7c52, 0x2f4e, 0x5d0b, {0x9a, 0x3c, 0x5b, 0x1e, 0x7d, 0x3f, 0x6a, 0x10}};
+
+/* A variable of the firmware asks for a factory reset: the wish is handed on as Android's bootloader_message, stable,
+ * before the variable goes. */
+static void take_reset_wish(void)
+{
+    static const char wanted[] = CONFIG_FACTORY_RESET_VARIABLE;
+    char16_t name[sizeof(wanted)];
+    uint8_t data[64];
+    uint64_t size = sizeof(data);
+    uint32_t block = disk->media->block_size;
+
+    for (uint32_t i = 0; i < sizeof(wanted); i++)
+        name[i] = (uint8_t)wanted[i];
+    if (sizeof(wanted) == 1 || system_table->runtime->get_variable(name, &variable_guid, NULL, &size, data))
+        return;
+    memset(front, 0, MESSAGE_BYTES);
+    memcpy(front, "boot-recovery", 13);
+    memcpy(front + MESSAGE_ARGUMENTS, "recovery\n--wipe_data\n", 21);
+    if (disk->write(disk, disk->media->id, state_range.first, (MESSAGE_BYTES + block - 1) & ~(uint64_t)(block - 1),
+                    front) ||
+        disk->flush(disk)) {
+        say("Bulkhead: the factory reset that a variable asks for cannot be noted\r\n");
+        return;
+    }
+    system_table->runtime->set_variable(name, &variable_guid, 0, 0, NULL);
+    say("Bulkhead: factory reset, since a variable of the firmware asks for it\r\n");
+}
+
 /* The value "rollback" of the newest whole bank; 0: none. */
 static void read_minimum(void)
 {
@@ -164,8 +196,10 @@ static void read_record(void)
                   slots_read(front + SLOTS_OFFSET, front + SLOTS_BACKUP_OFFSET, &slots);
     if (!slots_known)
         say("Bulkhead: the slots' record cannot be used; trying slot a, then slot b\r\n");
-    if (slots_known)
+    if (slots_known) {
         read_minimum();
+        take_reset_wish();
+    }
 }
 
 /* The record, stable, and then its copy: a try that is taken is gone even if the power goes now. */

@@ -15,8 +15,8 @@ static enum output_step volume_row(struct output_row *row, struct output_cursor 
     volume = status.volume;
     row_text(row, status.partition);
     row_text(row, status.source);
-    if (volume->config->label != NULL && volume->config->label[0] != 0)
-        row_text(row, volume->config->label);
+    if (volume->label != NULL && volume->label[0] != 0)
+        row_text(row, volume->label);
     else
         row_none(row);
     if (volume->disk != NULL)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state, state set, state remove, factory-reset. */
+/* state, state set, state receive, state remove, factory-reset. */
 #include <mgmt/bulkhead_log.h>
 #include <mgmt/command.h>
 #include <mgmt/output.h>
 #include <mgmt/session_internal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <storage/state_partition.h>
 #include <string.h>
 
@@ -80,6 +81,12 @@ static const struct output_section slot_section = {
     .row = slot_row,
 };
 
+/* What no listing shows: names that end with "key". */
+static bool is_secret(const struct state_value *value)
+{
+    return value->name_length >= 3 && memcmp(value->name + value->name_length - 3, "key", 3) == 0;
+}
+
 /* position[0]: where the next value begins; position[1]: the version that is listed, since it may change meanwhile. */
 static enum output_step value_row(struct output_row *row, struct output_cursor *cursor)
 {
@@ -94,7 +101,10 @@ static enum output_step value_row(struct output_row *row, struct output_cursor *
         return OUTPUT_END;
     cursor->position[0] = at;
     row_bytes_text(row, value.name, value.name_length);
-    row_bytes_text(row, (const char *)value.data, value.length < 200 ? value.length : 200);
+    if (is_secret(&value))
+        row_text(row, "(not shown)");
+    else
+        row_bytes_text(row, (const char *)value.data, value.length < 200 ? value.length : 200);
     row_number(row, value.length);
     row_flag(row, value.flags & STATE_KEPT);
     return OUTPUT_ROW;
@@ -151,18 +161,13 @@ static int stored(struct session *session, const char *what)
     return COMMAND_OK;
 }
 
-static int run_set(struct session *session, int arguments, char **argument)
+static int set(struct session *session, struct state *store, const char *name, const void *data, size_t size)
 {
-    struct state *store = store_for(session);
-
-    (void)arguments;
-    if (store == NULL || is_ours(session, store, argument[0]))
-        return COMMAND_FAILED;
-    switch (state_set(store, argument[0], 0, argument[1], strlen(argument[1]))) {
+    switch (state_set(store, name, 0, data, size)) {
     case STATE_SET:
         return stored(session, "set");
     case STATE_SET_BAD_NAME:
-        output_error(session, "'%s' is no name: use a-z, 0-9, '.' and '-', at most %u characters", argument[0],
+        output_error(session, "'%s' is no name: use a-z, 0-9, '.' and '-', at most %u characters", name,
                      STATE_NAME_MAX);
         return COMMAND_FAILED;
     case STATE_SET_TOO_LONG:
@@ -173,7 +178,95 @@ static int run_set(struct session *session, int arguments, char **argument)
         return COMMAND_FAILED;
     }
 }
-COMMAND(state_set, "state set", "NAME VALUE", "keep a value on the disk", run_set, NULL);
+
+static int run_set(struct session *session, int arguments, char **argument)
+{
+    struct state *store = store_for(session);
+
+    (void)arguments;
+    if (store == NULL || is_ours(session, store, argument[0]))
+        return COMMAND_FAILED;
+    return set(session, store, argument[0], argument[1], strlen(argument[1]));
+}
+COMMAND(state_set, "state set", "NAME VALUE", "keep a value on the disk; bhctl takes it from a file for @FILE", run_set,
+        NULL);
+
+/* A file's bytes, from bhctl: one at a time. */
+static struct {
+    struct session *session;
+    char name[STATE_NAME_MAX + 1];
+    uint32_t size, length;
+    uint8_t data[STATE_VALUE_MAX];
+} arriving;
+
+static size_t receive_input(struct session *session, const uint8_t *data, size_t length)
+{
+    size_t taken = arriving.size - arriving.length;
+
+    taken = taken < length ? taken : length;
+    memcpy(arriving.data + arriving.length, data, taken);
+    arriving.length += (uint32_t)taken;
+    if (arriving.length == arriving.size)
+        session_wake(session);
+    return length;
+}
+
+static enum activity_progress receive_produce(struct session *session)
+{
+    struct state *store;
+
+    if (arriving.length < arriving.size)
+        return ACTIVITY_WAIT;
+    store = store_for(session);
+    session->status =
+        store == NULL ? COMMAND_FAILED : set(session, store, arriving.name, arriving.data, arriving.length);
+    return ACTIVITY_DONE;
+}
+
+static void receive_end(struct session *session)
+{
+    (void)session;
+    arriving.session = NULL;
+    memset(arriving.data, 0, sizeof arriving.data);
+}
+
+static const struct activity receive_activity = {
+    .name = "state receive",
+    .produce = receive_produce,
+    .input = receive_input,
+    .end = receive_end,
+};
+
+static int run_receive(struct session *session, int arguments, char **argument)
+{
+    struct state *store = store_for(session);
+    char *end;
+    unsigned long size = strtoul(argument[1], &end, 10);
+
+    (void)arguments;
+    if (store == NULL || is_ours(session, store, argument[0]))
+        return COMMAND_FAILED;
+    if (session->mode != SESSION_COMMAND || *end != 0 || strlen(argument[0]) > STATE_NAME_MAX) {
+        output_error(session, "this is for bhctl: `bhctl HOST state set NAME @FILE` sends a file");
+        return COMMAND_FAILED;
+    }
+    if (size > STATE_VALUE_MAX) {
+        output_error(session, "the value is too long; at most %u bytes are possible", STATE_VALUE_MAX);
+        return COMMAND_FAILED;
+    }
+    if (arriving.session != NULL) {
+        output_error(session, "another value is arriving; try again");
+        return COMMAND_FAILED;
+    }
+    arriving.session = session;
+    snprintf(arriving.name, sizeof arriving.name, "%s", argument[0]);
+    arriving.size = (uint32_t)size;
+    arriving.length = 0;
+    session_start_activity(session, &receive_activity, NULL);
+    return COMMAND_OK;
+}
+COMMAND(state_receive, "state receive", "NAME BYTES",
+        "keep a value that follows (for `bhctl HOST state set NAME @FILE`)", run_receive, NULL);
 
 static int run_remove(struct session *session, int arguments, char **argument)
 {

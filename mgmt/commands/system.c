@@ -8,6 +8,7 @@
 #include <mgmt/output.h>
 #include <mgmt/platform.h>
 #include <mgmt/session_internal.h>
+#include <net/status.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,8 +17,10 @@
 static enum output_step version_row(struct output_row *row, struct output_cursor *cursor)
 {
     const struct status_page *status = platform_status();
+    struct net_tls_status tls;
 
     (void)cursor;
+    net_tls_status(&tls);
     row_text(row, hostname);
     row_bytes_text(row, status->kernel_version, strnlen(status->kernel_version, sizeof status->kernel_version));
     row_text(row, BULKHEAD_VERSION);
@@ -30,7 +33,7 @@ static enum output_step version_row(struct output_row *row, struct output_cursor
     row_number(row, status->boot);
     row_number(row, status->bundle_version);
     row_flag(row, status->bundle_development);
-    row_flag(row, tls_development_certificates);
+    row_flag(row, tls.development);
     return OUTPUT_ROW;
 }
 

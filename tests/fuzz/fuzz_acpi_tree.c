@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * arm64's ACPI tables of any bytes, for the loader that makes a device tree of them: the input is what lies where the
- * RSDP points. Its first byte chooses whether checksums are repaired (1).
+ * RSDP points. Its first byte chooses whether checksums are repaired (1), and
+ * whether the kernel wants a GICv2 (2).
  */
 #include <boot/efi/arm64/acpi_tree.h>
 #include <libfdt.h>
@@ -78,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     repairs = data[0] & 1;
+    facts.wants_gicv2 = data[0] & 2;
     input = data + 1;
     input_size = size - 1;
     make_root();

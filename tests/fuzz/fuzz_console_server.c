@@ -177,9 +177,9 @@ void vswitch_input(struct vswitch_port *from, const struct packet *packet)
         abort();
 }
 void vswitch_flush(void) {}
-void state_when_opened(void (*call)(struct state *store))
+void state_when_settled(void (*call)(struct state *store))
 {
-    (void)call;
+    call(NULL);
 }
 bool state_get(const struct state *state, const char *name, struct state_value *value)
 {

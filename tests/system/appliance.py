@@ -223,16 +223,16 @@ class Appliance:
     def certificates(self):
         return self.out / "certificates"
 
-    def bhctl(self, *command, check=True, timeout=PATIENCE):
+    def bhctl(self, *command, check=True, timeout=PATIENCE, certificates=None):
         """tools/bhctl with the build's development certificates. Returns the CompletedProcess."""
-        done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(self.certificates), "--timeout", "90",
+        done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(certificates or self.certificates), "--timeout", "90",
                                f"localhost:{self.tls_port}", *command], capture_output=True, text=True, timeout=timeout)
         if check:
             assert done.returncode == 0, f"bhctl {command}: status {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
-    def bhctl_json(self, *command):
-        return json.loads(self.bhctl(*command, "--json").stdout)
+    def bhctl_json(self, *command, certificates=None):
+        return json.loads(self.bhctl(*command, "--json", certificates=certificates).stdout)
 
     def openssl(self, *options):
         """An interactive session through openssl s_client; returns a Line."""

@@ -31,6 +31,7 @@ class Machine:
     hardware: tuple = field(default=())  # NICs and disks that the management domain has drivers for, beside virtio's
     ahci: str = "ide.0"  # a port of an AHCI controller
     ahci_options: tuple = field(default=())  # what makes that
+    own_iommu: bool = False  # QEMU has no option for it
     bare: bool = False  # nothing can be plugged in; QEMU is given the device tree that the build made
 
     def nic(self, kind, netdev):
@@ -68,6 +69,7 @@ MACHINES |= {
     "zcu102": replace(ARM64, configuration="zcu102", cpu="cortex-a53",
                       machine=("-M", "xlnx-zcu102,virtualization=on,secure=off", "-audio", "none")),
     "rpi4": replace(ARM64, configuration="rpi4", cpu="cortex-a72", machine=("-M", "raspi4b")),
+    "sbsa-ref": replace(MACHINES["qemu-virt"], configuration="sbsa_ref", machine=("-M", "sbsa-ref"), models=(), extra=(), own_iommu=True),
 }
 # What CONFIG_BOARD_IOMMU adds: devices, which stand before those that they confine; or the board's own option.
 IOMMUS = {"vtd": ("-device", "intel-iommu,intremap=on"), "amdvi": ("-device", "amd-iommu,intremap=on,pt=off"), "smmuv3": ("-M", "iommu=smmuv3")}
@@ -84,5 +86,5 @@ def machine_of(out):
     iommu = re.search(r'CONFIG_BOARD_IOMMU "(.*)"', text)[1]
     if iommu == "none":
         return machine
-    return replace(machine, machine=(*machine.machine, *IOMMUS[iommu]),
+    return replace(machine, machine=(*machine.machine, *(() if machine.own_iommu else IOMMUS[iommu])),
                    virtio_options=machine.virtio_options + (",iommu_platform=on" if machine.virtio == "-pci" else ""))

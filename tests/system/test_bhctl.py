@@ -140,6 +140,18 @@ def test_an_update_is_sent(console, certificates, tmp_path):
     assert bhctl(console.port, certificates, "update", "confirm").stderr == "nothing is on trial\n"
 
 
+def test_a_file_becomes_a_value(console, certificates, tmp_path):
+    file = tmp_path / "file"
+    for size in (0, 1, 5000, 16384):
+        file.write_bytes(b"line\n" * (size // 5) + b"x" * (size % 5))
+        done = bhctl(console.port, certificates, "state", "set", "note", f"@{file}")
+        assert done.returncode == 0 and done.stdout.startswith("set; ") and done.stderr == "", done
+    file.write_bytes(bytes(16385))
+    done = bhctl(console.port, certificates, "state", "set", "note", f"@{file}")
+    assert done.returncode == 1 and done.stderr == "the value is too long; at most 16384 bytes are possible\n"
+    assert bhctl(console.port, certificates, "state", "set", "note", "@nothing").returncode == 125
+
+
 def on_a_terminal(console, certificates, command, *steps):
     """Runs bhctl on a terminal of its own; each step waits for something and types something. Returns all that was shown."""
     arguments = ["--certificates", str(certificates), f"localhost:{console.port}", *command]

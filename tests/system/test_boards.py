@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Issue 5, point 6: the boards that QEMU models beside each architecture's own, and GICv2 in the place of GICv3."""
 
+import os
+import subprocess
+
 import pytest
-from appliance import Appliance
+from appliance import PATIENCE, TOP, Appliance
 from guest import Guest, attach
 
 pytestmark = pytest.mark.arch("arm64")
@@ -38,3 +41,48 @@ def test_gicv2(build_with, tmp_path):
         guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
         appliance.shell.run("domain restart linux1")
         two_cpus(guest.wait_ready(), appliance.machine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board, card", [("zcu102", 1), ("rpi4", 0)])
+def test_starts_from_its_card(build_with, tmp_path, board, card):
+    """U-Boot for the board finds the slots on its SD card, checks the signature and starts the kernel with the slot's device tree."""
+    out = build_with(board, configuration=board)
+    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    done = subprocess.run(["make", "-C", str(TOP), f"O={out}", f"{out}/bulkhead.img"], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    image = tmp_path / "card"
+    subprocess.run(["cp", "--sparse=always", out / "bulkhead.img", image], check=True)
+    os.truncate(image, 1 << 30)
+    with Appliance(out, loader="none", folder=tmp_path, disk=image,
+                   extra=["-kernel", str(out / "u-boot.bin"), "-drive", f"if=sd,index={card},file={image},format=raw"]) as appliance:
+        appliance.serial.expect("Bulkhead: slot a", PATIENCE)
+        appliance.serial.expect("sha256,rsa2048:slot[+] OK", PATIENCE)
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert len(appliance.shell.json("domain list")) == 3
+
+
+@pytest.mark.slow
+def test_server_with_acpi(build_with, tmp_path):
+    """QEMU's sbsa-ref (issue 5, point 2): TF-A and U-Boot, built from source, start the disk image's loader from an NVMe disk. ACPI is all
+    that describes the machine: its e1000e and NVMe are confined by the SMMUv3 and interrupt by the ITS."""
+    out = build_with("sbsa-ref", configuration="sbsa_ref")
+    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(["make", "-C", str(TOP), f"O={out}", "firmware", f"{out}/bulkhead.img"], check=True, capture_output=True, env=environment)
+    flash = []
+    for bank in ("flash0.fd", "flash1.fd"):
+        subprocess.run(["cp", "--sparse=always", out / bank, tmp_path / bank], check=True)
+        flash += ["-drive", f"if=pflash,format=raw,file={tmp_path / bank}"]
+    disk = tmp_path / "image"
+    subprocess.run(["cp", "--sparse=always", out / "bulkhead.img", disk], check=True)
+    with Appliance(out, loader="none", disk=disk, extra=flash, folder=tmp_path, hardware=("e1000e", "nvme")) as appliance:
+        appliance.serial.expect("slot a: starting", PATIENCE)
+        appliance.serial.expect("the machine describes itself by ACPI")
+        appliance.shell.wait_prompt()
+        appliance.wait_state("linux1", "running")
+        owned = {found["id"]: found for found in appliance.bhctl_json("device", "list") if found["owner"] == "mgmt"}
+        assert len(owned) == 3 and all(found["iommu"] and found["interrupts"] and not found["faults"] for found in owned.values()), owned
+        guest = attach(appliance, "linux1").wait_ready()
+        guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
+        guest.wait_for("ping -c 1 192.168.77.2", "1 packets received")

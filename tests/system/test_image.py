@@ -382,6 +382,7 @@ def stored_state(shell):
 def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
     """One file: firmware (OVMF; our U-Boot) finds everything on it, the guests' volumes are there, and what is set
     stays over a reset until a factory reset."""
+    own = tmp_path / "own"
     with start_from(image, machine, tmp_path) as appliance:
         shell = appliance.shell
         appliance.serial.expect("images checked", PATIENCE)
@@ -391,20 +392,32 @@ def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
         assert all(volume["ready"] for volume in shell.json("disk")["volumes"])  # of the disk that the state store is on, too
         assert [slot["state"] for slot in found["slots"]] == ["confirmed", "confirmed"] and found["slots"][0]["next"]
         assert found["store"]["healed"] == 0
-        shell.run("state set net.lan '10.0.2.77/24 10.0.2.2'")
+        subprocess.run([TOP / "tools/make_certificates", own], check=True, capture_output=True)
+        shell.run("state set net.lan '10.0.2.15/24 10.0.2.2'")
+        shell.run("state set disk.linux1.0 data")
+        for name, file in (("certificate", "server.crt"), ("key", "server.key"), ("client-ca", "ca.crt")):
+            appliance.bhctl("state", "set", f"tls.{name}", f"@{own}/{file}")
         stored_state(shell)
+        assert "PRIVATE" not in shell.run("state")
         shell.line.send_line("reboot")
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
-        assert {v["name"]: v["value"] for v in stored_state(shell)["values"]}["net.lan"] == "10.0.2.77/24 10.0.2.2"
-        assert "10.0.2.77" in shell.run("net")
+        assert {v["name"]: v["value"] for v in stored_state(shell)["values"]}["net.lan"] == "10.0.2.15/24 10.0.2.2"
+        lan = {interface["switch"]: interface for interface in shell.json("net")["interfaces"]}["lan"]
+        assert lan["address"] == "10.0.2.15" and lan["gateway"] == "10.0.2.2" and not lan["dhcp_server"]
+        assert {v["domain"]: v["label"] for v in shell.json("disk")["volumes"]}["linux1"] == "data"
+        refused = appliance.bhctl("version", check=False)
+        assert refused.returncode == 125 and "certificate is not accepted" in refused.stderr
+        found = appliance.bhctl_json("version", certificates=own)
+        assert not found["development_certificates"]
         shell.run("factory-reset --yes")
         stored_state(shell)
         shell.line.send_line("reboot")
         appliance.serial.expect("images checked", PATIENCE)
         shell.wait_prompt()
         assert [value["name"] for value in stored_state(shell)["values"]] == ["rollback"]
-        assert "10.0.2.77" not in shell.run("net")
+        assert appliance.bhctl_json("version")["development_certificates"]
+        assert {v["domain"]: v["label"] for v in shell.json("disk")["volumes"]}["linux1"] == "linux1"
 
 
 @pytest.mark.parametrize("place", [5000, -5000])

@@ -18,8 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <storage/state_partition.h>
-#include <storage/update.h>
 #include <storage/status.h>
+#include <storage/update.h>
 #include <string.h>
 
 #include "fake_appliance.h"
@@ -330,7 +330,8 @@ void fake_reset(void)
     strcpy(fake_status.kernel_version, "0.2-test");
     strcpy(fake_status.iommu, "VT-d");
     fake_status.devices = 3;
-    fake_status.device[0] = (struct device_status){.vendor = 0x8086, .device = 0x29c0, .class_code = 0x060000, .owner = 0xff};
+    fake_status.device[0] =
+        (struct device_status){.vendor = 0x8086, .device = 0x29c0, .class_code = 0x060000, .owner = 0xff};
     fake_status.device[1] = (struct device_status){.requester = 0x0020,
                                                    .group = 0x0020,
                                                    .vendor = 0x8086,
@@ -398,7 +399,8 @@ struct memory_use memory_use(void)
 
 void net_tls_status(struct net_tls_status *status)
 {
-    *status = (struct net_tls_status){.port = 992, .on = false, .why = "no entropy source"};
+    *status = (struct net_tls_status){
+        .port = 992, .on = false, .development = tls_development_certificates, .why = "no entropy source"};
 }
 
 static struct nic nic = {.name = "virtio-net0", .mac = {0x52, 0x54, 0, 0x12, 0x34, 0x57}};
@@ -423,7 +425,8 @@ bool vswitch_address_view(uint32_t index, struct vswitch_address_view *view)
 
 static struct disk disk = {.name = "virtio-blk0", .sectors = 1 << 20};
 static const struct disk_config disk_config = {.label = "linux1"};
-static const struct volume volume = {.config = &disk_config, .disk = &disk, .state = VOLUME_READY, .status = "ready"};
+static const struct volume volume = {
+    .config = &disk_config, .label = "linux1", .disk = &disk, .state = VOLUME_READY, .status = "ready"};
 
 struct disk *disk_get(uint32_t index)
 {

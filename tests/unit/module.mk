@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests; see tools/build/unit.mk. Each helper file of this folder (fake_*.c) is named where it is used.
 
-storage-under-test := storage/gpt.c storage/gpt_read.c storage/volume.c
+storage-under-test := storage/gpt.c storage/gpt_read.c storage/volume.c tests/unit/fake_labels.c
 unit-tests += gpt volume blk_backend
 unit-gpt-sources := tests/unit/test_gpt.c tests/unit/fake_disk.c storage/gpt.c storage/gpt_read.c
 unit-volume-sources := tests/unit/test_volume.c tests/unit/fake_disk.c $(storage-under-test)
-unit-tests += state slots state_partition
+unit-tests += state slots state_partition volume_label
+unit-volume_label-sources := tests/unit/test_volume_label.c $(addprefix storage/,volume_label.c state.c state_format.c gpt.c)
 unit-state_partition-sources := tests/unit/test_state_partition.c tests/unit/fake_disk.c \
 	$(addprefix storage/,state_partition.c state.c state_format.c slots.c gpt.c gpt_read.c)
 unit-state-sources := tests/unit/test_state.c storage/state.c storage/state_format.c storage/gpt.c

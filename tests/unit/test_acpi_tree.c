@@ -69,6 +69,16 @@ static void seal(uint8_t *changed)
     repair(changed, get32(changed + 4), 9);
 }
 
+/* The first entry of a type in the MADT. */
+static uint32_t entry(const uint8_t *madt, uint8_t type)
+{
+    uint32_t at = 44;
+
+    while (madt[at] != type)
+        at += madt[at + 1];
+    return at;
+}
+
 static int setup(void **state)
 {
     FILE *file = fopen("tests/fuzz/corpus/acpi_tree/virt", "rb");
@@ -196,13 +206,35 @@ static void test_refusals(void **state)
     assert_non_null(strstr(make(), "GTDT"));
     setup(state);
     madt = table("APIC");
-    for (uint32_t at = 44; at < get32(madt + 4); at += madt[at + 1])
-        if (madt[at] == 0x0c)
-            madt[at + 20] = 2;
+    madt[entry(madt, 0x0c) + 20] = 2;
     seal(madt);
-    assert_non_null(strstr(make(), "GICv2"));
+    assert_non_null(strstr(make(), "has a GICv2"));
+    facts.wants_gicv2 = true;
+    assert_non_null(strstr(make(), "virtual CPU interface"));
+    madt[entry(madt, 0x0c) + 20] = 3;
+    seal(madt);
+    assert_non_null(strstr(make(), "has no GICv2"));
     setup(state);
     assert_non_null(strstr(acpi_tree_make(tree, 1024, &facts), "larger"));
+}
+
+static void test_gicv2(void **state)
+{
+    uint8_t *madt = table("APIC"), *cpu = madt + entry(madt, 0x0b);
+
+    (void)state;
+    madt[entry(madt, 0x0c) + 20] = 2;
+    put32(cpu + 32, 0x8010000);
+    put32(cpu + 40, 0x8040000);
+    put32(cpu + 48, 0x8030000);
+    seal(madt);
+    facts.wants_gicv2 = true;
+    assert_null(make());
+    assert_string_equal(fdt_getprop(tree, fdt_path_offset(tree, "/interrupt-controller@8000000"), "compatible", NULL),
+                        "arm,gic-400");
+    ASSERT_CELLS("/interrupt-controller@8000000", "reg", 0, 0x8000000, 0, 0x1000, 0, 0x8010000, 0, 0x2000, 0, 0x8030000,
+                 0, 0x2000, 0, 0x8040000, 0, 0x2000);
+    ASSERT_CELLS("/interrupt-controller@8000000", "interrupts", 1, 9, 4);
 }
 
 /* Each CPU with its own frame, and one that is off. */
@@ -301,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup(test_virt, setup),
         cmocka_unit_test_setup(test_missing, setup),
         cmocka_unit_test_setup(test_refusals, setup),
+        cmocka_unit_test_setup(test_gicv2, setup),
         cmocka_unit_test_setup(test_redistributors_of_cpus, setup),
         cmocka_unit_test_setup(test_iort_is_composed, setup),
         cmocka_unit_test_setup(test_reserved_ranges, setup),

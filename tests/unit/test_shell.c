@@ -168,6 +168,10 @@ static void values_are_set_listed_and_reset(void **state)
     assert_string_equal(json_get(text, "values.0.value"), "10.0.0.1/24");
     assert_string_equal(json_get(text, "values.1.value"), "two words");
     assert_string_equal(json_get(text, "values.2.kept"), "true");
+    run("state set a.key secret");
+    assert_string_equal(json_get(run("state --json"), "values.0.value"), "(not shown)");
+    run("state remove a.key");
+    assert_non_null(strstr(run("state receive a 3"), "this is for bhctl"));
     assert_non_null(strstr(run("state set A 1"), "is no name"));
     assert_non_null(strstr(run("state set rollback 1"), "kept by the appliance itself"));
     assert_non_null(strstr(run("state remove rollback"), "kept by the appliance itself"));

@@ -33,6 +33,13 @@ void bulkhead_log(const char *format, ...)
     va_end(arguments);
 }
 
+/* A start that a power cut ends leaves what it allocated. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -148,6 +155,62 @@ static void test_values_outlive_a_start(void **state)
     assert_string_equal(state_store_status(), "not stored: the disk is read-only");
 }
 
+static void wish(const char *command, const char *arguments)
+{
+    memset(record(0), 0, 832);
+    memcpy(record(0), command, strlen(command));
+    memcpy(record(64), arguments, strlen(arguments));
+    memcpy(fake->stable, fake->cached, SECTORS * 512);
+}
+
+static void set_two(void)
+{
+    assert_int_equal(state_set(state_store(), "a", 0, "1", 1), STATE_SET);
+    assert_int_equal(state_set(state_store(), "rollback", STATE_KEPT, "2", 1), STATE_SET);
+    assert_true(state_store_commit());
+    fake_disk_run_all(fake);
+}
+
+/* A boot loader's word. The power goes after every request: the reset is done, then or at the next start. */
+static void test_factory_reset(void **state)
+{
+    struct state_value value;
+    struct slots slots;
+    uint64_t submitted;
+
+    (void)state;
+    fake_disk_write_gpt(fake, partitions, 2);
+    write_records(first_image());
+    start();
+    set_two();
+    wish("boot-recovery", "recovery\n--wipe_date\n");
+    start();
+    assert_true(state_get(state_store(), "a", &value));
+    wish("boot-fastboot", "recovery\n--wipe_data\n");
+    start();
+    assert_true(state_get(state_store(), "a", &value));
+    wish("boot-recovery", "recovery\n--wipe_data\n");
+    submitted = fake->submitted;
+    start();
+    submitted = fake->submitted - submitted;
+    for (uint64_t requests = 0; requests < submitted; requests++) {
+        set_two();
+        wish("boot-recovery", "recovery\n--wipe_data\n");
+        state_partition_start();
+        for (uint64_t i = 0; i < requests; i++)
+            fake_disk_complete(fake, 0);
+        fake_disk_power_cut(fake);
+        start();
+        assert_false(state_get(state_store(), "a", &value));
+        assert_true(state_get(state_store(), "rollback", &value));
+        fake_disk_power_cut(fake);
+        logged[0] = 0;
+        start();
+        assert_null(strstr(logged, "factory reset"));
+        assert_true(slots_get(&slots) && slots_next(&slots) == 0);
+    }
+}
+
 static void test_slots(void **state)
 {
     struct slots slots, found;
@@ -225,8 +288,14 @@ static void test_blocks_of_4096(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_none),  TEST(test_on_the_second_disk),   TEST(test_too_small),      TEST(test_values_outlive_a_start),
-        TEST(test_slots), TEST(test_slots_and_power_cuts), TEST(test_blocks_of_4096),
+        TEST(test_none),
+        TEST(test_on_the_second_disk),
+        TEST(test_too_small),
+        TEST(test_values_outlive_a_start),
+        TEST(test_slots),
+        TEST(test_factory_reset),
+        TEST(test_slots_and_power_cuts),
+        TEST(test_blocks_of_4096),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

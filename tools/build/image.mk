@@ -4,10 +4,11 @@
 # A boot slot: one FIT with kernel and bundle, signed where U-Boot checks that. Their bytes are inside of it, so that its header
 # says how long it is. The SHA-256 of all of it follows.
 slot-key := $(if $(u-boot-defconfig),$(slot-signing-key))
+slot-tree := $(if $(board-tree),$(O)/board.dtb)
 slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
 $(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
-	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key))
-$(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb
+	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key)) $(addprefix --tree ,$(slot-tree))
+$(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(O)/bulkhead.bin $(O)/bundle.itb $(slot-tree)
 	$(call say,FIT,$(call shown,$@))
 	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
 	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
@@ -24,14 +25,14 @@ $(O)/bulkhead.update: $(O)/boot.manifest $(O)/boot.itb
 	$(Q)cat $^ >$@.new && mv $@.new $@
 
 # U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,
-# or U-Boot's.
+# or U-Boot's, with board/NAME/u-boot.dtsi behind it.
 $(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
 	$(call say,KEY,$(call shown,$@))
 	$(Q)$(PYTHON) -m tools.image.control_tree $(if $(filter $(slot-development-key),$(slot-signing-key)),--development) $(slot-known-key) $@
 $(call flags-file,u-boot,$(UBOOT_DIR))
-$(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
+$(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts*) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
 	$(Q){ $(if $(wildcard board/$(board)/u-boot.dts),$(TARGET_CC) -E -P -x assembler-with-cpp -nostdinc -undef -D__DTS__ \
-		-include $(config-header) board/$(board)/u-boot.dts,dtc -q -I dtb -O dts $(UBOOT_DIR)/u-boot.dtb); cat $<; } >$(O)/generated/u-boot.dts
+		-include $(config-header) board/$(board)/u-boot.dts,dtc -q -I dtb -O dts $(UBOOT_DIR)/u-boot.dtb); cat $(wildcard board/$(board)/u-boot.dtsi) $<; } >$(O)/generated/u-boot.dts
 	$(Q)dtc -q -I dts -O dtb -o $@ $(O)/generated/u-boot.dts
 $(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
 	$(call say,U-BOOT,$(call shown,$@))
@@ -39,17 +40,17 @@ $(O)/u-boot.bin: $(O)/u-boot.dtb | $(UBOOT_DIR)/.built
 	$(Q)mv $@.new $@
 
 # For the loader of arm64: the board's devices, some of which ACPI names in AML only.
-$(O)/generated/board_devices.h: board/$(board)/devices.txt
+$(O)/generated/board_devices.h: board/$(board)/devices.txt $(config-header)
 	$(Q)mkdir -p $(@D)
 	$(Q)awk 'BEGIN { print "/* Made from board/$(board)/devices.txt. */\nstatic const struct board_device board_devices[] = {" } \
-		!/^#/ && NF == 6 { gsub(/,/, ", ", $$5); printf "    {\"%s\", \"%s\", %s, %s, {%s}, %s},\n", substr($$1, 2), $$2, $$3, $$4, \
-		$$5 == "-" ? "-1" : $$5 (split($$5, lines, ",") < 4 ? ", -1" : ""), $$6 ~ /aml/ ? "true" : "false" } END { print "};" }' $< >$@.new
+		!/^#/ && NF == 6 && $$6 !~ /kernel/ && $$1 !~ /^\/.*\// && split($$5, lines, ",") <= 4 { gsub(/,/, ", ", $$5); printf "    {\"%s\", \"%s\", %s, %s, {%s}, %s},\n", substr($$1, 2), $$2, $$3, $$4, \
+		$$5 == "-" ? "-1" : $$5 ", -1", $$6 ~ /aml/ ? "true" : "false" } END { print "};" }' $< >$@.new
 	$(Q)mv $@.new $@
 
 # The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
 loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
 	-I. -Iinclude -Iboot/efi/$(ARCH) -I$(LIBFDT_DIR) -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
-	-I$(O)/generated $(arch-flags) $(loader-flags-$(ARCH)) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
+	-I$(O)/generated -include $(config-header) $(arch-flags) $(loader-flags-$(ARCH)) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
 loader-flags-arm64 := -ffixed-x18
 loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python3 -m tools.image.container --config .config [--key KEY] --output DIR: writes DIR/generated/boot.its, the source of the
+"""python3 -m tools.image.container --config .config [--key KEY] [--tree DTB] --output DIR: writes DIR/generated/boot.its, the source of the
 FIT that a boot slot holds: the kernel and the bundle. With an RSA key (public or private) it has a place for its signature.
 python3 -m tools.image.container --seal FIT: appends the SHA-256 of the whole FIT, since a signature leaves out its header and
 what the signature itself is wrapped in."""
@@ -17,16 +17,29 @@ ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
 KERNEL_OFFSET = 0x200000  # from the start of RAM: where the kernel's own header wants it
 
 
-def signature(algo):
+def signature(algo, tree=False):
     return f"""            signature-1 {{
                 algo = "{algo}";
                 key-name-hint = "slot";
-                sign-images = "kernel", "ramdisk";
+                sign-images = "kernel", "ramdisk"{', "fdt"' if tree else ""};
             }};
 """
 
 
-def source(arch, ram_base, output, signed):
+def device_tree(path, arch):
+    """The board's, where neither firmware nor emulator makes one."""
+    return f"""        tree {{
+            description = "device tree";
+            data = /incbin/("{path}");
+            type = "flat_dt";
+            arch = "{ARCHITECTURES[arch]}";
+            compression = "none";
+            hash-1 {{ algo = "sha256"; }};
+        }};
+"""
+
+
+def source(arch, ram_base, output, signed, tree=None):
     address = f"<{ram_base + KERNEL_OFFSET >> 32:#x} {ram_base + KERNEL_OFFSET & 0xffffffff:#x}>"
     return f"""/dts-v1/;
 /* Made from .config by tools/image. */
@@ -55,7 +68,7 @@ def source(arch, ram_base, output, signed):
             compression = "none";
             hash-1 {{ algo = "sha256"; }};
         }};
-    }};
+{device_tree(tree, arch) if tree else ""}    }};
 
     configurations {{
         default = "bulkhead";
@@ -63,7 +76,7 @@ def source(arch, ram_base, output, signed):
             description = "Bulkhead";
             kernel = "kernel";
             ramdisk = "bundle";
-{signed}        }};
+{chr(32) * 12 + 'fdt = "tree";' + chr(10) if tree else ""}{signed}        }};
     }};
 }};
 """
@@ -74,6 +87,7 @@ def main():
     parser.add_argument("--config")
     parser.add_argument("--output")
     parser.add_argument("--key")
+    parser.add_argument("--tree")
     parser.add_argument("--seal")
     arguments = parser.parse_args()
     if arguments.seal:
@@ -82,9 +96,9 @@ def main():
         return
     config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), arguments.config, Errors())
     arch = "arm64" if config.on("ARCH_ARM64") else "x86"
+    signed = signature(algorithm(arguments.key), arguments.tree) if arguments.key else ""
     with open(os.path.join(arguments.output, "generated/boot.its"), "w", encoding="utf-8") as handle:
-        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output),
-                            signature(algorithm(arguments.key)) if arguments.key else ""))
+        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output), signed, arguments.tree))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # u-boot.sh SOURCE DIRECTORY CROSS_COMPILE DEFCONFIG BOARD: build U-Boot for a board into DIRECTORY: u-boot-nodtb.bin, and
-# u-boot.dtb where U-Boot has a device tree for it. Without a key: that goes into the tree behind it (tools/build/uboot.mk).
+# u-boot.dtb where the board has no tree of ours. Without a key: that goes into the tree behind it (tools/build/image.mk).
 set -euo pipefail
 source_directory=$1
 directory=$2
@@ -46,9 +46,15 @@ while read -r line; do
     grep -qxF -- "$line" "$work/.config" || { echo "U-Boot: $line has no effect" >&2; exit 1; }
 done < <(cat "${fragments[@]}" | grep '^CONFIG_')
 
-run -j "${JOBS:-2}" u-boot-nodtb.bin >>"$directory.log" 2>&1 || fail
+# A number without a default would be asked for, again and again.
+new=$(run -s listnewconfig 2>>"$directory.log" | grep '^CONFIG_' || true)
+[ -z "$new" ] || { echo "U-Boot: board/$board has to give or turn off:" $new >&2; exit 1; }
+
+products="u-boot-nodtb.bin"
+[ -e "$top/board/$board/u-boot.dts" ] || products="$products u-boot.dtb"
+run -j "${JOBS:-2}" $products >>"$directory.log" 2>&1 || fail
 mkdir "$directory.new"
-cp "$work/u-boot-nodtb.bin" "$work/.config" "$directory.new/"
+(cd "$work" && cp $products .config "$directory.new/")
 rm -rf "$work"
 touch "$directory.new/.built"
 mv "$directory.new" "$directory"

@@ -20,8 +20,11 @@ enum { MADT_GICC = 0x0b, MADT_GICD = 0x0c, MADT_GICR = 0x0e, MADT_ITS = 0x0f };
 #define GICC_BYTES 76u
 #define GICC_ENABLED 1u
 #define GICD_SIZE 0x10000u
+#define GICV2_DISTRIBUTOR_SIZE 0x1000u
+#define GICV2_INTERFACE_SIZE 0x2000u
 #define ITS_SIZE 0x20000u
 #define ITS_ID_MAX 0xfffu
+#define ITS_MAX 8u
 #define REDISTRIBUTOR_SIZE 0x20000u
 
 /* GTDT */
@@ -310,33 +313,46 @@ static uint32_t find_redistributors(struct table madt, struct region *region)
     return count;
 }
 
-static const char *put_gic(struct table madt)
+static void begin_gic(const char *compatible, const struct region *region, uint32_t count, uint32_t maintenance)
 {
-    uint32_t gicd = next_entry(madt, 0, MADT_GICD, 24), gicc = next_entry(madt, 0, MADT_GICC, GICC_BYTES), count;
-    struct region region[1 + GICR_REGIONS_MAX];
-
-    if (gicd == 0)
-        return "ACPI: the MADT has no GIC distributor";
-    if (get(madt, gicd + 20, 1) == 1 || get(madt, gicd + 20, 1) == 2)
-        return "ACPI: the machine has a GICv2; this loader wants a GICv3";
-    region[0] = (struct region){get(madt, gicd + 8, 8), GICD_SIZE};
-    count = find_redistributors(madt, region + 1);
-    if (count == 0)
-        return "ACPI: the MADT has no GICv3 redistributor";
     begin("interrupt-controller", region[0].base);
-    put_text("compatible", "arm,gic-v3");
+    put_text("compatible", compatible);
     put_flag("interrupt-controller");
     put_cell("#interrupt-cells", 3);
     put_cell("#address-cells", 2);
     put_cell("#size-cells", 2);
     put_flag("ranges");
     put_cell("phandle", PHANDLE_GIC);
-    put_regs("reg", region, 1 + count);
+    put_regs("reg", region, count);
+    if (is_ppi(maintenance))
+        put_cells("interrupts", (uint32_t[]){GIC_PPI, maintenance - 16, LEVEL_HIGH}, 3);
+}
+
+static const char *put_gicv2(struct table madt, uint32_t gicd, uint32_t gicc)
+{
+    const struct region region[] = {{get(madt, gicd + 8, 8), GICV2_DISTRIBUTOR_SIZE},
+                                    {get(madt, gicc + 32, 8), GICV2_INTERFACE_SIZE},
+                                    {get(madt, gicc + 48, 8), GICV2_INTERFACE_SIZE},
+                                    {get(madt, gicc + 40, 8), GICV2_INTERFACE_SIZE}};
+
+    if (region[1].base == 0 || region[2].base == 0 || region[3].base == 0)
+        return "ACPI: the MADT has no virtual CPU interface of the GICv2 (GICC, GICH, GICV)";
+    begin_gic("arm,gic-400", region, 4, get32(madt, gicc + 56));
+    end();
+    return NULL;
+}
+
+static const char *put_gicv3(struct table madt, uint32_t gicd, uint32_t gicc)
+{
+    struct region region[1 + GICR_REGIONS_MAX] = {{get(madt, gicd + 8, 8), GICD_SIZE}};
+    uint32_t count = find_redistributors(madt, region + 1);
+
+    if (count == 0)
+        return "ACPI: the MADT has no GICv3 redistributor";
+    begin_gic("arm,gic-v3", region, 1 + count, get32(madt, gicc + 56));
     put_cell("#redistributor-regions", count);
-    if (gicc != 0 && is_ppi(get32(madt, gicc + 56)))
-        put_cells("interrupts", (uint32_t[]){GIC_PPI, get32(madt, gicc + 56) - 16, LEVEL_HIGH}, 3);
     count = 0;
-    for (uint32_t at = 0; (at = next_entry(madt, at, MADT_ITS, 16)) != 0 && count < 8; count++) {
+    for (uint32_t at = 0; (at = next_entry(madt, at, MADT_ITS, 16)) != 0 && count < ITS_MAX; count++) {
         if (get32(madt, at + 4) > ITS_ID_MAX)
             continue;
         begin("its", get(madt, at + 8, 8));
@@ -349,6 +365,19 @@ static const char *put_gic(struct table madt)
     }
     end();
     return NULL;
+}
+
+static const char *put_gic(struct table madt)
+{
+    uint32_t gicd = next_entry(madt, 0, MADT_GICD, 24), gicc = next_entry(madt, 0, MADT_GICC, GICC_BYTES);
+    uint64_t version = get(madt, gicd + 20, 1);
+
+    if (gicd == 0 || gicc == 0)
+        return "ACPI: the MADT has no GIC distributor";
+    if ((version == 1 || version == 2) != facts->wants_gicv2)
+        return facts->wants_gicv2 ? "ACPI: the machine has no GICv2, for which this kernel is built (GIC_V2)"
+                                  : "ACPI: the machine has a GICv2, and this kernel is built for a GICv3 (GIC_V3)";
+    return facts->wants_gicv2 ? put_gicv2(madt, gicd, gicc) : put_gicv3(madt, gicd, gicc);
 }
 
 static bool has_its(struct table madt, uint32_t identifier)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define REGIONS_MAX 24u
-#define BOARD_LINES_MAX 4
+#define BOARD_LINES_MAX 5u /* one of them -1 */
 
 struct region {
     uint64_t base, size;
@@ -18,7 +18,7 @@ struct region {
 
 /* A line of the board's devices.txt. */
 struct board_device {
-    char name[32], compatible[48]; /* compatible strings with ';' between them */
+    char name[40], compatible[64]; /* compatible strings with ';' between them */
     uint64_t base, size;
     int32_t line[BOARD_LINES_MAX]; /* SPIs; -1: no more */
     bool in_aml;
@@ -30,8 +30,8 @@ struct facts {
     uint32_t ram_count;
     const struct board_device *device;
     uint32_t device_count;
-    uint8_t seed[32]; /* random, if seeded */
-    bool seeded;
+    uint8_t seed[32];         /* random, if seeded */
+    bool seeded, wants_gicv2; /* what the kernel is built for; else a GICv3 */
 };
 
 /* Given by the caller: the firmware's memory at an address; NULL: those bytes are no memory. */

@@ -9,6 +9,7 @@
 #include "board_devices.h"
 
 #include <boot/efi/start.h>
+#include <config.h>
 #include <libfdt.h>
 #include <string.h>
 
@@ -17,6 +18,12 @@
 #define TREE_MAX 0x200000u    /* Linux's boot protocol has no larger ones */
 #define MAP_BYTES 0x10000u
 #define TRIES 4u
+
+#ifdef CONFIG_GIC_V2
+#define WANTS_GICV2 true
+#else
+#define WANTS_GICV2 false
+#endif
 
 void leave(uint64_t kernel, uint64_t tree) __attribute__((noreturn, visibility("hidden")));
 extern const char leave_end[] __attribute__((visibility("hidden")));
@@ -229,6 +236,7 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     memcpy((void *)place, kernel->data, kernel->length);
     memcpy(copy, bundle->data, bundle->length);
     facts.bundle = (struct region){(uint64_t)copy, bundle->length};
+    facts.wants_gicv2 = WANTS_GICV2;
     facts.device = board_devices;
     facts.device_count = sizeof(board_devices) / sizeof(*board_devices);
     gather_seed();
