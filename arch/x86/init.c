@@ -12,7 +12,6 @@
 #include <devices/serial/early.h>
 #include <string.h>
 
-#define CPUID_X2APIC (1u << 21)
 #define CPUID_RDRAND (1u << 30)
 
 struct platform platform;
@@ -55,8 +54,6 @@ void arch_init(struct hpa handover)
     idt_init();
     if (machine->flaw[0])
         boot_refuse(machine->flaw);
-    if (!(cpuid(1, 0).ecx & CPUID_X2APIC))
-        boot_refuse("the CPU has no x2APIC");
     cpu_setup();
     if (!memory_in_ram(platform.kernel))
         boot_refuse("its memory at 18 MiB is not the loader's to give");

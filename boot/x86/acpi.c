@@ -100,7 +100,7 @@ static bool find_in(uint64_t base, uint32_t size)
     for (uint32_t at = 0; area != NULL && at + RSDP_BYTES <= size; at += 16) {
         if (memcmp(area + at, "RSD PTR ", 8) || !sums_to_zero((struct acpi_table){area + at, RSDP_BYTES}))
             continue;
-        platform.arch.rsdp = hpa(base + at);
+        facts.rsdp = base + at;
         return true;
     }
     return false;
@@ -111,8 +111,8 @@ static bool find_root(void)
     const uint8_t *pointer;
     uint16_t segment = 0;
 
-    if (platform.arch.rsdp.value) /* the loader has said */
-        return find_in(platform.arch.rsdp.value, RSDP_BYTES);
+    if (facts.rsdp) /* the loader has said */
+        return find_in(facts.rsdp, RSDP_BYTES);
     pointer = firmware_memory(EBDA_POINTER, sizeof(segment));
     if (pointer != NULL)
         memcpy(&segment, pointer, sizeof(segment));
@@ -207,12 +207,12 @@ static void read_fadt(struct acpi_table fadt)
     uint32_t flags = (uint32_t)acpi_get(fadt, FADT_FLAGS, 4);
     uint64_t dsdt = acpi_get(fadt, FADT_X_DSDT, 8), reset = acpi_get(fadt, FADT_RESET_REGISTER + 4, 8);
 
-    platform.arch.pm_timer_port = (uint16_t)acpi_get(fadt, FADT_PM_TIMER, 4);
-    platform.arch.pm_timer_32 = flags & FLAG_TIMER_32;
+    facts.pm_timer_port = (uint16_t)acpi_get(fadt, FADT_PM_TIMER, 4);
+    facts.pm_timer_32 = flags & FLAG_TIMER_32;
     platform.arch.sleep_port[0] = (uint16_t)acpi_get(fadt, FADT_PM1A_CONTROL, 4);
     platform.arch.sleep_port[1] = (uint16_t)acpi_get(fadt, FADT_PM1B_CONTROL, 4);
     if (acpi_get(fadt, FADT_BOOT_ARCHITECTURE, 2) & BOOT_NO_CLOCK)
-        platform.arch.clock_port = 0;
+        facts.clock_port = 0;
     platform.arch.reset_value = (uint8_t)acpi_get(fadt, FADT_RESET_VALUE, 1);
     if ((flags & FLAG_RESET) && acpi_get(fadt, FADT_RESET_REGISTER, 1) == SPACE_PORT)
         platform.arch.reset_port = (uint16_t)reset;
@@ -238,7 +238,7 @@ static void read_mcfg(struct acpi_table mcfg)
 static void read_hpet(struct acpi_table hpet)
 {
     if (acpi_get(hpet, 40, 1) == SPACE_MEMORY)
-        platform.arch.hpet = hpa(acpi_get(hpet, 44, 8));
+        facts.hpet = acpi_get(hpet, 44, 8);
 }
 
 enum reader { READ_MADT, READ_FADT, READ_MCFG, READ_HPET, READ_DMAR, READ_IVRS, READERS };
@@ -281,7 +281,7 @@ const char *acpi_read(void)
         platform.arch.isa[i].line = i;
     if (!find_root())
         return "its firmware has no ACPI tables";
-    rsdp = (struct acpi_table){firmware_memory(platform.arch.rsdp.value, RSDP_BYTES_LONG), RSDP_BYTES_LONG};
+    rsdp = (struct acpi_table){firmware_memory(facts.rsdp, RSDP_BYTES_LONG), RSDP_BYTES_LONG};
     if (rsdp.data == NULL)
         return "its ACPI tables are damaged";
     base = acpi_get(rsdp, RSDP_RSDT, 4);

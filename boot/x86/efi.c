@@ -130,8 +130,8 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
     struct efi_boot_services *boot = system->boot;
 
     by_efi = true;
-    platform.arch.rsdp = hpa(find_rsdp(system));
-    if (!platform.arch.rsdp.value)
+    facts.rsdp = find_rsdp(system);
+    if (!facts.rsdp)
         return fail(system, u"the firmware has no ACPI tables");
     if (control_read(cr4) & CR4_LA57)
         return fail(system, u"the firmware uses page tables of 5 levels");

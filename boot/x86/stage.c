@@ -6,20 +6,25 @@
  */
 #include "stage.h"
 
+#include <arch/apic.h>
 #include <arch/cpu.h>
 #include <arch/machine.h>
+#include <arch/timer.h>
 #include <string.h>
 
 #define COM1 0x3f8
 #define CMOS_CLOCK 0x70
 #define FIXED_REGISTERS 0xfec00000ull /* IOAPICs, HPET, IOMMUs, local APICs */
 #define CPUID_TOPOLOGY 0xbu
+#define CPUID_X2APIC (1u << 21)
 
 #define ENTRIES 512
 #define BLOCK_SIZE (2 * MIB)
 #define PRESENT_WRITABLE 3u
-#define LARGE_PAGE 0x83u   /* present, writable */
+#define LARGE_PAGE 0x83u    /* present, writable */
+#define UNCACHED 0x18u
 #define CR0_ON 0x80010033u /* PG, WP, NE, ET, MP, PE */
+#define DEVICE (KERNEL_VA + KERNEL_MEMORY_SIZE)
 #define ADDRESS_MASK 0x000ffffffffff000ull
 
 struct table {
@@ -27,6 +32,7 @@ struct table {
 } __attribute__((aligned(4096)));
 
 bool by_efi;
+struct facts facts;
 struct platform platform;
 static struct table level4, level3, level2;
 static struct machine machine;
@@ -79,8 +85,8 @@ static uint32_t own_apic_id(void)
     return cpuid(0, 0).eax >= CPUID_TOPOLOGY ? cpuid(CPUID_TOPOLOGY, 0).edx : cpuid(1, 0).ebx >> 24;
 }
 
-/* By the page tables that are in use, and where the kernel is linked to. */
-static _Noreturn void enter_kernel(void)
+/* The page tables that are in use, and the kernel where it is linked to. */
+static void map_kernel(void)
 {
     _Static_assert(KERNEL_VA % BLOCK_SIZE == 0 && KERNEL_HPA % BLOCK_SIZE == 0, "mapped by large pages");
 
@@ -93,9 +99,40 @@ static _Noreturn void enter_kernel(void)
     control_write(cr4, CR4_PAE);
     control_write(cr3, (uint64_t)&level4);
     control_write(cr0, CR0_ON);
-    memcpy((void *)KERNEL_VA, kernel_start, (size_t)(kernel_end - kernel_start));
-    __asm__ volatile("jmp *%0" ::"r"(KERNEL_VA), "D"(&machine) : "memory");
-    __builtin_unreachable();
+}
+
+volatile uint8_t *stage_map_device(uint64_t address)
+{
+    level2.entry[DEVICE >> 21 & (ENTRIES - 1)] = (address & ~(BLOCK_SIZE - 1)) | LARGE_PAGE | UNCACHED;
+    __asm__ volatile("" ::: "memory"); /* was not present, so it is in no TLB */
+    return (volatile uint8_t *)(DEVICE + (address & (BLOCK_SIZE - 1)));
+}
+
+/* The other CPUs wait for the start-up that the kernel sends them; 10 ms from here on (SDM 3A, 9.4.4). */
+static void stop_others(void)
+{
+    uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+    msr_write(MSR_APIC_BASE, base); /* x2APIC mode is entered from xAPIC mode only (SDM 3A, 11.12.5) */
+    msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    msr_write(X2APIC_LVT_TIMER, LVT_MASKED);
+    msr_write(X2APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    for (uint32_t i = 1; i < platform.cpu_count; i++)
+        msr_write(X2APIC_ICR, (uint64_t)platform.arch.apic_id[i] << 32 | ICR_INIT | ICR_ASSERT);
+    platform.arch.init_count = timer_count();
+}
+
+static const char *find_out(void)
+{
+    const char *flaw = acpi_read();
+
+    if (flaw)
+        return flaw;
+    if (!(cpuid(1, 0).ecx & CPUID_X2APIC))
+        return "the CPU has no x2APIC";
+    find_pci_window();
+    stop_others();
+    return timers_measure();
 }
 
 void stage_leave(const char *flaw)
@@ -104,19 +141,21 @@ void stage_leave(const char *flaw)
     platform.cpu_count = 1;
     platform.arch.apic_id[0] = own_apic_id();
     platform.arch.serial_port = COM1;
-    platform.arch.clock_port = CMOS_CLOCK;
+    facts.clock_port = CMOS_CLOCK;
     platform.kernel = (struct memory_range){hpa(KERNEL_HPA), KERNEL_MEMORY_SIZE};
     platform.persistent = (struct memory_range){hpa(CONFIG_LOG_BASE), CONFIG_LOG_SIZE};
     reserve(platform.kernel);
     reserve(platform.persistent);
     reserve(platform.bundle);
-    find_pci_window();
+    map_kernel();
     if (!flaw)
-        flaw = acpi_read();
+        flaw = find_out();
     machine.platform = platform;
     machine.dmar = dmar;
     machine.ivrs = ivrs;
     for (uint32_t i = 0; flaw && flaw[i] && i + 1 < sizeof(machine.flaw); i++)
         machine.flaw[i] = flaw[i];
-    enter_kernel();
+    memcpy((void *)KERNEL_VA, kernel_start, (size_t)(kernel_end - kernel_start));
+    __asm__ volatile("jmp *%0" ::"r"(KERNEL_VA), "D"(&machine) : "memory");
+    __builtin_unreachable();
 }

@@ -21,6 +21,13 @@ bool stage_in_the_way(uint64_t address, uint64_t size);
 /* The loader has said what it has to: finds out the rest, and enters the kernel. `flaw`: NULL, or why it must not run. */
 _Noreturn void stage_leave(const char *flaw);
 
+/* A page of registers; for one device. */
+volatile uint8_t *stage_map_device(uint64_t address);
+/* The machine's clocks, into `platform`. NULL, or why it cannot be used. */
+const char *timers_measure(void);
+/* UNIX time by the CMOS clock; 0: there is none. */
+uint64_t clock_read(void);
+
 /* head.S, by a Multiboot loader: paging on, the first 4 GiB mapped, on a stack of the stage's. */
 _Noreturn void multiboot_main(const struct multiboot_information *information);
 

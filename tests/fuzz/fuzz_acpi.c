@@ -14,6 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct platform platform;
+struct facts facts;
 static const uint8_t *input;
 static size_t input_size;
 static uint8_t mode, root[36];
@@ -69,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data + 1;
     input_size = size - 1;
     platform = (struct platform){.cpu_count = 1};
+    facts = (struct facts){0};
     make_root();
     acpi_read();
     while (mapping_count > 0)

@@ -55,7 +55,7 @@ $(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds tools/stack_de
 stage-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding $(include-flags) \
 	-Iarch/$(ARCH)/include -Iboot/efi/$(ARCH) -include $(config-header) $(arch-flags) $(kernel-register-flags) -fpie \
 	-fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-ffunction-sections -fdata-sections -Os -g $(prefix-map) $(warnings) -DKERNEL_FILE='"$(O)/kernel.bin"'
+	-ffunction-sections -fdata-sections -Oz -g $(prefix-map) $(warnings) -DKERNEL_FILE='"$(O)/kernel.bin"'
 $(O)/kernel.bin: $(O)/bulkhead.elf
 	$(Q)$(TARGET_OBJCOPY) -O binary $< $@
 stage-objects := $(patsubst %,$(O)/stage/%.o,$(basename $(stage-sources)))

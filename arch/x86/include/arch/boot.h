@@ -19,9 +19,6 @@ uint64_t cpu_task_state(const struct vcpu *vcpu);
 /* The machine is not fit for Bulkhead: one line on the serial port says why, and that is all. */
 _Noreturn void boot_refuse(const char *why);
 
-/* UNIX time by the CMOS clock (clock.c); 0: there is none. */
-uint64_t clock_read(void);
-
 /* What head.S looks a started CPU's number up in. */
 extern uint32_t cpu_ids[BULKHEAD_CPUS_MAX];
 extern uint32_t platform_cpus;
