@@ -457,6 +457,15 @@ static void attest_start(void)
 {
     uint64_t registers = tpm_find();
 
+    loader_log = NULL;
+    loader_events = next = number = 0;
+    loader_log_whole = true;
+    state_known = started = false;
+    tpm = ATTEST_TPM_NONE;
+    memset(loader_has, 0, sizeof loader_has);
+    memset(log_used, 0, sizeof log_used);
+    memset(log_pcr, 0, sizeof log_pcr);
+    memset(tpm_pcr, 0, sizeof tpm_pcr);
     read_loader_log();
     replay_own();
     if (!loader_log_whole)

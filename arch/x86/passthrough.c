@@ -3,6 +3,7 @@
 
 #include <arch/apic.h>
 #include <arch/pio.h>
+#include <arch/stage2.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/interrupt.h>
@@ -13,9 +14,10 @@
 
 #define UART_PORTS 8u
 #define RTC_PORTS 2u
+#define TPM_BASE 0xfed40000ull /* locality 0 (TCG PC Client Platform TPM Profile, 6.3.2) */
 #define MESSAGES (VIOAPIC_LINES - GUEST_LINES) /* of a native domain */
 
-static struct domain *serial_owner, *rtc_owner;
+static struct domain *serial_owner, *rtc_owner, *tpm_owner;
 
 void passthrough_init(struct domain *domain)
 {
@@ -28,6 +30,9 @@ void passthrough_init(struct domain *domain)
         } else if (!strcmp(*name, "/rtc@70")) {
             rtc_owner = domain;
             pio_pass_through(domain, GUEST_PORT_RTC, RTC_PORTS);
+        } else if (!strcmp(*name, "/tpm@fed40000")) { /* whether one is there, its registers say */
+            tpm_owner = domain;
+            stage2_map(domain, ipa(TPM_BASE), hpa(TPM_BASE), PAGE_SIZE, STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);
         } else if (strcmp(*name, "/pcie") || !platform.pci.ecam.value) { /* core/vpci.c has that */
             log_line("%s: the machine has no '%s'", domain->config->name, *name);
         }
@@ -83,6 +88,10 @@ void passthrough_describe(struct domain *domain, void *tree)
     }
     if (rtc_owner == domain) {
         put_node(tree, "rtc@70", "motorola,mc146818", GUEST_PORT_RTC, RTC_PORTS);
+        fdt_end_node(tree);
+    }
+    if (tpm_owner == domain) {
+        put_node(tree, "tpm@fed40000", "tcg,tpm-tis-mmio", TPM_BASE, PAGE_SIZE);
         fdt_end_node(tree);
     }
     if (host.functions) {

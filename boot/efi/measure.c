@@ -87,7 +87,7 @@ void measure_slot(const struct bytes *kernel, const struct bytes *bundle, const 
         signed_tree.length = tree - SIGNATURE_BYTES;
     measure(PCR_KERNEL, "kernel", kernel);
     measure(PCR_BUNDLE, "bundle", &signed_tree);
-    if (state->length > 0)
+    if (state->data != NULL)
         measure(PCR_STATE, "state", state);
 }
 

@@ -9,7 +9,7 @@
 
 #include "start.h"
 
-/* The slot that is started: kernel, bundle, and the values of the state store (length 0: none is whole). */
+/* The slot that is started: kernel, bundle, and the values of the state store (data NULL: there is none). */
 void measure_slot(const struct bytes *kernel, const struct bytes *bundle, const struct bytes *state);
 
 /* After what else the firmware measures while it loads the kernel: how many bytes, whole pages, the log takes with what
