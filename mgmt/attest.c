@@ -167,7 +167,8 @@ static bool own(uint32_t index, struct attest_event *event)
     if (index < page->measured_count - first) {
         const struct measured *measured = &page->measured[index + first];
 
-        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name, measured->sha256);
+        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name,
+                  measured->sha256);
         return true;
     }
     if (index > page->measured_count - first || !state_known || loader_has[ATTEST_STATE])
@@ -355,8 +356,8 @@ static void extended(uint32_t code, const uint8_t *response, uint32_t size)
     extend_next();
 }
 
-/* Whether the TPM's PCR is what the own events of that PCR before number `count` give: what an earlier life of this domain
- * has extended, and where it stopped. */
+/* Whether the TPM's PCR is what the own events of that PCR before number `count` give: what an earlier life of this
+ * domain has extended, and where it stopped. */
 static bool stands_at(uint32_t pcr, uint32_t count)
 {
     uint8_t value[EVENT_DIGEST_BYTES] = {0};

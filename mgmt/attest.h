@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was measured of this boot, and whether the TPM says the same. docs/attestation.md. The log is that of the loader,
- * behind it what was measured after it; the TPM's SHA-256 PCRs are read once, at this domain's start, and what is missing
- * in the two PCRs of the management domain is extended then. Loop context.
+ * What was measured of this boot, and whether the TPM says the same. docs/attestation.md. The log is that of the
+ * loader, behind it what was measured after it; the TPM's SHA-256 PCRs are read once, at this domain's start, and what
+ * is missing in the two PCRs of the management domain is extended then. Loop context.
  */
 #ifndef MGMT_ATTEST_H
 #define MGMT_ATTEST_H
@@ -38,8 +38,8 @@ bool attest_event(uint32_t number, struct attest_event *event);
 bool attest_log_whole(void); /* false: a part of the loader's log cannot be read */
 
 enum attest_match {
-    ATTEST_UNUSED,     /* nothing measured, and the TPM's is zero */
-    ATTEST_LOG_ONLY,   /* the TPM's is not known */
+    ATTEST_UNUSED,   /* nothing measured, and the TPM's is zero */
+    ATTEST_LOG_ONLY, /* the TPM's is not known */
     ATTEST_MATCHES,
     ATTEST_UNMEASURED, /* the log has events, the TPM's is zero: who started this does not extend PCRs */
     ATTEST_DIFFERS,

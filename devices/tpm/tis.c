@@ -24,11 +24,11 @@
 #define REGISTERS_BYTES 0x1000u
 
 #define POLL_NS 500000u
-#define BYTES_A_STEP 128u             /* of the FIFO: what one turn of the loop bears */
-#define LOCALITY_NS 750000000ull      /* TIMEOUT_A */
-#define READY_NS 2000000000ull        /* TIMEOUT_B */
+#define BYTES_A_STEP 128u        /* of the FIFO: what one turn of the loop bears */
+#define LOCALITY_NS 750000000ull /* TIMEOUT_A */
+#define READY_NS 2000000000ull   /* TIMEOUT_B */
 #define TRANSFER_NS 2000000000ull
-#define ANSWER_NS 20000000000ull      /* the longest command that is sent takes a few seconds */
+#define ANSWER_NS 20000000000ull /* the longest command that is sent takes a few seconds */
 
 enum step { STEP_IDLE, STEP_LOCALITY, STEP_READY, STEP_WRITE, STEP_ACCEPT, STEP_ANSWER, STEP_READ };
 

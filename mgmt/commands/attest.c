@@ -90,11 +90,8 @@ static const struct output_section event_section = {
 static enum output_step pcr_row(struct output_row *row, struct output_cursor *cursor)
 {
     static const char *const text[] = {
-        [ATTEST_UNUSED] = "unused",
-        [ATTEST_LOG_ONLY] = "log only",
-        [ATTEST_MATCHES] = "matches",
-        [ATTEST_UNMEASURED] = "not extended",
-        [ATTEST_DIFFERS] = "DIFFERS",
+        [ATTEST_UNUSED] = "unused",           [ATTEST_LOG_ONLY] = "log only", [ATTEST_MATCHES] = "matches",
+        [ATTEST_UNMEASURED] = "not extended", [ATTEST_DIFFERS] = "DIFFERS",
     };
     struct attest_pcr pcr;
     uint32_t number = (uint32_t)cursor->position[0];

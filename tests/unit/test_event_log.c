@@ -78,7 +78,8 @@ static void test_is_cut_anywhere(void **state)
         if (event_reader_open(&reader, copy, cut)) {
             while (event_next(&reader, &event))
                 events++;
-            assert_int_equal(reader.sound, cut == length || events == 0 ? reader.sound : events < 2 && reader.at == cut);
+            assert_int_equal(reader.sound,
+                             cut == length || events == 0 ? reader.sound : events < 2 && reader.at == cut);
         }
         assert_true(events == 2 ? cut == length : events <= 1);
         free(copy);
