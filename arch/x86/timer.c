@@ -18,7 +18,8 @@
 #define HYPERVISOR 0x40000000u
 #define HYPERVISOR_CLOCKS 0x40000010u
 #define PRECISION 20000u     /* clocks are measured until they are known to 50 parts in a million, */
-#define MEASUREMENTS_A_S 50u /* or for 20 ms */
+#define MEASUREMENTS_A_S 50u /* or for 20 ms, */
+#define PRECISION_MIN 500u   /* and longer where we did not get to look at all of them at once */
 #define LOOKS 16u
 #define TSC_PATIENCE (1ull << 36)
 #define DIVIDE_BY_16 3u
@@ -92,8 +93,9 @@ static void calibrate(uint64_t *tsc_hz, uint64_t *apic_hz)
         end = look();
         passed = (end.reference - start.reference) & mask;
         tsc = end.tsc - start.tsc;
-    } while (tsc < TSC_PATIENCE && passed < hz / MEASUREMENTS_A_S &&
-             (!passed || (start.width + end.width + tsc / passed) * PRECISION > tsc));
+    } while (tsc < TSC_PATIENCE && (!passed || (start.width + end.width + tsc / passed) *
+                                                       (passed < hz / MEASUREMENTS_A_S ? PRECISION : PRECISION_MIN) >
+                                                   tsc));
     msr_write(X2APIC_TIMER_INITIAL, 0);
     *tsc_hz = passed ? tsc * hz / passed : 0;
     *apic_hz = passed ? (uint64_t)(start.apic - end.apic) * hz / passed : 0;

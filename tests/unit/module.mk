@@ -146,9 +146,11 @@ unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := $(machine-cflags)
 
 # x86: what guests are loaded from and handed, and the decoder.
-unit-tests += decode guest_boot mmio time_scale
+unit-tests += decode guest_boot mmio time_scale calibration
 unit-time_scale-sources := tests/unit/test_time_scale.c
 unit-time_scale-cflags := -Iarch/x86/include
+unit-calibration-sources := tests/unit/test_calibration.c
+unit-calibration-cflags := -Iarch/x86/include
 unit-tests += memory_x86
 unit-memory_x86-sources := tests/unit/test_memory_x86.c arch/x86/native/memcpy.S
 unit-memory_x86-cflags := -Dmemcpy=native_memcpy -Dmemmove=native_memmove -Dmemset=native_memset
