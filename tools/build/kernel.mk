@@ -51,9 +51,12 @@ $(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds tools/stack_de
 	$(Q)depth=$$($(PYTHON) tools/stack_depth.py $(kernel-stack-size) $(kernel-stack) $$(ls $(kernel-objects:.o=.ci) 2>/dev/null)); \
 		printf '  %-9s%s\n' STACK "$$depth"
 
+# With its signature for UEFI (secure_boot.mk), which other loaders do not care for.
 $(O)/bulkhead.bin: $(O)/bulkhead.elf
 	$(call say,OBJCOPY,$(call shown,$@))
-	$(Q)$(TARGET_OBJCOPY) -O binary $< $@
+	$(Q)$(TARGET_OBJCOPY) -O binary $< $@.new
+	$(call sign-pe,$@.new,$(@F))
+	$(Q)mv $@.new $@
 	$(Q)printf '  %-9s%s\n' SIZE "bulkhead.bin: $$(stat -c %s $@) bytes"
 
 .PHONY: kernel
