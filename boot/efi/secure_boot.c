@@ -3,6 +3,7 @@
 #include "start.h"
 
 #define ATTRIBUTES 0x27 /* non-volatile, for boot and run time, written with a signature that has a time */
+#define APPEND 0x40
 
 static const struct efi_guid global_guid = {
     0x8be4df61, 0x93ca, 0x11d2, {0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c}};
@@ -18,12 +19,14 @@ static int read_flag(const char16_t *name)
     return system_table->runtime->get_variable(name, &global_guid, NULL, &size, &value) || size != 1 ? -1 : value;
 }
 
-static bool enroll(struct efi_file *root, const char16_t *path, const char16_t *name, const struct efi_guid *vendor)
+static bool enroll(struct efi_file *root, const char16_t *path, const char16_t *name, const struct efi_guid *vendor,
+                   uint32_t more)
 {
     struct bytes list;
 
-    return read_contents(root, path, &list) &&
-           !system_table->runtime->set_variable(name, vendor, ATTRIBUTES, list.length, list.data);
+    if (!read_contents(root, path, &list))
+        return more != 0; /* nothing to add */
+    return !system_table->runtime->set_variable(name, vendor, ATTRIBUTES | more, list.length, list.data);
 }
 
 /* PK comes last: it ends Setup Mode. Before, whatever is written may be written again. */
@@ -36,9 +39,10 @@ static void enroll_all(void *device)
     if (boot->handle_protocol(device, &file_system_guid, (void **)&volume) || volume->open_volume(volume, &root) ||
         !read_contents(root, u"\\EFI\\keys\\enroll", &wish))
         return;
-    if (!enroll(root, u"\\EFI\\keys\\db.auth", u"db", &security_guid) ||
-        !enroll(root, u"\\EFI\\keys\\KEK.auth", u"KEK", &global_guid) ||
-        !enroll(root, u"\\EFI\\keys\\PK.auth", u"PK", &global_guid)) {
+    if (!enroll(root, u"\\EFI\\keys\\dbx.auth", u"dbx", &security_guid, APPEND) ||
+        !enroll(root, u"\\EFI\\keys\\db.auth", u"db", &security_guid, 0) ||
+        !enroll(root, u"\\EFI\\keys\\KEK.auth", u"KEK", &global_guid, 0) ||
+        !enroll(root, u"\\EFI\\keys\\PK.auth", u"PK", &global_guid, 0)) {
         say("Bulkhead: Secure Boot: the keys in EFI/keys cannot be enrolled\r\n");
         return;
     }

@@ -4,6 +4,7 @@
 
 secure-boot-development := $(CACHE)/secure-boot-key/development
 $(secure-boot-development).crt: $(secure-boot-development).pem
+	@:
 $(secure-boot-development).pem:
 	$(call say,OPENSSL,a development key to sign UEFI files with)
 	$(Q)mkdir -p $(@D)
@@ -16,11 +17,13 @@ pe-key := $(or $(secure-boot-signing-key),$(if $(secure-boot-certificate),,$(sec
 owner-certificate := $(or $(secure-boot-owner-certificate),$(pe-certificate))
 owner-key := $(or $(secure-boot-owner-key),$(if $(secure-boot-owner-certificate),,$(pe-key)))
 
-# $(call sign-pe,FILE,NAME): in place; or, where the key is elsewhere, what is to be signed there
-sign-pe = $(Q)$(if $(pe-key),$(PYTHON) tools/secure_boot.py sign $(pe-key) $(pe-certificate) $(1), \
-	$(PYTHON) tools/secure_boot.py prepare $(pe-certificate) $(1) $(O)/$(2).tbs; \
-	printf '  %-9s%s\n' UNSIGNED '$(2): sign $(2).tbs and attach the signature (docs/secure-boot.md)')
-sign-pe-needs := $(pe-key) $(pe-certificate) tools/secure_boot.py
+# The time in all signatures is the certificate's first moment, so that the same key gives the same bytes.
+signing-time = $$(date -u -d "$$(openssl x509 -in $(pe-certificate) -noout -startdate | cut -d= -f2)" '+%F %T')
+
+# $(call sign-pe,FILE,NAME): in place, where the key is here
+sign-pe = $(Q)$(if $(pe-key),TZ=UTC faketime -f "$(signing-time)" sbsign --key $(pe-key) --cert $(pe-certificate) --output $(1) $(1) >$(1).log 2>&1 || \
+	{ cat $(1).log; exit 1; }; rm $(1).log,printf '  %-9s%s\n' UNSIGNED '$(2): sign it for UEFI with sbsign (docs/secure-boot.md)')
+sign-pe-needs := $(pe-key) $(pe-certificate)
 $(O)/bulkhead.bin: $(sign-pe-needs)
 
 # What the loader knows of it.
@@ -29,11 +32,18 @@ $(O)/generated/secure_boot_key.c: $(O)/generated/.resolved
 		$(if $(secure-boot-certificate),false,true) >$@.new
 	$(Q)mv $@.new $@
 
+# The lists: as certificates, as lists (db may have more of them), and signed. Their owner's name is ours.
+bulkhead-guid := 0a9f7c52-2f4e-5d0b-9a3c-5b1e7d3f6a10
 secure-boot-lists := $(foreach name,PK KEK db,$(name).cer $(name).esl $(if $(owner-key),$(name).auth))
-$(O)/secure-boot/.made: $(owner-key) $(owner-certificate) $(pe-certificate) $(secure-boot-more-certificates) $(O)/generated/.resolved tools/secure_boot.py
+$(O)/secure-boot/.made: $(owner-key) $(owner-certificate) $(pe-certificate) $(secure-boot-more-certificates) $(O)/generated/.resolved
 	$(call say,LISTS,secure-boot)
-	$(Q)mkdir -p $(@D) && $(PYTHON) tools/secure_boot.py lists $(if $(owner-key),--owner-key $(owner-key)) --owner $(owner-certificate) --time $(SOURCE_DATE_EPOCH) \
-		$(addprefix --db ,$(pe-certificate) $(secure-boot-more-certificates)) $(@D)
+	$(Q)mkdir -p $(@D)
+	$(Q)make_list() { name=$$1; shift; openssl x509 -in $$1 -outform DER -out $(@D)/$$name.cer; : >$(@D)/$$name.esl; \
+		for file; do cert-to-efi-sig-list -g $(bulkhead-guid) $$file $@.one && cat $@.one >>$(@D)/$$name.esl; done; \
+		$(if $(owner-key),sign-efi-sig-list -g $(bulkhead-guid) -t "$(signing-time)" -k $(owner-key) -c $(owner-certificate) \
+		$$name $(@D)/$$name.esl $(@D)/$$name.auth >$@.log || { cat $@.log; exit 1; }); }; \
+	make_list PK $(owner-certificate); make_list KEK $(owner-certificate); make_list db $(pe-certificate) $(secure-boot-more-certificates); \
+	rm -f $@.one $@.log
 	$(Q)echo 'the loader enrols the keys beside this file on a machine in Setup Mode' >$(@D)/enroll
 	$(Q)touch $@
 
