@@ -49,7 +49,7 @@ def check_certified(context, key_option, certificate_option):
     """True if there is a certificate."""
     key, path = check_key(context, key_option, "private", [], RSA), context.config.text(certificate_option)
     if not path:
-        if context.config.text(key_option):
+        if key:
             context.errors.add("appliance", certificate_option, path, f"is empty; name the certificate of {key_option}")
         return False
     public = certificate_key(os.path.join(context.root, path))
