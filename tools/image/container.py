@@ -62,8 +62,6 @@ def source(arch, ram_base, output, signed, tree=None, starter=None):
     place = int(starter[4], 0) if starter else ram_base + KERNEL_OFFSET
     address = f"<{place >> 32:#x} {place & 0xffffffff:#x}>"
     more = program("starter", "starter", "kernel", *starter[:2]) + program("parameters", "boot parameters", "x86_setup", *starter[2:4]) if starter else ""
-    if tree:
-        more += device_tree(tree, arch)
     names = 'kernel = "starter";\n            setup = "parameters";\n            loadables = "kernel";' if starter else 'kernel = "kernel";'
     return f"""/dts-v1/;
 /* Made from .config by tools/image. */
@@ -83,7 +81,7 @@ def source(arch, ram_base, output, signed, tree=None, starter=None):
             entry = {address};
             hash-1 {{ algo = "sha256"; }};
         }};
-        bundle {{
+{more}        bundle {{
             description = "bundle";
             data = /incbin/("{output}/bundle.itb");
             type = "ramdisk";
@@ -92,7 +90,7 @@ def source(arch, ram_base, output, signed, tree=None, starter=None):
             compression = "none";
             hash-1 {{ algo = "sha256"; }};
         }};
-{more}    }};
+{device_tree(tree, arch) if tree else ""}    }};
 
     configurations {{
         default = "bulkhead";
