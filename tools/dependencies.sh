@@ -11,7 +11,7 @@ want arm64 && packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qe
 want x86 && packages="$packages qemu-system-x86"
 want x86 && [ "$(dpkg --print-architecture)" != amd64 ] && packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
 want image && packages="$packages dosfstools mtools efitools"
-want arm64 && (want image || want test) && packages="$packages bison flex"
+(want image || want test) && packages="$packages bison flex"
 want test && packages="$packages dosfstools mtools gdisk bmap-tools efitools swtpm"
 want test && packages="$packages python3-pytest python3-pexpect libcmocka-dev libfdt-dev"
 want test && want arm64 && packages="$packages u-boot-qemu qemu-efi-aarch64 acpica-tools libssl-dev"
