@@ -40,7 +40,7 @@ def free_port():
             return probe.getsockname()[1]
 
 
-def connect(qemu, path, log, limit=30):
+def connect(qemu, path, log, limit=PATIENCE):
     """To a socket that a QEMU just started makes."""
     end = time.monotonic() + limit
     while True:
