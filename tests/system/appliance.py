@@ -40,7 +40,7 @@ def free_port():
             return probe.getsockname()[1]
 
 
-def connect(qemu, path, log, limit=30):
+def connect(qemu, path, log, limit=PATIENCE):
     """To a socket that a QEMU just started makes."""
     end = time.monotonic() + limit
     while True:
@@ -185,6 +185,7 @@ class Appliance:
             self.arguments += ["-icount", "shift=0,sleep=off"]
         self.arguments += list(extra)
         self.qemu = None
+        self.listens = False
 
     def _backing(self, writes):
         if not writes:
@@ -258,6 +259,9 @@ class Appliance:
 
     def openssl(self, *options):
         """An interactive session through openssl s_client; returns a Line."""
+        if not self.listens:
+            self.bhctl("version")  # which waits for the TLS console
+            self.listens = True
         command = ["openssl", "s_client", "-quiet", "-connect", f"localhost:{self.tls_port}",
                    "-CAfile", str(self.certificates / "ca.crt"), "-cert", str(self.certificates / "client.crt"),
                    "-key", str(self.certificates / "client.key"), *options]
