@@ -14,9 +14,9 @@ dependencies: ## Install the Debian packages that building, running and testing 
 	$(Q)tools/dependencies.sh run test arm64 x86
 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
-	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(SECURE)$(filter bochs sbsa-ref,$(board)),test)
+	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(SECURE)$(TPM)$(filter bochs sbsa-ref,$(board)),test)
 	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance) $(if $(IMAGE)$(SECURE),$(O)/bulkhead.img $(O)/secure-boot/.made) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
-	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) SECURE=$(SECURE) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
+	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) SECURE=$(SECURE) TPM=$(TPM) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 ARCHS ?= arm64 x86
 
