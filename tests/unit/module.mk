@@ -168,15 +168,15 @@ unit-seed-cflags := -Iarch/arm64/include
 
 # Of x86-64.
 unit-tests += acpi dmar
-unit-dmar-sources := tests/unit/test_dmar.c arch/x86/dmar.c
+unit-dmar-sources := tests/unit/test_dmar.c boot/x86/dmar.c
 unit-dmar-cflags := -Iarch/x86/include
-unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
+unit-acpi-sources := tests/unit/test_acpi.c boot/x86/acpi.c boot/x86/ivrs.c boot/x86/dmar.c
 unit-acpi-cflags := -Iarch/x86/include
 unit-tests += acpi_tree
 unit-acpi_tree-sources := tests/unit/test_acpi_tree.c boot/efi/arm64/acpi_tree.c
 unit-acpi_tree-libs := -lfdt
 unit-tests += ivrs
-unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
+unit-ivrs-sources := tests/unit/test_ivrs.c boot/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include
 unit-tests += smmuv3 its
 unit-its-sources := tests/unit/test_its.c arch/arm64/its.c

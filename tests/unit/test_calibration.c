@@ -2,12 +2,9 @@
 /* x86: the TSC's and APIC timer's frequencies by the ACPI timer, on a machine that may be away between any two
  * instructions. */
 #include <arch/apic.h>
-#include <arch/boot.h>
 #include <arch/cpu.h>
 #include <arch/timer.h>
-#include <core/arch.h>
-#include <core/deadline.h>
-#include <core/platform.h>
+#include <boot/x86/stage.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +25,7 @@ static uint64_t apic_from;
 static bool apic_runs;
 
 struct platform platform;
+struct facts facts;
 
 /* Of 32 reads, one takes up to 300 ms. */
 static void pass(void)
@@ -82,23 +80,9 @@ uint64_t clock_read(void)
     return 0;
 }
 
-bool lent_timer_arm(uint64_t at_ns)
+volatile uint8_t *stage_map_device(uint64_t address)
 {
-    (void)at_ns;
-    return false;
-}
-
-_Noreturn void boot_refuse(const char *why)
-{
-    fail_msg("%s", why);
-    for (;;)
-        ;
-}
-
-void *kernel_map_device(struct hpa at, uint64_t size)
-{
-    (void)at;
-    (void)size;
+    (void)address;
     return NULL;
 }
 
@@ -107,14 +91,14 @@ void *kernel_map_device(struct hpa at, uint64_t size)
 #define msr_read fake_msr_read
 #define msr_write fake_msr_write
 #define cpuid(...) fake_cpuid(__VA_ARGS__)
-#include "../../arch/x86/timer.c"
+#include "../../boot/x86/timers.c"
 #undef cpuid
 
 static void measured(uint64_t parts)
 {
     platform = (struct platform){0};
-    platform.arch.pm_timer_port = 0x608;
-    timer_init();
+    facts = (struct facts){.pm_timer_port = 0x608};
+    assert_null(timers_measure());
     assert_in_range(platform.arch.tsc_hz, TSC_HZ - TSC_HZ / parts, TSC_HZ + TSC_HZ / parts);
     assert_in_range(platform.arch.apic_hz, APIC_HZ - APIC_HZ / parts, APIC_HZ + APIC_HZ / parts);
 }
