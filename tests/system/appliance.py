@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One appliance in QEMU, as a test sees it: a serial line, a QMP socket, forwarded ports, and what the build made."""
 
+import contextlib
 import ctypes
 import json
 import os
 import queue
+import random
 import re
 import shutil
 import signal
@@ -31,9 +33,11 @@ def end_with_us():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port to listen at, of those that no connection gets by itself (from 32768 on): it stays free until QEMU listens there."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randrange(10000, 32768)))
+            return probe.getsockname()[1]
 
 
 def connect(qemu, path, log, limit=30):
@@ -113,6 +117,11 @@ class Line:
         self.send(text + end)
 
 
+def through(text, others):
+    """A pattern for a text that others write into: between any two of its bytes may stand what the pattern `others` matches."""
+    return f"(?:{others})*".join(re.escape(letter) for letter in text)
+
+
 def plain(text):
     """Without terminal control sequences and carriage returns."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
@@ -130,23 +139,24 @@ class Shell:
     def run(self, command, timeout=PATIENCE):
         """Runs a command, returns its output without echo and prompt."""
         self.line.send_line(command)
-        self.line.expect(re.escape(command), timeout)
+        self.line.expect(through(command, r"\r|\x1b\[[0-9;]*[A-Za-z]"), timeout)  # a notice makes the editor draw the line again
         self.wait_prompt(timeout)
         return plain(self.line.before).strip("\n")
 
     def json(self, command, timeout=PATIENCE):
         text = self.run(command + " --json", timeout)
-        start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-        assert start >= 0, f"no JSON in the answer to {command!r}: {text!r}"
-        return json.JSONDecoder().raw_decode(text[start:])[0]  # a notice may follow it
+        for start in re.finditer(r"[{[]", text):  # notices may stand before and behind it
+            with contextlib.suppress(json.JSONDecodeError):
+                return json.JSONDecoder().raw_decode(text[start.start():])[0]
+        raise AssertionError(f"no JSON in the answer to {command!r}: {text!r}")
 
 
 class Appliance:
     """Starts QEMU with the products of a build directory; a context manager. Every run's lines are kept in `folder`.
-    `hardware`: the machine's NIC and disk (machines.py)."""
+    `hardware`: the machine's NIC and disk (machines.py). `writes`: a file that keeps all that is written to the disk, in its order."""
 
     def __init__(self, out, cpu=None, smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False,
-                 hardware=("virtio", "virtio")):
+                 hardware=("virtio", "virtio"), writes=None):
         self.out = Path(out)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-"))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +176,7 @@ class Appliance:
         else:
             self.arguments += [
                 "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),
-                "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.disk(hardware[1], "d0"),
+                "-drive", f"if=none,id=d0,{self._backing(writes)}", *machine.disk(hardware[1], "d0"),
                 *machine.device("rng"),
             ]
         if loader in ("kernel", "once"):
@@ -175,6 +185,12 @@ class Appliance:
             self.arguments += ["-icount", "shift=0,sleep=off"]
         self.arguments += list(extra)
         self.qemu = None
+
+    def _backing(self, writes):
+        if not writes:
+            return f"file={self.disk},format=raw,cache=writeback"
+        Path(writes).write_bytes(b"")
+        return f"driver=blklogwrites,file.driver=file,file.filename={self.disk},log.driver=file,log.filename={writes}"
 
     def _copy_disk(self):
         target = self.folder / "disk.img"
