@@ -13,6 +13,7 @@ want x86 && [ "$(dpkg --print-architecture)" != amd64 ] && packages="$packages g
 want image && packages="$packages dosfstools mtools"
 (want image || want test) && packages="$packages bison flex"
 want test && packages="$packages dosfstools mtools gdisk bmap-tools"
+want test && packages="$packages swtpm"
 want test && packages="$packages python3-pytest python3-pexpect libcmocka-dev libfdt-dev"
 want test && want arm64 && packages="$packages u-boot-qemu qemu-efi-aarch64 acpica-tools libssl-dev"
 want test && want x86 && packages="$packages acpica-tools zstd ovmf bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools"

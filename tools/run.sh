@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# [UBOOT=1] [UEFI=1] [IMAGE=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
+# [UBOOT=1] [UEFI=1] [IMAGE=1] [TPM=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
 set -euo pipefail
 UBOOT=${UBOOT:-}
 output=$1 board=$2 cpu=$3 smp=$4 memory=$5 port=$6
@@ -150,6 +150,18 @@ vtd) machine+=(-device "intel-iommu,intremap=on") behind=,iommu_platform=on ;;
 amdvi) machine+=(-device "amd-iommu,intremap=on,pt=off") behind=,iommu_platform=on ;;
 smmuv3) [ "$board" = sbsa-ref ] || machine+=(-M "iommu=smmuv3") ;;
 esac
+# A TPM 2.0, whose state stays beside the image (swtpm ends with QEMU).
+if [ -n "${TPM:-}" ]; then
+    mkdir -p "$output/tpm"
+    rm -f "$output/tpm/socket"
+    swtpm socket --tpm2 --terminate --tpmstate "dir=$output/tpm" --ctrl "type=unixio,path=$output/tpm/socket" --daemon
+    case $board in
+    q35) tpm=tpm-tis ;;
+    *) tpm=tpm-tis-device ;;
+    esac
+    machine+=(-chardev "socket,id=tpm,path=$output/tpm/socket" -tpmdev "emulator,id=tpm0,chardev=tpm" -device "$tpm,tpmdev=tpm0")
+fi
+
 # KVM's own IOAPIC knows no interrupt remapping.
 [ -z "$behind" ] || [[ " ${machine[*]} " != *" kvm "* ]] || machine+=(-M "kernel-irqchip=split")
 behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }

@@ -3,6 +3,7 @@
 
 #include <arch/apic.h>
 #include <arch/pio.h>
+#include <arch/stage2.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/interrupt.h>
@@ -12,22 +13,44 @@
 #include <string.h>
 
 #define UART_PORTS 8u
-#define RTC_PORTS 2u
 #define MESSAGES (VIOAPIC_LINES - GUEST_LINES) /* of a native domain */
+#define PORTS_END 0x10000u
 
-static struct domain *serial_owner, *rtc_owner;
+static struct domain *serial_owner;
+/* What has its place on every machine that has it: ports, or a page of registers. Whether it is there, its registers say. */
+static struct fixed {
+    const char *path, *compatible;
+    uint32_t base, size;
+    struct domain *owner;
+} fixed[] = {{"/rtc@70", "motorola,mc146818", GUEST_PORT_RTC, 2, NULL},
+             {"/watchdog@660", "intel,ich9-tco", 0x660, 32, NULL},
+             {"/tpm@fed40000", "tcg,tpm-tis-mmio", 0xfed40000, PAGE_SIZE, NULL}}; /* locality 0 (TCG PTP, 6.3.2) */
+
+static struct fixed *find_fixed(const char *path)
+{
+    for (uint32_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+        if (!strcmp(path, fixed[i].path))
+            return &fixed[i];
+    return NULL;
+}
 
 void passthrough_init(struct domain *domain)
 {
     for (const char *const *name = domain->config->devices; name && *name; name++) {
+        struct fixed *device = find_fixed(*name);
+
         if (!strcmp(*name, "/serial@3f8") && platform.arch.serial_port) {
             serial_owner = domain;
             pio_pass_through(domain, platform.arch.serial_port, UART_PORTS);
             if (!ioapic_route_isa(GUEST_LINE_UART, domain->vcpu[0]->cpu))
                 log_line("%s: no IOAPIC has the interrupt of '%s'", domain->config->name, *name);
-        } else if (!strcmp(*name, "/rtc@70")) {
-            rtc_owner = domain;
-            pio_pass_through(domain, GUEST_PORT_RTC, RTC_PORTS);
+        } else if (device) {
+            device->owner = domain;
+            if (device->base < PORTS_END)
+                pio_pass_through(domain, (uint16_t)device->base, (uint16_t)device->size);
+            else
+                stage2_map(domain, ipa(device->base), hpa(device->base), device->size,
+                           STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);
         } else if (strcmp(*name, "/pcie") || !platform.pci.ecam.value) { /* core/vpci.c has that */
             log_line("%s: the machine has no '%s'", domain->config->name, *name);
         }
@@ -81,8 +104,10 @@ void passthrough_describe(struct domain *domain, void *tree)
         fdt_property(tree, "interrupts", line, sizeof(line));
         fdt_end_node(tree);
     }
-    if (rtc_owner == domain) {
-        put_node(tree, "rtc@70", "motorola,mc146818", GUEST_PORT_RTC, RTC_PORTS);
+    for (uint32_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
+        if (fixed[i].owner != domain)
+            continue;
+        put_node(tree, fixed[i].path + 1, fixed[i].compatible, fixed[i].base, fixed[i].size);
         fdt_end_node(tree);
     }
     if (host.functions) {

@@ -79,7 +79,10 @@ struct efi_boot_services {
     EFI efi_status (*allocate_pages)(uint32_t how, uint32_t memory_type, uint64_t pages, uint64_t *address);
     EFI efi_status (*free_pages)(uint64_t address, uint64_t pages);
     EFI efi_status (*get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *stride, uint32_t *version);
-    void *pool_event[8];
+    void *pool[2];
+    EFI efi_status (*create_event)(uint32_t kind, uint64_t priority, EFI void (*notify)(void *event, void *context),
+                                   void *context, void **event);
+    void *event[5];
     EFI efi_status (*install_protocol)(void **handle, const struct efi_guid *protocol, uint32_t kind, void *interface);
     void *reinstall[2];
     EFI efi_status (*handle_protocol)(void *handle, const struct efi_guid *protocol, void **interface);
@@ -92,7 +95,8 @@ struct efi_boot_services {
     void *exit;
     EFI efi_status (*unload_image)(void *handle);
     EFI efi_status (*exit_boot_services)(void *image, uint64_t key);
-    void *monotonic_stall_watchdog[3];
+    void *monotonic_stall[2];
+    EFI efi_status (*set_watchdog)(uint64_t seconds, uint64_t code, uint64_t size, const char16_t *data);
     void *connect[2];
     void *open_protocol[3];
     void *handles[2];

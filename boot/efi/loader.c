@@ -5,6 +5,7 @@
  * Boot checks it). A slot that is damaged or too old is named and left for the other one. How the kernel is entered is
  * the architecture's (start.h). Runs wherever the firmware put it.
  */
+#include "measure.h"
 #include "start.h"
 #include <lib/sha256/sha256.h>
 #include <libfdt.h>
@@ -35,6 +36,7 @@ static struct gpt_range state_range;
 static struct slots slots;
 static bool slots_known, failed[SLOTS];
 static uint32_t version_minimum; /* of a bundle: what the state store keeps */
+static struct bytes state_values; /* data NULL: there is no state store */
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system);
 
@@ -171,6 +173,8 @@ static void read_minimum(void)
     uint8_t *bank = allocate(STATE_BANK_BYTES);
     uint64_t newest = 0;
 
+    state_values.data = allocate(STATE_VALUES_BYTES);
+
     for (uint32_t i = 0; i < STATE_BANKS && bank != NULL && state_range.blocks >= STATE_PARTITION_MIN / size; i++) {
         uint64_t offset = STATE_FIRST_BANK + (uint64_t)i * STATE_BANK_BYTES;
         struct state_bank header;
@@ -180,6 +184,8 @@ static void read_minimum(void)
             !state_bank_check(bank, &header) || header.sequence < newest)
             continue;
         newest = header.sequence;
+        state_values.length = state_values.data != NULL ? header.length : 0;
+        memcpy(state_values.data, bank + STATE_HEADER_BYTES, state_values.length);
         version_minimum = 0;
         if (state_value_find(bank + STATE_HEADER_BYTES, header.length, "rollback", &value))
             for (uint32_t n = 0; n < value.length && value.data[n] >= '0' && value.data[n] <= '9'; n++)
@@ -359,14 +365,17 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
             return give_up("no valid GPT, primary or backup, on the disk that this came from, and no bulkhead.bin and "
                            "bundle.itb beside it");
         say("Bulkhead: bulkhead.bin: starting\r\n");
+        measure_slot(&kernel, &bundle, &state_values);
         return give_up(start_kernel(image, loaded->device, &kernel, &bundle));
     }
     read_record();
+    start_watchdog();
     while ((slot = choose()) >= 0) {
         const char *problem = read_slot((uint32_t)slot, &kernel, &bundle);
 
         if (problem == NULL) {
             say_slot((uint32_t)slot, "starting");
+            measure_slot(&kernel, &bundle, &state_values);
             problem = start_kernel(image, loaded->device, &kernel, &bundle);
         }
         say_slot((uint32_t)slot, problem);

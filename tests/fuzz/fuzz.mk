@@ -13,6 +13,11 @@ fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
 fuzz-targets += state
 fuzz-state-sources := tests/fuzz/fuzz_state.c storage/state_format.c storage/slots.c storage/gpt.c
 
+fuzz-targets += event_log tpm
+fuzz-event_log-sources := tests/fuzz/fuzz_event_log.c lib/event_log.c
+fuzz-tpm-sources := tests/fuzz/fuzz_tpm.c $(attest-under-test)
+fuzz-tpm-cflags := $(attest-cflags)
+
 fuzz-targets += bundle
 fuzz-bundle-sources := tests/fuzz/fuzz_bundle.c core/bundle.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
 # libfdt loads words where the tree says that there are some; the kernel's CPUs do that at any address.
@@ -53,12 +58,12 @@ fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest
 fuzz-decode-cflags := -Iarch/x86/include
 
 fuzz-targets += acpi dmar
-fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c arch/x86/dmar.c
+fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c boot/x86/dmar.c
 fuzz-dmar-cflags := -Iarch/x86/include
-fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
+fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c boot/x86/acpi.c boot/x86/ivrs.c boot/x86/dmar.c
 fuzz-acpi-cflags := -Iarch/x86/include
 fuzz-targets += ivrs
-fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
+fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c boot/x86/ivrs.c
 fuzz-ivrs-cflags := -Iarch/x86/include
 
 fuzz-targets += acpi_tree

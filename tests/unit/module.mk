@@ -80,6 +80,15 @@ unit-shell-sources := tests/unit/test_shell.c $(shell-under-test)
 unit-console_attach-sources := tests/unit/test_console_attach.c $(shell-under-test)
 unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 
+# Measured boot.
+unit-tests += event_log attest
+unit-event_log-sources := tests/unit/test_event_log.c lib/event_log.c
+attest-under-test := mgmt/attest.c devices/tpm/tis.c lib/event_log.c tests/unit/fake_tpm.c tests/unit/sha256.c
+attest-cflags := -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library -Wno-unused-function \
+	-include tests/unit/host_module.h -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"'
+unit-attest-sources := tests/unit/test_attest.c $(attest-under-test)
+unit-attest-cflags := $(attest-cflags)
+
 unit-tests += address
 unit-address-sources := tests/unit/test_address.c net/address.c
 
@@ -137,9 +146,11 @@ unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := $(machine-cflags)
 
 # x86: what guests are loaded from and handed, and the decoder.
-unit-tests += decode guest_boot mmio time_scale
+unit-tests += decode guest_boot mmio time_scale calibration
 unit-time_scale-sources := tests/unit/test_time_scale.c
 unit-time_scale-cflags := -Iarch/x86/include
+unit-calibration-sources := tests/unit/test_calibration.c
+unit-calibration-cflags := -Iarch/x86/include
 unit-tests += memory_x86
 unit-memory_x86-sources := tests/unit/test_memory_x86.c arch/x86/native/memcpy.S
 unit-memory_x86-cflags := -Dmemcpy=native_memcpy -Dmemmove=native_memmove -Dmemset=native_memset
@@ -157,15 +168,15 @@ unit-seed-cflags := -Iarch/arm64/include
 
 # Of x86-64.
 unit-tests += acpi dmar
-unit-dmar-sources := tests/unit/test_dmar.c arch/x86/dmar.c
+unit-dmar-sources := tests/unit/test_dmar.c boot/x86/dmar.c
 unit-dmar-cflags := -Iarch/x86/include
-unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
+unit-acpi-sources := tests/unit/test_acpi.c boot/x86/acpi.c boot/x86/ivrs.c boot/x86/dmar.c
 unit-acpi-cflags := -Iarch/x86/include
 unit-tests += acpi_tree
 unit-acpi_tree-sources := tests/unit/test_acpi_tree.c boot/efi/arm64/acpi_tree.c
 unit-acpi_tree-libs := -lfdt
 unit-tests += ivrs
-unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
+unit-ivrs-sources := tests/unit/test_ivrs.c boot/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include
 unit-tests += smmuv3 its
 unit-its-sources := tests/unit/test_its.c arch/arm64/its.c

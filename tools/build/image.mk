@@ -40,6 +40,11 @@ $(O)/bulkhead.update: $(O)/boot.manifest $(O)/boot.itb
 	$(call say,UPDATE,$(call shown,$@))
 	$(Q)cat $^ >$@.new && mv $@.new $@
 
+# What a measured boot of this slot gives, for `bhctl HOST attest --expect`.
+$(O)/boot.pcrs: $(O)/bulkhead.bin $(O)/bundle.itb tools/image/measure.py tools/sign_bundle.py
+	$(call say,MEASURE,$(call shown,$@))
+	$(Q)$(PYTHON) tools/image/measure.py --release '$(version)' $(O)/bulkhead.bin $(O)/bundle.itb $@
+
 # U-Boot of the board with its own device tree behind it, in which the key is. The tree is the board's in board/NAME/u-boot.dts,
 # or U-Boot's, with board/NAME/u-boot.dtsi behind it.
 $(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
@@ -73,9 +78,10 @@ loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include)
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
 loader-flags-arm64 := -ffixed-x18
 loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
-loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/$(ARCH)/start.c $(loader-sources-$(ARCH)) storage/gpt.c \
-	storage/slots.c storage/state_format.c lib/string.c lib/sha256/generic.c $(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
-$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
+loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/measure.c boot/efi/$(ARCH)/start.c boot/efi/$(ARCH)/watchdog.c \
+	$(loader-sources-$(ARCH)) storage/gpt.c storage/slots.c storage/state_format.c lib/event_log.c lib/string.c lib/sha256/generic.c \
+	$(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
+$(O)/boot.efi: $(loader-sources) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
@@ -102,12 +108,12 @@ u-boot: ## Build U-Boot for the board, which starts the slots that it knows the 
 
 update: ## Build bulkhead.update, which `bhctl HOST update bulkhead.update` installs
 	$(Q)tools/dependencies.sh run image $(ARCH)
-	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.update
+	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.update $(O)/boot.pcrs
 	$(Q)$(PYTHON) tools/image/manifest.py show $(O)/bulkhead.update
 
 image: ## Build bulkhead.img, the disk image that an appliance is flashed with, and bulkhead.img.bmap
 	$(Q)tools/dependencies.sh run image $(ARCH)
-	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.img
+	$(Q)$(MAKE) $(jobs) O=$(O) $(O)/bulkhead.img $(O)/boot.pcrs
 
 flash: ## Write the image to a device: make flash DEV=/dev/sdX (asks before it does)
 	$(Q)[ -n "$(DEV)" ] || { echo 'usage: make flash DEV=/dev/sdX, a whole disk; `lsblk` lists them'; exit 1; }

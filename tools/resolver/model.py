@@ -129,6 +129,7 @@ class Appliance:
     version: int
     trial_s: int
     trial_settle_s: int
+    watchdog_s: int
     channels: list = field(default_factory=list)  # given by layout.py
     console_owner: list = field(default_factory=list)
     images: list = field(default_factory=list)
@@ -207,7 +208,8 @@ class Reader:
             c.on(f"{p}_RTC"), c.on(f"{p}_ENTROPY"), c.on(f"{p}_WATCHDOG"), c.number(f"{p}_HEARTBEAT_MS"),
             c.number(f"{p}_PROGRESS_MS"), c.first(f"{p}_POLICY_RESTART", f"{p}_POLICY_STOP", f"{p}_POLICY_RESET"),
             c.number(f"{p}_RESTART_LIMIT"), c.number(f"{p}_RESTART_WINDOW"), c.number(f"{p}_BACKOFF_MS"),
-            c.number(f"{p}_BACKOFF_MAX_MS"), c.on(f"{p}_CRITICAL"), c.text(f"{p}_DEVICES").split(),
+            c.number(f"{p}_BACKOFF_MAX_MS"), c.on(f"{p}_CRITICAL"),
+            c.text(f"{p}_DEVICES").split() + ([c.text("TPM_DEVICE")] if index == 0 and c.on("TPM") else []),
             [self.nic(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_NIC{i}")],
             [self.disk(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_DISK{i}")],
             pci)
@@ -219,4 +221,5 @@ class Reader:
                          [self.partition(i) for i in range(PARTITIONS) if c.on(f"P{i}")],
                          [self.sriov(i) for i in range(DEVICES_OF_A_KIND) if c.on(f"SRIOV{i}")],
                          c.on("PASSTHROUGH_WITHOUT_IOMMU"), c.number("DMA_FAULT_LIMIT"), c.number("BUNDLE_VERSION"),
-                         c.number("TRIAL_SECONDS"), c.number("TRIAL_SETTLE_SECONDS"))
+                         c.number("TRIAL_SECONDS"), c.number("TRIAL_SETTLE_SECONDS"),
+                         c.number("HARDWARE_WATCHDOG_SECONDS"))

@@ -8,6 +8,7 @@
 #include "acpi_tree.h"
 #include "board_devices.h"
 
+#include <boot/efi/measure.h>
 #include <boot/efi/start.h>
 #include <config.h>
 #include <libfdt.h>
@@ -206,6 +207,7 @@ static void clean(const void *from, uint64_t size)
 
 const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle)
 {
+    uint32_t log_at = (bundle->length + PAGE - 1) & ~(PAGE - 1), log_room;
     uint64_t level, key, place;
     uint8_t *room, *copy;
     const char *problem;
@@ -226,7 +228,8 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     if (!accepts(image, device, kernel))
         return "the firmware refuses the kernel";
     room = allocate(2 * KERNEL_ROOM);
-    copy = allocate(bundle->length);
+    log_room = measure_room();
+    copy = allocate((uint64_t)log_at + log_room);
     tree = allocate(tree_room);
     map = allocate(MAP_BYTES);
     if (kernel->length > KERNEL_ROOM || room == NULL || copy == NULL || tree == NULL || map == NULL)
@@ -235,7 +238,9 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     memset((void *)place, 0, KERNEL_ROOM);
     memcpy((void *)place, kernel->data, kernel->length);
     memcpy(copy, bundle->data, bundle->length);
-    facts.bundle = (struct region){(uint64_t)copy, bundle->length};
+    facts.bundle = (struct region){(uint64_t)copy, log_room > 0 ? (uint64_t)log_at + log_room : bundle->length};
+    if (log_room > 0)
+        measure_place(copy + log_at);
     facts.wants_gicv2 = WANTS_GICV2;
     facts.device = board_devices;
     facts.device_count = sizeof(board_devices) / sizeof(*board_devices);
