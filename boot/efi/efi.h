@@ -13,6 +13,8 @@ typedef uint64_t efi_status;
 #define EFI_ERROR (1ull << 63)
 #define EFI_LOAD_ERROR (EFI_ERROR | 1)
 #define EFI_NOT_FOUND (EFI_ERROR | 14)
+#define EFI_ACCESS_DENIED (EFI_ERROR | 15)
+#define EFI_SECURITY_VIOLATION (EFI_ERROR | 26)
 #define EFI_ANY_PAGES 0
 #define EFI_LOADER_CODE 1 /* types of memory */
 #define EFI_LOADER_DATA 2
@@ -110,7 +112,10 @@ struct efi_runtime_services {
     void *get_next_variable;
     EFI efi_status (*set_variable)(const char16_t *name, const struct efi_guid *vendor, uint32_t attributes,
                                    uint64_t size, const void *data);
+    void *count;
+    EFI void (*reset_system)(uint32_t how, efi_status why, uint64_t size, const void *data);
 };
+#define EFI_RESET_COLD 0
 struct efi_memory_descriptor {
     uint32_t type;
     uint64_t physical, virtual, pages, attribute;

@@ -18,3 +18,4 @@ help: ## Show this
 	@echo '  UBOOT=1            `make run` through U-Boot (x86-64: ours, from a copy of the disk image)'
 	@echo '  UEFI=1             `make run` through OVMF (x86-64)'
 	@echo '  IMAGE=1            `make run` from a copy of the disk image, by U-Boot (arm64) or OVMF (x86-64)'
+	@echo '  SECURE=1           `make run` from a copy of the disk image, by UEFI with Secure Boot'

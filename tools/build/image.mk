@@ -78,20 +78,23 @@ loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include)
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
 loader-flags-arm64 := -ffixed-x18
 loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
-loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/measure.c boot/efi/$(ARCH)/start.c boot/efi/$(ARCH)/watchdog.c \
-	$(loader-sources-$(ARCH)) storage/gpt.c storage/slots.c storage/state_format.c lib/event_log.c lib/string.c lib/sha256/generic.c \
-	$(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
-$(O)/boot.efi: $(loader-sources) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
+loader-sources := $(addprefix boot/efi/,$(ARCH)/head.S loader.c measure.c secure_boot.c $(ARCH)/start.c $(ARCH)/watchdog.c) \
+	$(O)/generated/secure_boot_key.c $(loader-sources-$(ARCH)) $(addprefix storage/,gpt.c slots.c state_format.c) lib/event_log.c lib/string.c \
+	lib/sha256/generic.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
+$(O)/boot.efi: $(loader-sources) $(sign-pe-needs) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) \
+		boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
 		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/efi/loader.lds -o $@.elf $(loader-sources)
-	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@
+	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@.new
+	$(call sign-pe,$@.new,$(@F))
+	$(Q)mv $@.new $@
 
 # What firmware finds on the EFI system partition: PATH=FILE.
 image-esp-arm64 := EFI/BOOT/BOOTAA64.EFI=$(O)/boot.efi
 image-esp-x86 := EFI/BOOT/BOOTX64.EFI=$(O)/boot.efi
-image-esp := $(image-esp-$(ARCH))
+image-esp := $(image-esp-$(ARCH)) $(secure-boot-esp)
 
 # With the image where nothing else starts it; on x86 UEFI does, too, and `make u-boot` builds it.
 u-boot-file := $(if $(u-boot-defconfig),$(O)/u-boot.$(if $(filter x86,$(ARCH)),rom,bin))

@@ -181,16 +181,17 @@ static void gather_seed(void)
 }
 
 /* The firmware's word on it, by which Secure Boot checks it. */
-static bool accepts(void *image, void *device, const struct bytes *kernel)
+static efi_status check_kernel(void *image, void *device, const struct bytes *kernel)
 {
     struct efi_device_path *path = NULL;
+    efi_status status;
     void *handle;
 
     boot->handle_protocol(device, &device_path_guid, (void **)&path);
-    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
-        return false;
-    boot->unload_image(handle);
-    return true;
+    status = boot->load_image(false, image, path, kernel->data, kernel->length, &handle);
+    if (status == 0)
+        boot->unload_image(handle);
+    return status;
 }
 
 /* To where caches do not matter. */
@@ -211,6 +212,7 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     uint64_t level, key, place;
     uint8_t *room, *copy;
     const char *problem;
+    efi_status status;
     void *tree;
 
     __asm__ volatile("mrs %0, CurrentEL" : "=r"(level));
@@ -225,8 +227,9 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
         tree_room += fdt_totalsize(firmware_tree);
     if (tree_room > TREE_MAX)
         return "the firmware's device tree is larger than 2 MiB";
-    if (!accepts(image, device, kernel))
-        return "the firmware refuses the kernel";
+    status = check_kernel(image, device, kernel);
+    if (status)
+        return load_problem(status);
     room = allocate(2 * KERNEL_ROOM);
     log_room = measure_room();
     copy = allocate((uint64_t)log_at + log_room);

@@ -89,13 +89,15 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
 {
     struct efi_device_path *path = NULL;
     struct efi_loaded_image *loaded;
+    efi_status status;
     void *handle;
 
     make_file_system();
     contents = *bundle;
     boot->handle_protocol(device, &device_path_guid, (void **)&path);
-    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
-        return "the firmware refuses the kernel";
+    status = boot->load_image(false, image, path, kernel->data, kernel->length, &handle);
+    if (status)
+        return load_problem(status);
     if (boot->handle_protocol(handle, &loaded_image_guid, (void **)&loaded))
         return "the firmware lost the kernel";
     log_at = ((uint64_t)contents.length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
