@@ -6,6 +6,7 @@ import re
 
 import builds
 from appliance import Appliance, plain
+from guest import mark, without_kernel
 from machines import BY_ARCH
 from symbols import Symbols, bulkhead_places, layers_of
 
@@ -38,11 +39,10 @@ class Guests:
     def run(self, name, command, timeout=600):
         self.attach(name)
         self.tokens += 1
-        mark = f"done-{self.tokens}"
         # The echoed line has the quotes in it, the answer has not.
         self.line.send_line(f"{command}; echo do'ne-'{self.tokens}")
-        self.line.expect(mark, timeout)
-        return plain(self.line.before).strip()
+        self.line.expect(mark(f"done-{self.tokens}"), timeout)
+        return without_kernel(plain(self.line.before)).strip()
 
 
 def number(pattern, text):

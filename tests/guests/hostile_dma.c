@@ -68,7 +68,7 @@ static void own_memory(void)
 
 static bool message_comes(void)
 {
-    uint64_t end = now_ms() + 10000;
+    uint64_t end = now_ms() + PATIENCE_MS;
 
     messages = 0;
     edu_interrupt(&edu);

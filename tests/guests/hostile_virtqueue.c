@@ -294,7 +294,7 @@ static bool changed_in_flight(void)
         }
     }
     change = false;
-    for (uint64_t end = now_ms() + 5000; !cpu_is_off(1) && now_ms() < end;)
+    for (uint64_t end = now_ms() + PATIENCE_MS; !cpu_is_off(1) && now_ms() < end;)
         cpu_relax();
     return followed;
 }

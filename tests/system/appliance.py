@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One appliance in QEMU, as a test sees it: a serial line, a QMP socket, forwarded ports, and what the build made."""
 
+import contextlib
 import ctypes
 import json
 import os
 import queue
+import random
 import re
 import shutil
 import signal
@@ -31,9 +33,11 @@ def end_with_us():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port to listen at, of those that no connection gets by itself (from 32768 on): it stays free until QEMU listens there."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randrange(10000, 32768)))
+            return probe.getsockname()[1]
 
 
 def connect(qemu, path, log, limit=30):
@@ -113,6 +117,11 @@ class Line:
         self.send(text + end)
 
 
+def through(text, others):
+    """A pattern for a text that others write into: between any two of its bytes may stand what the pattern `others` matches."""
+    return f"(?:{others})*".join(re.escape(letter) for letter in text)
+
+
 def plain(text):
     """Without terminal control sequences and carriage returns."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
@@ -130,15 +139,16 @@ class Shell:
     def run(self, command, timeout=PATIENCE):
         """Runs a command, returns its output without echo and prompt."""
         self.line.send_line(command)
-        self.line.expect(re.escape(command), timeout)
+        self.line.expect(through(command, r"\r|\x1b\[[0-9;]*[A-Za-z]"), timeout)  # a notice makes the editor draw the line again
         self.wait_prompt(timeout)
         return plain(self.line.before).strip("\n")
 
     def json(self, command, timeout=PATIENCE):
         text = self.run(command + " --json", timeout)
-        start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-        assert start >= 0, f"no JSON in the answer to {command!r}: {text!r}"
-        return json.JSONDecoder().raw_decode(text[start:])[0]  # a notice may follow it
+        for start in re.finditer(r"[{[]", text):  # notices may stand before and behind it
+            with contextlib.suppress(json.JSONDecodeError):
+                return json.JSONDecoder().raw_decode(text[start.start():])[0]
+        raise AssertionError(f"no JSON in the answer to {command!r}: {text!r}")
 
 
 class Appliance:

@@ -4,7 +4,20 @@
 import itertools
 import re
 
-from appliance import PATIENCE, plain
+from appliance import PATIENCE, plain, through
+
+# A line of the guest's kernel. It comes at any time, whole, in the midst of what a program writes.
+KERNEL_LINE = r"\[ *\d+\.\d{6}\] [^\n]*\n"
+
+
+def mark(text):
+    """A pattern for a text that the guest's kernel may interrupt."""
+    return through(text, KERNEL_LINE)
+
+
+def without_kernel(output):
+    """What programs wrote behind a mark. A whole line that looks like the kernel's stays: it may be dmesg's."""
+    return re.sub(f"(?<=[^\n])(?:{KERNEL_LINE})+", "", "=" + output)[1:]
 
 
 class Guest:
@@ -16,8 +29,8 @@ class Guest:
         self.line, self.name = line, name
 
     def wait_ready(self, timeout=PATIENCE * 2):
-        self.line.expect(f"READY {self.name}:", timeout)
-        self.line.expect(f"{self.name}# ", timeout)
+        self.line.expect(mark(f"READY {self.name}:"), timeout)
+        self.line.expect(mark(f"{self.name}# "), timeout)
         return self
 
     def run(self, command, timeout=PATIENCE, check=True):
@@ -25,10 +38,10 @@ class Guest:
         number = next(self.marks)
         # The echoed line has quotes within the marks, the answer has none.
         self.line.send_line(f"echo 'beg''in-{number}='; {command}; echo 'do''ne-{number}='$?.")
-        self.line.expect(f"begin-{number}=\r?\n", timeout)
-        self.line.expect(f"done-{number}=(\\d+)\\.", timeout)
-        output = plain(self.line.before)
-        status = int(self.line.match.group(1))
+        self.line.expect(mark(f"begin-{number}="), timeout)
+        self.line.expect(mark(f"done-{number}=") + f"((?:\\d|{KERNEL_LINE})+)\\.", timeout)
+        output = without_kernel(plain(self.line.before)).removeprefix("\n")
+        status = int(re.sub(KERNEL_LINE, "", self.line.match.group(1).decode()))
         if not check:
             return status, output
         assert status == 0, f"{self.name}: {command!r} ended with {status}:\n{output}"

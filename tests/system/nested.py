@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from appliance import PATIENCE, TOP, Drain, Line, connect, end_with_us, plain
+from guest import mark, without_kernel
 from machines import BY_ARCH
 
 sys.path.insert(0, str(TOP / "tools/guest_linux"))
@@ -110,6 +111,6 @@ class Host:
         self.tokens += 1
         # The echoed line has the quotes in it, the answer has not.
         line.send_line(f"echo be'gin-'{self.tokens}; {command}; echo do'ne-'{self.tokens}")
-        line.expect(f"begin-{self.tokens}\r?\n", timeout)
-        line.expect(f"done-{self.tokens}\r", timeout)
-        return plain(line.before).strip()
+        line.expect(mark(f"begin-{self.tokens}\r"), timeout)
+        line.expect(mark(f"done-{self.tokens}\r"), timeout)
+        return without_kernel(plain(line.before)).strip()

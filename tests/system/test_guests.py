@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Issue point 7: bare-metal guests that do what is forbidden, beside a witness that must not notice."""
 
+import contextlib
 import re
+import subprocess
 import time
 
 import pytest
@@ -57,6 +59,8 @@ def configuration(names):
 
 
 class Witness:
+    """The guest that must not notice."""
+
     def __init__(self, appliance):
         self.appliance = appliance
 
@@ -89,9 +93,17 @@ def wait_end(appliance, name):
         time.sleep(1)
 
 
+def show(appliance, name):
+    """What there is to know of a failure."""
+    for command in (["domain", "list"], ["log", "events"], ["log"], ["console", name, "--dump"], ["console", "witness", "--dump"]):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            print(*command, appliance.bhctl(*command, check=False).stdout[-3000:], sep="\n")
+
+
 @pytest.fixture(scope="module")
 def running(build_with, tmp_path_factory):
-    """running(name): the appliance that has the hostile guest, and its witness. One at a time: a group's tests stand together."""
+    """running(name): the appliance that has the hostile guest, and its witness. One at a time: a group's tests stand together, and share
+    an appliance as long as they pass."""
     current = {}
 
     def leave():
@@ -100,6 +112,7 @@ def running(build_with, tmp_path_factory):
         if appliance:
             appliance.__exit__()
 
+    @contextlib.contextmanager
     def enter(name):
         group = next(group for group in GROUPS if name in group)
         if current.get("group") is not group:
@@ -109,7 +122,12 @@ def running(build_with, tmp_path_factory):
             current.update(appliance=appliance, group=group)
             appliance.shell.wait_prompt()
             Witness(appliance).wait_beyond(0)
-        return current["appliance"], Witness(current["appliance"])
+        try:
+            yield current["appliance"], Witness(current["appliance"])
+        except BaseException:
+            show(current["appliance"], name)
+            leave()  # what this one left behind fails no other
+            raise
 
     yield enter
     leave()
@@ -118,7 +136,11 @@ def running(build_with, tmp_path_factory):
 @pytest.mark.parametrize("name", [name for group in GROUPS for name in group])
 def test_hostile_guest(running, name):
     """The guest gets the architecture's answers or is stopped, with its cause on record; nobody else notices."""
-    appliance, witness = running(name)
+    with running(name) as (appliance, witness):
+        check_guest(appliance, witness, name)
+
+
+def check_guest(appliance, witness, name):
     _, _, cause = HOSTILE[name]
     before = witness.count()
     appliance.bhctl("domain", "start", name)

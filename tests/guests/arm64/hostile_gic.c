@@ -83,7 +83,7 @@ static void works_still(const char *after)
     gic_enable(5);
     interrupts_on();
     gic_send_sgi(5, 1);
-    for (uint64_t end = now_ms() + 2000; seen == 0 && now_ms() < end;)
+    for (uint64_t end = now_ms() + PATIENCE_MS; seen == 0 && now_ms() < end;)
         __asm__ volatile("yield");
     interrupts_off();
     check(seen == 1, "its own SGI arrives after %s (%u)", after, (unsigned)seen);

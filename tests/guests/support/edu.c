@@ -87,7 +87,7 @@ void edu_begin(const struct edu *edu, uint64_t address, uint32_t length, bool wr
 
 bool edu_wait(const struct edu *edu)
 {
-    uint64_t end = now_ms() + 10000;
+    uint64_t end = now_ms() + PATIENCE_MS;
 
     while (read32(edu->registers + EDU_DMA_COMMAND) & EDU_DMA_RUN)
         if (now_ms() > end)

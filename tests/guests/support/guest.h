@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define CPUS 8
+#define PATIENCE_MS 120000 /* where a machine may be slow, a limit says "this will not come any more" */
 
 /* The test. On CPU 0, interrupts masked, MMU on. When it returns, guest_done() follows. */
 void guest_main(void);

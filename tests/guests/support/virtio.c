@@ -2,8 +2,6 @@
 #include "virtio.h"
 #include <devices/virtio/blk.h>
 
-#define PATIENCE_MS 10000
-
 /* A set of rings a kind of device. A hostile guest names them as buffers, of up to 64 KiB, so that nothing that it
  * needs may follow them. */
 static struct {

@@ -22,7 +22,7 @@ static void count(uint32_t id)
 
 static void works_still(const char *after)
 {
-    uint64_t end = now_ms() + 2000;
+    uint64_t end = now_ms() + PATIENCE_MS;
 
     interrupts_start();
     interrupt_handler = count;

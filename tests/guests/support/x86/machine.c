@@ -18,7 +18,6 @@
 #define IOAPIC_SELECT 0x00
 #define IOAPIC_WINDOW 0x10
 #define IOAPIC_REDIRECTION 0x10u
-#define START_PATIENCE_MS 5000
 #define WATCHDOG_CONTROL 0x00
 #define WATCHDOG_COUNT 0x04
 #define WATCHDOG_TICK_MS 100u
@@ -239,7 +238,7 @@ int64_t cpu_start(uint32_t index, void (*function)(uint32_t index))
     cpu_send((uint64_t)index << 32 | ICR_INIT);
     wait_ms(10);
     cpu_send((uint64_t)index << 32 | ICR_STARTUP | TRAMPOLINE >> 12);
-    for (end = now_ms() + START_PATIENCE_MS; cpu_runs[index % CPUS] == 1;)
+    for (end = now_ms() + PATIENCE_MS; cpu_runs[index % CPUS] == 1;)
         if (now_ms() > end)
             return -1;
     return 0;

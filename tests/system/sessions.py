@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""sessions.py ARCH... -- PYTEST-ARGUMENTS: the system tests of several architectures at once, each in a pytest of its own.
+
+A line of results comes as it is complete, with its architecture behind it. What a session says of its end (failures, durations,
+summary) comes in one piece when it ends; the failed tests and the last lines of all sessions are repeated at the very end.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+NO_TESTS = 5  # pytest's status where -k leaves none; another architecture may have some
+TITLE = re.compile(r"=+ .* =+$")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def end_with_us():
+    """In the child: a session does not outlive this program (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class Session:
+    """One pytest, and what it has said of its end."""
+
+    printing = threading.Lock()
+
+    def __init__(self, arch, arguments):
+        self.arch, self.report = arch, []
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size().columns - len(arch) - 1)}
+        if sys.stdout.isatty():
+            environment["PY_COLORS"] = "1"
+        self.process = subprocess.Popen([sys.executable, "-m", "pytest", f"--arch={arch}", *arguments], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment,
+                                        preexec_fn=end_with_us)
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+
+    def _read(self):
+        titles = 0
+        for line in self.process.stdout:
+            line = line.rstrip("\n")
+            titles += bool(TITLE.match(COLOUR.sub("", line)))
+            if titles > 1:  # the first one is that of the start
+                self.report.append(line)
+            elif line:
+                with self.printing:
+                    print(line, self.arch, flush=True)
+        self.process.wait()
+        with self.printing:
+            print(f"\nsystem tests of {self.arch}:", *self.report, "", sep="\n", flush=True)
+
+    @property
+    def last(self):
+        return [line for line in self.report if line.startswith(("FAILED ", "ERROR "))] + self.report[-1:]
+
+
+def main():
+    place = sys.argv.index("--")
+    archs, arguments = sys.argv[1:place], sys.argv[place + 1:]
+    if len(archs) == 1:  # with a terminal, for --pdb
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", f"--arch={archs[0]}", *arguments])
+    sessions = [Session(arch, arguments) for arch in archs]
+
+    def end(number, _):
+        for session in sessions:
+            if session.process.poll() is None:
+                session.process.send_signal(signal.SIGINT)  # it stops its emulators, and says what it has
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    for session in sessions:
+        session.thread.join()
+    for session in sessions:
+        print(f"{session.arch}:", *session.last, sep="\n", flush=True)
+    ended = [abs(session.process.returncode) for session in sessions]
+    return max([status for status in ended if status != NO_TESTS], default=NO_TESTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
