@@ -18,6 +18,6 @@ static inline void dsb_ishst(void)
     dsb_sy();
 }
 void tlb_invalidate_current(void); /* of a test that has stage 2 */
-void cpu_wait(void); /* of a test that parks vCPUs: the CPU sleeps, another goes on */
+void cpu_wait(void);               /* of a test that parks vCPUs: the CPU sleeps, another goes on */
 
 #endif
