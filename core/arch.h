@@ -31,7 +31,6 @@ void stage2_invalidate(struct domain *domain);
 
 /* --- Kernel address space (mmu.c) --- */
 /* The kernel's own memory: first its image, then what memory.c hands out, from kernel_pages_base() to the end. */
-struct memory_range kernel_memory(void);
 void *kernel_image(void);         /* where it begins, virtual */
 uint64_t kernel_pages_base(void); /* virtual */
 bool kernel_is_text(uint64_t address);
@@ -42,7 +41,6 @@ void *kernel_map_memory(struct hpa base, uint64_t size);
 void kernel_move_device(void *page, struct hpa base);
 /* Boot CPU, during boot: map much memory read-only. */
 void *kernel_map_blocks(struct hpa base, uint64_t size);
-void kernel_unmap_blocks(const void *address, uint64_t size);
 /* The hpa of anything that is mapped. */
 struct hpa kernel_hpa(const void *address);
 /*

@@ -47,7 +47,12 @@ static void serial_resume(void *transport)
 }
 
 static const struct session_transport transport = {
-    .name = "serial", .write = serial_write, .close = serial_close, .resume = serial_resume};
+    .name = "serial",
+    .write = serial_write,
+    .close = serial_close,
+    .resume = serial_resume,
+    .asks_password = true,
+};
 
 static void receive(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bulkhead/management.h>
 #include <mgmt/command.h>
+#include <mgmt/password.h>
 #include <mgmt/platform.h>
 #include <mgmt/session_internal.h>
 #include <net/status.h>
@@ -433,9 +434,12 @@ struct session *session_open(const struct session_transport *operations, void *t
     line_editor_init(&session->editor, prompt, editor_write, session);
     if (mode == SESSION_INTERACTIVE) {
         write_banner(session);
-        show_prompt(session);
+        if (operations->asks_password)
+            password_ask(session);
+        else
+            show_prompt(session);
     }
-    flush(session);
+    go_on(session);
     return session;
 }
 

@@ -23,6 +23,7 @@ struct session_transport {
     /* The session took less than session_receive() offered and has room again: offer the rest. May be NULL: then what
      * was not taken is lost. Never called from within session_receive(). */
     void (*resume)(void *transport);
+    bool asks_password; /* before the first prompt; one such session at a time */
 };
 
 enum session_mode {

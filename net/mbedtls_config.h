@@ -64,6 +64,7 @@ int64_t tls_platform_time(int64_t *time);
 #define MBEDTLS_ASN1_WRITE_C
 #define MBEDTLS_BASE64_C
 #define MBEDTLS_OID_C
+#define MBEDTLS_PKCS5_C /* PBKDF2 */
 #define MBEDTLS_PEM_PARSE_C
 #define MBEDTLS_PK_C
 #define MBEDTLS_PK_PARSE_C

@@ -46,8 +46,6 @@ class Graph:
         return {title for title in found if title == f"{source}:{name}"} or {title for title in found if ":" not in title} or found
 
     def pointed_to(self, caller, file, line, column):
-        if caller == "efi_main" or caller.startswith("arch/x86/efi.c"):
-            return []  # firmware's stack
         code = (self.text.get(file) or self.all[file]).splitlines()[line - 1]
         match = re.search(r"(\w+)\s*\($", code[: code.find("(", column - 1) + 1]) or re.search(r"(\w+)\(", code[column - 1:])
         name = match[1] if match else ""

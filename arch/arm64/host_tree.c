@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arch/host_tree.h>
 
+#include <arch/boot.h>
 #include <arch/gic.h>
 #include <arch/sysreg.h>
 #include <core/arch.h>

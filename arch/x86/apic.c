@@ -11,7 +11,6 @@
 #include <devices/iommu/iommu.h>
 
 /* ICR (SDM 3A, 11.12.9) */
-#define ICR_INIT (5u << 8)
 #define ICR_STARTUP (6u << 8)
 
 #define MSR_DOORBELL 0xc001011bu /* AVIC's */
@@ -105,11 +104,6 @@ static void send(uint32_t id, uint32_t command)
 {
     __asm__ volatile("mfence\n\tlfence" ::: "memory");
     msr_write(X2APIC_ICR, (uint64_t)id << 32 | command);
-}
-
-void apic_send_init(uint32_t id)
-{
-    send(id, ICR_INIT | ICR_ASSERT);
 }
 
 void apic_send_startup(uint32_t id, uint8_t page)

@@ -16,3 +16,5 @@ sha256-arch := sha_ni.o
 sha256-arch-flags := -msse4.1 -msha
 # Fewer instructions to verify a signature.
 p256-arch-flags := -O3 -fno-ipa-cp-clone
+# bulkhead.bin begins with what finds out about the machine (boot/x86).
+stage-sources := $(addprefix boot/x86/,head.S stage.c multiboot.c efi.c acpi.c dmar.c ivrs.c timers.c clock.c) lib/string.c

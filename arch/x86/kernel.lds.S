@@ -4,7 +4,6 @@
 
 OUTPUT_ARCH(i386:x86-64)
 ENTRY(image_head)
-EXTERN(efi_main)
 
 SECTIONS
 {
@@ -23,12 +22,10 @@ SECTIONS
     }
     .data : {
         *(.data .data.*)
-        . = ALIGN(512);
-        image_data_end = .;
+        . = ALIGN(8);
     }
     .bss (NOLOAD) : {
         . = ALIGN(4096);
-        *(.boot_tables)
         bss_start = .;
         *(.bss .bss.* COMMON)
         . = ALIGN(64);
@@ -37,15 +34,6 @@ SECTIONS
     . = ALIGN(4096);
     image_end = .;
 
-    /* For the headers in head.S: numbers, not addresses. */
-    head_efi_entry = efi_main - image_head;
-    head_loaded_size = image_data_end - image_head;
-    head_text_end = image_text_end - image_head;
-    head_text_size = image_text_end - image_head - 0x1000;
-    head_data_size = image_data_end - image_text_end;
-    head_zeroed_size = image_end - image_data_end;
-    head_data_memory = KERNEL_MEMORY_SIZE - head_text_end;
-
     /DISCARD/ : { *(.comment) *(.note*) *(.eh_frame*) }
 }
-ASSERT(image_end - image_head <= KERNEL_MEMORY_SIZE, "the kernel outgrows its memory")
+ASSERT(image_end - image_head <= KERNEL_MEMORY_SIZE / 2, "the kernel reaches boot/x86, behind it")

@@ -38,6 +38,11 @@ static struct table level2_windows; /* WINDOW_VA */
 static struct table level1_kernel[KERNEL_MEMORY_SIZE / BLOCK_SIZE];
 static struct table level1_devices[DEVICE_VA_SIZE / BLOCK_SIZE];
 
+/* By which a started CPU comes up: the kernel's, and the trampoline and the kernel where they lie. */
+extern struct table boot_level4;
+struct table boot_level4;
+static struct table boot_level3, boot_level2;
+
 static uint64_t devices_used, blocks_used;
 uint64_t kernel_cr3;
 
@@ -72,13 +77,13 @@ uint64_t mmu_build_tables(void)
                                                                                                 : DATA);
     for (uint64_t i = 0; i < BULKHEAD_CPUS_MAX; i++) /* each stack's guard */
         level1_kernel[0].entry[((uint64_t)cpu_areas - KERNEL_VA + i * CPU_AREA_SIZE) / PAGE_SIZE] = 0;
+    boot_level4.entry[0] = physical(&boot_level3) | TABLE;
+    boot_level4.entry[index_at(KERNEL_VA, 4)] = physical(&level3) | TABLE;
+    boot_level3.entry[0] = physical(&boot_level2) | TABLE;
+    boot_level2.entry[0] = TABLE | LARGE;
+    boot_level2.entry[index_at(KERNEL_HPA, 2)] = KERNEL_HPA | TABLE | LARGE;
     kernel_cr3 = physical(&level4);
     return kernel_cr3;
-}
-
-struct memory_range kernel_memory(void)
-{
-    return (struct memory_range){hpa(KERNEL_HPA), KERNEL_MEMORY_SIZE};
 }
 
 void *kernel_image(void)
@@ -162,15 +167,6 @@ void *kernel_map_blocks(struct hpa base, uint64_t size)
     }
     __asm__ volatile("" ::: "memory");
     return (void *)(BLOCK_VA + start * BLOCK_SIZE + (base.value - first));
-}
-
-/* During boot: the other CPUs have not seen the mapping. */
-void kernel_unmap_blocks(const void *address, uint64_t size)
-{
-    for (uint64_t at = (uint64_t)address & ~(BLOCK_SIZE - 1); at < (uint64_t)address + size; at += BLOCK_SIZE) {
-        level2_blocks.entry[index_at(at, 2)] = 0;
-        invalidate(at);
-    }
 }
 
 void *window_open(struct hpa base)

@@ -12,22 +12,37 @@
 #include <string.h>
 
 #define UART_PORTS 8u
-#define RTC_PORTS 2u
 #define MESSAGES (VIOAPIC_LINES - GUEST_LINES) /* of a native domain */
 
-static struct domain *serial_owner, *rtc_owner;
+static struct domain *serial_owner;
+static struct ports {
+    const char *path, *compatible;
+    uint16_t base, count;
+    struct domain *owner;
+} fixed[] = {{"/rtc@70", "motorola,mc146818", GUEST_PORT_RTC, 2, NULL},
+             {"/watchdog@660", "intel,ich9-tco", 0x660, 32, NULL}};
+
+static struct ports *find_fixed(const char *path)
+{
+    for (uint32_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+        if (!strcmp(path, fixed[i].path))
+            return &fixed[i];
+    return NULL;
+}
 
 void passthrough_init(struct domain *domain)
 {
     for (const char *const *name = domain->config->devices; name && *name; name++) {
+        struct ports *ports = find_fixed(*name);
+
         if (!strcmp(*name, "/serial@3f8") && platform.arch.serial_port) {
             serial_owner = domain;
             pio_pass_through(domain, platform.arch.serial_port, UART_PORTS);
             if (!ioapic_route_isa(GUEST_LINE_UART, domain->vcpu[0]->cpu))
                 log_line("%s: no IOAPIC has the interrupt of '%s'", domain->config->name, *name);
-        } else if (!strcmp(*name, "/rtc@70")) {
-            rtc_owner = domain;
-            pio_pass_through(domain, GUEST_PORT_RTC, RTC_PORTS);
+        } else if (ports) {
+            ports->owner = domain;
+            pio_pass_through(domain, ports->base, ports->count);
         } else if (strcmp(*name, "/pcie") || !platform.pci.ecam.value) { /* core/vpci.c has that */
             log_line("%s: the machine has no '%s'", domain->config->name, *name);
         }
@@ -81,8 +96,10 @@ void passthrough_describe(struct domain *domain, void *tree)
         fdt_property(tree, "interrupts", line, sizeof(line));
         fdt_end_node(tree);
     }
-    if (rtc_owner == domain) {
-        put_node(tree, "rtc@70", "motorola,mc146818", GUEST_PORT_RTC, RTC_PORTS);
+    for (uint32_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
+        if (fixed[i].owner != domain)
+            continue;
+        put_node(tree, fixed[i].path + 1, fixed[i].compatible, fixed[i].base, fixed[i].count);
         fdt_end_node(tree);
     }
     if (host.functions) {

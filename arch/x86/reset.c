@@ -24,8 +24,8 @@ void machine_reset(void)
 
     if (platform.arch.reset_port)
         port_write8(platform.arch.reset_port, platform.arch.reset_value);
-    if (platform.arch.reset_memory)
-        *platform.arch.reset_memory = platform.arch.reset_value;
+    if (platform.arch.reset_memory.value)
+        *(volatile uint8_t *)kernel_map_device(platform.arch.reset_memory, 1) = platform.arch.reset_value;
     wait();
     port_write8(RESET_CONTROL, 2);
     port_write8(RESET_CONTROL, 6);

@@ -35,7 +35,6 @@ extern struct cpu_area cpu_areas[BULKHEAD_CPUS_MAX];
 struct cpu_area cpu_areas[BULKHEAD_CPUS_MAX];
 struct cpu cpus[BULKHEAD_CPUS_MAX];
 uint32_t cpu_ids[BULKHEAD_CPUS_MAX], platform_cpus;
-static uint64_t init_count; /* TSC when INITs were sent */
 
 void cpus_init(void)
 {
@@ -49,9 +48,6 @@ void cpus_init(void)
         cpus[i].vcpu = &cpu_areas[i].vcpu;
     }
     platform_cpus = platform.cpu_count;
-    for (uint32_t i = 1; i < platform.cpu_count; i++)
-        apic_send_init(cpu_ids[i]); /* now, since timer_init() takes its time as well */
-    init_count = timer_count();
     cpus[0].present = true;
 }
 
@@ -92,7 +88,7 @@ void cpus_start(void)
                                                     : apic_virtualization->post == NULL   ? "delivered by the CPU"
                                                                                           : "delivered by the CPU, and posted");
     memcpy(kernel_map_memory(hpa(TRAMPOLINE_HPA), size), trampoline_start, size);
-    while (platform.cpu_count > 1 && timer_count() - init_count < platform.arch.tsc_hz / INITS_A_S)
+    while (platform.cpu_count > 1 && timer_count() - platform.arch.init_count < platform.arch.tsc_hz / INITS_A_S)
         cpu_relax();
     for (uint32_t i = 1; i < platform.cpu_count; i++)
         apic_send_startup(cpu_ids[i], TRAMPOLINE_HPA / PAGE_SIZE);

@@ -1,152 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Time: the TSC, whose frequency CPUID tells or the ACPI timer or HPET; and the local APIC's timer for deadlines. */
+/* Time: the TSC; and the local APIC's timer for deadlines. */
 #include "time_scale.h"
 
 #include <arch/apic.h>
-#include <arch/boot.h>
 #include <arch/timer.h>
 #include <core/arch.h>
 #include <core/deadline.h>
 #include <core/platform.h>
 
-#define FS_PER_S 1000000000000000ull
-#define PM_TIMER_HZ 3579545u
-#define HPET_PERIOD 4u /* bits 32.. of its capabilities: femtoseconds a tick */
-#define HPET_CONFIGURATION 0x10u
-#define HPET_COUNTER 0xf0u
-#define CPUID_HYPERVISOR (1u << 31) /* 1 ecx */
-#define HYPERVISOR 0x40000000u
-#define HYPERVISOR_CLOCKS 0x40000010u
-#define PRECISION 20000u     /* clocks are measured until they are known to 50 parts in a million, */
-#define MEASUREMENTS_A_S 50u /* or for 20 ms */
-#define LOOKS 16u
-#define TSC_PATIENCE (1ull << 36)
-#define DIVIDE_BY_16 3u
-#define TSC_HZ_MIN 20000000u /* more than the 10 MHz in which guests are told the time */
-#define APIC_DIVISOR 16u
-#define GUEST_APIC_HZ 125000000u /* where the kernel emulates their timers anyway */
-
 static struct time_scale tsc_scale;
 static uint64_t apic_counts_per_ns; /* as in struct time_scale */
-static uint64_t wall_origin_s;      /* UNIX time at time_ns() 0; 0: the machine has no clock */
-static const volatile uint8_t *hpet;
-
-/* The HPET, which counts faster than the ACPI timer. */
-static uint32_t reference_read(void)
-{
-    return hpet ? *(const volatile uint32_t *)(hpet + HPET_COUNTER) : port_read32(platform.arch.pm_timer_port);
-}
-
-/* The reference's frequency, or 0: there is none. */
-static uint64_t reference_init(uint32_t *mask)
-{
-    uint32_t period;
-
-    *mask = UINT32_MAX;
-    if (platform.arch.hpet.value) {
-        hpet = kernel_map_device(platform.arch.hpet, PAGE_SIZE);
-        *(volatile uint32_t *)(hpet + HPET_CONFIGURATION) |= 1;
-        period = *(const volatile uint32_t *)(hpet + HPET_PERIOD);
-        if (period)
-            return FS_PER_S / period;
-        hpet = NULL;
-    }
-    *mask = platform.arch.pm_timer_32 ? UINT32_MAX : 0xffffff;
-    return platform.arch.pm_timer_port ? PM_TIMER_HZ : 0;
-}
-
-/* All clocks at once: the TSC was between `tsc` and `tsc` + `width` when the others were read. */
-struct look {
-    uint64_t tsc, width;
-    uint32_t reference, apic;
-};
-
-static struct look look(void)
-{
-    struct look now = {.tsc = timer_count()};
-
-    now.reference = reference_read();
-    now.apic = (uint32_t)msr_read(X2APIC_TIMER_CURRENT);
-    now.width = timer_count() - now.tsc;
-    return now;
-}
-
-/* TSC and APIC timer (as it counts with the divisor in use) against the reference. */
-static void calibrate(uint64_t *tsc_hz, uint64_t *apic_hz)
-{
-    uint32_t mask, passed;
-    uint64_t hz = reference_init(&mask), tsc;
-    struct look start, end;
-
-    if (!hz)
-        boot_refuse("it has no timer to measure its clocks with (HPET, ACPI PM timer)");
-    msr_write(X2APIC_TIMER_INITIAL, UINT32_MAX);
-    start = look();
-    for (uint32_t i = 0; i < LOOKS; i++) {
-        end = look();
-        if (end.width < start.width)
-            start = end;
-    }
-    do {
-        cpu_relax();
-        end = look();
-        passed = (end.reference - start.reference) & mask;
-        tsc = end.tsc - start.tsc;
-    } while (tsc < TSC_PATIENCE && passed < hz / MEASUREMENTS_A_S &&
-             (!passed || (start.width + end.width + tsc / passed) * PRECISION > tsc));
-    msr_write(X2APIC_TIMER_INITIAL, 0);
-    *tsc_hz = passed ? tsc * hz / passed : 0;
-    *apic_hz = passed ? (uint64_t)(start.apic - end.apic) * hz / passed : 0;
-}
-
-/* The TSC's frequency by the crystal's (CPUID 15h, SDM 2A), or as a hypervisor tells it in kHz; 0: neither. What leaf
- * 16h says is the CPU's nominal one. */
-static uint64_t tsc_hz_by_cpuid(void)
-{
-    struct cpuid clock = {0};
-
-    if (cpuid(0, 0).eax >= 0x15)
-        clock = cpuid(0x15, 0);
-    if (clock.eax && clock.ebx && clock.ecx)
-        return (uint64_t)clock.ecx * clock.ebx / clock.eax;
-    if ((cpuid(1, 0).ecx & CPUID_HYPERVISOR) && cpuid(HYPERVISOR, 0).eax >= HYPERVISOR_CLOCKS)
-        return cpuid(HYPERVISOR_CLOCKS, 0).eax * 1000ull;
-    return 0;
-}
 
 void timer_init(void)
 {
-    uint64_t apic_hz = 0, measured;
+    uint64_t apic_hz = platform.arch.apic_hz / TIMER_DIVISOR;
 
-    platform.arch.tsc_deadline = cpuid(1, 0).ecx >> 24 & 1;
-    platform.arch.tsc_hz = tsc_hz_by_cpuid();
-    msr_write(X2APIC_TIMER_DIVIDE, DIVIDE_BY_16);
-    if (!platform.arch.tsc_hz || !platform.arch.tsc_deadline) {
-        calibrate(&measured, &apic_hz);
-        if (!platform.arch.tsc_hz)
-            platform.arch.tsc_hz = measured;
-    }
-    if (platform.arch.tsc_hz < TSC_HZ_MIN || (!platform.arch.tsc_deadline && apic_hz < 1000))
-        boot_refuse("its timers do not count");
     tsc_scale = time_scale(platform.arch.tsc_hz);
     apic_counts_per_ns = divide128(apic_hz >> (64 - SCALE_SHIFT), apic_hz << SCALE_SHIFT, NS_PER_S);
-    platform.arch.apic_hz = apic_hz * APIC_DIVISOR;
-    platform.arch.guest_apic_hz = apic_hz != 0 ? platform.arch.apic_hz >> TIMER_GUEST_SHIFT : GUEST_APIC_HZ;
-    wall_origin_s = clock_read();
-    if (wall_origin_s)
-        wall_origin_s -= time_ns() / NS_PER_S;
 }
 
 void timer_init_cpu(void)
 {
-    msr_write(X2APIC_TIMER_DIVIDE, DIVIDE_BY_16);
+    msr_write(X2APIC_TIMER_DIVIDE, TIMER_DIVIDE);
     msr_write(X2APIC_LVT_TIMER, VECTOR_TIMER | (platform.arch.tsc_deadline ? LVT_TSC_DEADLINE : 0));
     timer_arm(0);
 }
 
 uint64_t time_wall_s(void)
 {
-    return wall_origin_s ? wall_origin_s + time_ns() / NS_PER_S : 0;
+    return platform.arch.wall_origin_s ? platform.arch.wall_origin_s + time_ns() / NS_PER_S : 0;
 }
 
 uint64_t time_ns(void)

@@ -92,7 +92,8 @@ struct efi_boot_services {
     void *exit;
     EFI efi_status (*unload_image)(void *handle);
     EFI efi_status (*exit_boot_services)(void *image, uint64_t key);
-    void *monotonic_stall_watchdog[3];
+    void *monotonic_stall[2];
+    EFI efi_status (*set_watchdog)(uint64_t seconds, uint64_t code, uint64_t size, const char16_t *data);
     void *connect[2];
     void *open_protocol[3];
     void *handles[2];

@@ -39,8 +39,8 @@ section_table:
     .short 0, 0
     .long 0x60000020              /* code, executable, readable */
     .ascii ".data\0\0\0"
-    .long head_data_size, head_data
-    .long head_data_size, head_data
+    .long head_data_memory, head_data
+    .long head_data_size, head_data_offset
     .long 0, 0
     .short 0, 0
     .long 0xc0000040              /* initialized data, readable, writable */

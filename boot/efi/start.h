@@ -23,6 +23,9 @@ void say(const char *text);
 /* Whole pages, until the firmware's services end; NULL: there is no memory. */
 void *allocate(uint64_t bytes);
 
+/* The machine's watchdog, where the configuration wants it: without the management domain it resets the machine. */
+void start_watchdog(void);
+
 /* Starts the kernel; `image` is the loader, `device` what it came from. Comes back only when it does not work, and says
  * why. May be called again with another kernel. */
 const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle);

@@ -92,6 +92,7 @@ extern const char hostname[];
 extern const char board_name[]; /* "x86 q35": what updates have to be made for */
 extern const uint32_t trial_s;  /* from the first guest on: until then a trial boot has to be healthy */
 extern const uint32_t trial_settle_s; /* how long critical partitions have to have run */
+extern const uint32_t watchdog_s;     /* the hardware watchdog resets the machine this long after it was fed last; 0: unused */
 /* TLS material, PEM with its NUL; empty (size 1) where the configuration names none. */
 extern const unsigned char tls_server_certificate[], tls_server_key[], tls_client_ca[];
 extern const uint32_t tls_server_certificate_size, tls_server_key_size, tls_client_ca_size;

@@ -9,8 +9,10 @@
 #include <mgmt/command.h>
 #include <mgmt/loop.h>
 #include <mgmt/output.h>
+#include <mgmt/password.h>
 #include <mgmt/platform.h>
 #include <mgmt/session_internal.h>
+#include <mgmt/watchdog.h>
 #include <net/status.h>
 #include <net/vswitch.h>
 #include <stdio.h>
@@ -42,6 +44,8 @@ enum {
     APPLIANCE_PROGRAM,
     APPLIANCE_DATA,
     APPLIANCE_HEAP,
+    APPLIANCE_WATCHDOG,
+    APPLIANCE_PASSWORD,
     APPLIANCE_SESSIONS
 };
 
@@ -84,6 +88,12 @@ static bool fill_appliance(struct output_row *row, const struct metric *metric, 
         break;
     case APPLIANCE_HEAP:
         value = memory_use().heap_peak;
+        break;
+    case APPLIANCE_WATCHDOG:
+        value = watchdog_fed();
+        break;
+    case APPLIANCE_PASSWORD:
+        value = password_failures();
         break;
     default:
         while ((session = session_next(session)) != NULL)
@@ -390,6 +400,8 @@ static const struct metric metrics[] = {
     {"bulkhead_management_data_bytes", fill_appliance, APPLIANCE_DATA},
     {"bulkhead_management_heap_peak_bytes", fill_appliance, APPLIANCE_HEAP},
     {"bulkhead_sessions", fill_appliance, APPLIANCE_SESSIONS},
+    {"bulkhead_watchdog_fed_total", fill_appliance, APPLIANCE_WATCHDOG},
+    {"bulkhead_console_password_failures_total", fill_appliance, APPLIANCE_PASSWORD},
     {"bulkhead_domain_state", fill_domain, DOMAIN_METRIC_STATE},
     {"bulkhead_domain_starts_total", fill_domain, DOMAIN_METRIC_STARTS},
     {"bulkhead_domain_crashes_total", fill_domain, DOMAIN_METRIC_CRASHES},

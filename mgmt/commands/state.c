@@ -81,10 +81,17 @@ static const struct output_section slot_section = {
     .row = slot_row,
 };
 
-/* What no listing shows: names that end with "key". */
+static bool ends(const struct state_value *value, const char *word)
+{
+    size_t length = strlen(word);
+
+    return value->name_length >= length && memcmp(value->name + value->name_length - length, word, length) == 0;
+}
+
+/* What no listing shows. */
 static bool is_secret(const struct state_value *value)
 {
-    return value->name_length >= 3 && memcmp(value->name + value->name_length - 3, "key", 3) == 0;
+    return ends(value, "key") || ends(value, "password");
 }
 
 /* position[0]: where the next value begins; position[1]: the version that is listed, since it may change meanwhile. */

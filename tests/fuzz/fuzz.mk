@@ -53,12 +53,12 @@ fuzz-decode-sources := tests/fuzz/fuzz_decode.c arch/x86/decode.c arch/x86/guest
 fuzz-decode-cflags := -Iarch/x86/include
 
 fuzz-targets += acpi dmar
-fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c arch/x86/dmar.c
+fuzz-dmar-sources := tests/fuzz/fuzz_dmar.c boot/x86/dmar.c
 fuzz-dmar-cflags := -Iarch/x86/include
-fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
+fuzz-acpi-sources := tests/fuzz/fuzz_acpi.c boot/x86/acpi.c boot/x86/ivrs.c boot/x86/dmar.c
 fuzz-acpi-cflags := -Iarch/x86/include
 fuzz-targets += ivrs
-fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c arch/x86/ivrs.c
+fuzz-ivrs-sources := tests/fuzz/fuzz_ivrs.c boot/x86/ivrs.c
 fuzz-ivrs-cflags := -Iarch/x86/include
 
 fuzz-targets += acpi_tree

@@ -3,8 +3,7 @@
  * Firmware's tables of any bytes: the input is what lies behind the BIOS area's first 64 bytes. Its first byte chooses
  * whether a sound RSDP leads to it (1), by an RSDT (2) and not an XSDT, and whether checksums are repaired (4).
  */
-#include <arch/boot.h>
-#include <core/arch.h>
+#include <boot/x86/acpi.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct platform platform;
+struct facts facts;
 static const uint8_t *input;
 static size_t input_size;
 static uint8_t mode, root[36];
@@ -43,38 +43,23 @@ static void make_root(void)
 }
 
 /* Of exactly that size: a byte more is ASan's. */
-void *kernel_map_memory(struct hpa base, uint64_t size)
+const uint8_t *firmware_memory(uint64_t base, uint64_t size)
 {
     uint8_t *memory = calloc(1, size);
 
     for (uint64_t i = 0; i < size; i++) {
-        uint64_t address = base.value + i;
+        uint64_t address = base + i;
 
         if ((mode & 1) && address >= ROOT && address < ROOT + sizeof(root))
             memory[i] = root[address - ROOT];
         else if (address >= TABLES && address - TABLES < input_size)
             memory[i] = input[address - TABLES];
     }
-    if ((mode & 4) && base.value >= TABLES && size > 36)
+    if ((mode & 4) && base >= TABLES && size > 36)
         memory[9] = (uint8_t)(memory[9] + checksum(memory, size));
     if (mapping_count == MAPPINGS_MAX)
-        abort(); /* the kernel's space for them is as small */
+        abort();
     return mappings[mapping_count++] = memory;
-}
-
-void *kernel_map_device(struct hpa base, uint64_t size)
-{
-    return kernel_map_memory(base, size);
-}
-
-void *kernel_map_blocks(struct hpa base, uint64_t size)
-{
-    return kernel_map_memory(base, size);
-}
-
-void kernel_unmap_blocks(const void *address, uint64_t size)
-{
-    (void)address, (void)size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -85,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data + 1;
     input_size = size - 1;
     platform = (struct platform){.cpu_count = 1};
+    facts = (struct facts){0};
     make_root();
     acpi_read();
     while (mapping_count > 0)

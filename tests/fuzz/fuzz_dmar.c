@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The input is a DMAR table, whose checksum held. */
-#include <arch/dmar.h>
+#include <boot/x86/acpi.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* AMD's IVRS of any bytes; its header, which acpi.c has checked, is put in front of them. */
-#include <arch/ivrs.h>
+#include <boot/x86/acpi.h>
 #include <stdlib.h>
 #include <string.h>
 

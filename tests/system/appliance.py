@@ -153,10 +153,10 @@ class Shell:
 
 class Appliance:
     """Starts QEMU with the products of a build directory; a context manager. Every run's lines are kept in `folder`.
-    `hardware`: the machine's NIC and disk (machines.py)."""
+    `hardware`: the machine's NIC and disk (machines.py). `writes`: a file that keeps all that is written to the disk, in its order."""
 
     def __init__(self, out, cpu=None, smp=4, memory="2G", disk=None, loader="kernel", extra=(), folder=None, icount=False,
-                 hardware=("virtio", "virtio")):
+                 hardware=("virtio", "virtio"), writes=None):
         self.out = Path(out)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulkhead-"))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ class Appliance:
         else:
             self.arguments += [
                 "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),
-                "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=writeback", *machine.disk(hardware[1], "d0"),
+                "-drive", f"if=none,id=d0,{self._backing(writes)}", *machine.disk(hardware[1], "d0"),
                 *machine.device("rng"),
             ]
         if loader in ("kernel", "once"):
@@ -185,6 +185,12 @@ class Appliance:
             self.arguments += ["-icount", "shift=0,sleep=off"]
         self.arguments += list(extra)
         self.qemu = None
+
+    def _backing(self, writes):
+        if not writes:
+            return f"file={self.disk},format=raw,cache=writeback"
+        Path(writes).write_bytes(b"")
+        return f"driver=blklogwrites,file.driver=file,file.filename={self.disk},log.driver=file,log.filename={writes}"
 
     def _copy_disk(self):
         target = self.folder / "disk.img"

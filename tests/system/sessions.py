@@ -21,8 +21,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def end_with_us():
-    """In the child: a session does not outlive this program (prctl PR_SET_PDEATHSIG)."""
+    """In the child: a session does not outlive this program (prctl PR_SET_PDEATHSIG), and can be interrupted by it."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Session:
@@ -37,7 +38,7 @@ class Session:
             environment["PY_COLORS"] = "1"
         self.process = subprocess.Popen([sys.executable, "-m", "pytest", f"--arch={arch}", *arguments], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment,
-                                        preexec_fn=end_with_us)
+                                        start_new_session=True, preexec_fn=end_with_us)
         self.thread = threading.Thread(target=self._read)
         self.thread.start()
 
@@ -67,10 +68,13 @@ def main():
         os.execv(sys.executable, [sys.executable, "-m", "pytest", f"--arch={archs[0]}", *arguments])
     sessions = [Session(arch, arguments) for arch in archs]
 
-    def end(number, _):
+    interrupts = iter([signal.SIGINT])  # at the first, a session stops its emulators and says what it has
+
+    def end(*_):
+        number = next(interrupts, signal.SIGKILL)
         for session in sessions:
             if session.process.poll() is None:
-                session.process.send_signal(signal.SIGINT)  # it stops its emulators, and says what it has
+                session.process.send_signal(number)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)

@@ -348,13 +348,18 @@ def test_flash_says_what_is_missing(tmp_path):
     assert "`make image` makes it" in done.stderr
 
 
+def make_in(out, *files):
+    """Of a configuration that is built: what `make image` or `make update` adds."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    done = subprocess.run(["make", "-C", str(TOP), f"O={out}", *(f"{out}/{file}" for file in files)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 @pytest.fixture(scope="module")
 def image(default_build):
     """The default configuration's, as `make image` makes it."""
     need("mkfs.fat")
-    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run(["make", "-C", str(TOP), f"O={default_build}", f"{default_build}/bulkhead.img"], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    make_in(default_build, "bulkhead.img")
     return default_build / "bulkhead.img"
 
 

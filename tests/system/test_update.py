@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Issue 5, point 5: updates over TLS into the idle slot, their trial, and the way back (docs/update.md)."""
 
-import os
 import signal
 import subprocess
 import time
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance
-from test_image import firmware, image, partitions, start_from, stored_state  # noqa: F401 (a fixture)
+from test_image import firmware, image, make_in, partitions, start_from, stored_state  # noqa: F401 (a fixture)
 
 from tools.image import state
 
 
 @pytest.fixture(scope="module")
 def update(image):  # noqa: F811
-    environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run(["make", "-C", str(TOP), f"O={image.parent}", f"{image.parent}/bulkhead.update"], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    make_in(image.parent, "bulkhead.update")
     return image.parent / "bulkhead.update"
 
 

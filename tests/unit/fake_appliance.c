@@ -13,6 +13,9 @@
 #include <mgmt/session_internal.h>
 #include <mgmt/supervisor.h>
 #include <mgmt/trial.h>
+#include <mgmt/watchdog.h>
+#include <mgmt/worker.h>
+#include <net/password_hash.h>
 #include <net/status.h>
 #include <net/vswitch.h>
 #include <stdio.h>
@@ -569,6 +572,56 @@ const char *trial_waits_for(void)
     return "linux1 does not run";
 }
 
+void state_when_settled(void (*settled)(struct state *store))
+{
+    settled(state_store());
+}
+
+/* Work is done when a test says so. */
+struct work *fake_work;
+
+void worker_submit(struct work *work)
+{
+    fake_work = work;
+}
+
+void fake_work_do(void)
+{
+    struct work *work = fake_work;
+
+    fake_work = NULL;
+    work->run(work);
+    work->done(work);
+}
+
+bool password_salt(uint8_t salt[PASSWORD_SALT_BYTES])
+{
+    memset(salt, 0x5a, PASSWORD_SALT_BYTES);
+    return true;
+}
+
+bool password_hash(const char *password, size_t length, const uint8_t salt[PASSWORD_SALT_BYTES], uint32_t iterations,
+                   uint8_t hash[PASSWORD_HASH_BYTES])
+{
+    memset(hash, (int)(salt[0] ^ length ^ iterations), PASSWORD_HASH_BYTES);
+    memcpy(hash, password, length < PASSWORD_HASH_BYTES ? length : PASSWORD_HASH_BYTES);
+    return true;
+}
+
+const uint32_t watchdog_s = 60;
+static const struct hardware_watchdog watchdog = {.name = "fake", .has_reset = true};
+bool fake_watchdog = true;
+
+const struct hardware_watchdog *watchdog_hardware(void)
+{
+    return fake_watchdog ? &watchdog : NULL;
+}
+
+uint64_t watchdog_fed(void)
+{
+    return 7;
+}
+
 bool trial_confirm(void)
 {
     return fake_trial == TRIAL_ON;
@@ -606,11 +659,21 @@ static void transport_resume(void *owner)
 
 void fake_open(struct fake_transport *transport, enum session_mode mode)
 {
-    static const struct session_transport operations = {"test", transport_write, transport_close, transport_resume};
+    static const struct session_transport operations = {"test", transport_write, transport_close, transport_resume, false};
 
     *transport = (struct fake_transport){.room = SIZE_MAX};
     transport_write(transport, "", 0);
     transport->session = session_open(&operations, transport, mode);
+}
+
+void fake_open_serial(struct fake_transport *transport)
+{
+    static const struct session_transport operations = {"serial", transport_write, transport_close, transport_resume,
+                                                        .asks_password = true};
+
+    *transport = (struct fake_transport){.room = SIZE_MAX};
+    transport_write(transport, "", 0);
+    transport->session = session_open(&operations, transport, SESSION_INTERACTIVE);
 }
 
 void fake_type(struct fake_transport *transport, const char *text)

@@ -23,6 +23,9 @@ extern bool fake_crowd; /* net and disk listings are long */
 extern bool fake_no_state; /* there is no partition "state" */
 extern struct slots fake_put; /* the slot record that was written last */
 extern enum trial_state fake_trial;
+extern struct work *fake_work; /* submitted to the worker */
+void fake_work_do(void);
+extern bool fake_watchdog; /* there is a hardware watchdog */
 
 void fake_reset(void);
 /* Runs signalled sources, and timers that are due, while `ns` pass. */
@@ -58,6 +61,7 @@ struct fake_transport {
     size_t pending_write; /* largest fill that was refused, for checks */
 };
 void fake_open(struct fake_transport *transport, enum session_mode mode);
+void fake_open_serial(struct fake_transport *transport); /* asks for the password */
 void fake_type(struct fake_transport *transport, const char *text); /* and lets the loop run */
 /* The text since the last call; valid until the next. */
 const char *fake_taken(struct fake_transport *transport);

@@ -140,9 +140,11 @@ unit-domain-sources := tests/unit/test_domain.c core/domain.c lib/stop_cause.c
 unit-domain-cflags := $(machine-cflags)
 
 # x86: what guests are loaded from and handed, and the decoder.
-unit-tests += decode guest_boot mmio time_scale
+unit-tests += decode guest_boot mmio time_scale calibration
 unit-time_scale-sources := tests/unit/test_time_scale.c
 unit-time_scale-cflags := -Iarch/x86/include
+unit-calibration-sources := tests/unit/test_calibration.c
+unit-calibration-cflags := -Iarch/x86/include
 unit-tests += memory_x86
 unit-memory_x86-sources := tests/unit/test_memory_x86.c arch/x86/native/memcpy.S
 unit-memory_x86-cflags := -Dmemcpy=native_memcpy -Dmemmove=native_memmove -Dmemset=native_memset
@@ -160,15 +162,15 @@ unit-seed-cflags := -Iarch/arm64/include
 
 # Of x86-64.
 unit-tests += acpi dmar
-unit-dmar-sources := tests/unit/test_dmar.c arch/x86/dmar.c
+unit-dmar-sources := tests/unit/test_dmar.c boot/x86/dmar.c
 unit-dmar-cflags := -Iarch/x86/include
-unit-acpi-sources := tests/unit/test_acpi.c arch/x86/acpi.c arch/x86/ivrs.c arch/x86/dmar.c
+unit-acpi-sources := tests/unit/test_acpi.c boot/x86/acpi.c boot/x86/ivrs.c boot/x86/dmar.c
 unit-acpi-cflags := -Iarch/x86/include
 unit-tests += acpi_tree
 unit-acpi_tree-sources := tests/unit/test_acpi_tree.c boot/efi/arm64/acpi_tree.c
 unit-acpi_tree-libs := -lfdt
 unit-tests += ivrs
-unit-ivrs-sources := tests/unit/test_ivrs.c arch/x86/ivrs.c
+unit-ivrs-sources := tests/unit/test_ivrs.c boot/x86/ivrs.c
 unit-ivrs-cflags := -Iarch/x86/include
 unit-tests += smmuv3 its
 unit-its-sources := tests/unit/test_its.c arch/arm64/its.c

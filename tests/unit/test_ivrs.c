@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include <arch/ivrs.h>
+#include <boot/x86/acpi.h>
 #include <stdlib.h>
 #include <string.h>
 

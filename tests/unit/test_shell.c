@@ -188,6 +188,77 @@ static void values_are_set_listed_and_reset(void **state)
     fake_no_state = false;
 }
 
+static void the_hardware_watchdog(void **state)
+{
+    const char *text = run("watchdog --json");
+
+    (void)state;
+    assert_string_equal(json_get(text, "state"), "runs");
+    assert_string_equal(json_get(text, "fed"), "7");
+    assert_string_equal(json_get(text, "has_reset"), "true");
+    fake_watchdog = false;
+    assert_non_null(strstr(run("watchdog"), "there is none"));
+    fake_watchdog = true;
+}
+
+/* Typed where it is not shown. */
+static const char *answer(struct fake_transport *transport, const char *text)
+{
+    fake_type(transport, text);
+    fake_type(transport, "\r");
+    if (fake_work != NULL)
+        fake_work_do();
+    fake_run(0);
+    return fake_taken(transport);
+}
+
+static void the_serial_console_asks_for_its_password(void **state)
+{
+    struct fake_transport serial;
+    const char *text;
+
+    (void)state;
+    assert_has(answer(&shell, "passwd"), "New password");
+    assert_has(answer(&shell, "one"), "Once more: ");
+    assert_has(answer(&shell, "another"), "not changed: the two differ");
+    assert_has(run("passwd remove"), "has no password");
+    answer(&shell, "passwd");
+    answer(&shell, "secr\x08rets");
+    text = answer(&shell, "secrets");
+    assert_has(text, "changed; it is stored");
+    assert_null(strstr(text, "secr"));
+    assert_has(run("state"), "(not shown)");
+
+    fake_open_serial(&serial);
+    fake_run(30 * FAKE_S);
+    text = fake_taken(&serial);
+    assert_has(text, "Password: ");
+    assert_null(strstr(text, "edge-1> "));
+    assert_has(answer(&serial, "wrong"), "Wrong.");
+    assert_string_equal(answer(&serial, "secrets"), ""); /* nobody reads it */
+    fake_close(&serial);
+    fake_open_serial(&serial); /* does not shorten the pause */
+    assert_null(strstr(fake_taken(&serial), "Password: "));
+    fake_run(30 * FAKE_S);
+    assert_has(fake_taken(&serial), "Password: ");
+    session_notice_all("a notice");
+    assert_string_equal(fake_taken(&serial), "");
+    assert_has(answer(&serial, "secrets"), "a notice\r\nedge-1> ");
+    fake_close(&serial);
+
+    fake_open_serial(&serial);
+    fake_run(30 * FAKE_S);
+    fake_type(&serial, "secrets\r");
+    fake_close(&serial); /* while it is hashed */
+    fake_work_do();
+    fake_taken(&shell); /* the notice */
+    assert_has(run("passwd remove"), "removed");
+    fake_open_serial(&serial);
+    fake_run(30 * FAKE_S);
+    assert_has(fake_taken(&serial), "edge-1> ");
+    fake_close(&serial);
+}
+
 static void updates_by_command(void **state)
 {
     const char *text;
@@ -595,6 +666,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(distances, setup, teardown),
         cmocka_unit_test_setup_teardown(every_listing_is_valid_json, setup, teardown),
         cmocka_unit_test_setup_teardown(values_are_set_listed_and_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_hardware_watchdog, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_serial_console_asks_for_its_password, setup, teardown),
         cmocka_unit_test_setup_teardown(updates_by_command, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_the_same_as_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(devices_are_listed_with_owner_and_faults, setup, teardown),

@@ -54,9 +54,9 @@ loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include)
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
 loader-flags-arm64 := -ffixed-x18
 loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
-loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/$(ARCH)/start.c $(loader-sources-$(ARCH)) storage/gpt.c \
+loader-sources := boot/efi/$(ARCH)/head.S boot/efi/loader.c boot/efi/$(ARCH)/start.c boot/efi/$(ARCH)/watchdog.c $(loader-sources-$(ARCH)) storage/gpt.c \
 	storage/slots.c storage/state_format.c lib/string.c lib/sha256/generic.c $(LIBFDT_DIR)/fdt.c $(LIBFDT_DIR)/fdt_ro.c
-$(O)/boot.efi: $(loader-sources) $(wildcard boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
+$(O)/boot.efi: $(loader-sources) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h) boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \

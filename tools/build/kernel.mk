@@ -51,7 +51,23 @@ $(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds tools/stack_de
 	$(Q)depth=$$($(PYTHON) tools/stack_depth.py $(kernel-stack-size) $(kernel-stack) $$(ls $(kernel-objects:.o=.ci) 2>/dev/null)); \
 		printf '  %-9s%s\n' STACK "$$depth"
 
-$(O)/bulkhead.bin: $(O)/bulkhead.elf
+# What stands in front of the kernel, where an architecture has that: a program of its own, with the kernel in it.
+stage-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding $(include-flags) \
+	-Iarch/$(ARCH)/include -Iboot/efi/$(ARCH) -include $(config-header) $(arch-flags) $(kernel-register-flags) -fpie \
+	-fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-ffunction-sections -fdata-sections -Oz -g $(prefix-map) $(warnings) -DKERNEL_FILE='"$(O)/kernel.bin"'
+$(O)/kernel.bin: $(O)/bulkhead.elf
+	$(Q)$(TARGET_OBJCOPY) -O binary $< $@
+stage-objects := $(patsubst %,$(O)/stage/%.o,$(basename $(stage-sources)))
+$(eval $(call compile-rules,stage,$(stage-flags)))
+$(O)/stage/boot/$(ARCH)/head.o: $(O)/kernel.bin
+$(call depend,$(stage-objects))
+$(O)/stage.elf: $(stage-objects) boot/$(ARCH)/stage.lds
+	$(call say,LD,$(call shown,$@))
+	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-z,noexecstack \
+		-Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/$(ARCH)/stage.lds -o $@ $(stage-objects)
+
+$(O)/bulkhead.bin: $(O)/$(if $(stage-sources),stage,bulkhead).elf
 	$(call say,OBJCOPY,$(call shown,$@))
 	$(Q)$(TARGET_OBJCOPY) -O binary $< $@
 	$(Q)printf '  %-9s%s\n' SIZE "bulkhead.bin: $$(stat -c %s $@) bytes"

@@ -145,4 +145,5 @@ def management_source(appliance):
         f"const uint16_t console_tls_port = {appliance.console_port};",
         f"const char hostname[] = {string(appliance.hostname)};",
         f"const char board_name[] = {string(appliance.board.identity)};",
-        f"const uint32_t trial_s = {appliance.trial_s}, trial_settle_s = {appliance.trial_settle_s};\n"])
+        f"const uint32_t trial_s = {appliance.trial_s}, trial_settle_s = {appliance.trial_settle_s};",
+        f"const uint32_t watchdog_s = {appliance.watchdog_s};\n"])

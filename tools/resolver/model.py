@@ -129,6 +129,7 @@ class Appliance:
     version: int
     trial_s: int
     trial_settle_s: int
+    watchdog_s: int
     channels: list = field(default_factory=list)  # given by layout.py
     console_owner: list = field(default_factory=list)
     images: list = field(default_factory=list)
@@ -219,4 +220,5 @@ class Reader:
                          [self.partition(i) for i in range(PARTITIONS) if c.on(f"P{i}")],
                          [self.sriov(i) for i in range(DEVICES_OF_A_KIND) if c.on(f"SRIOV{i}")],
                          c.on("PASSTHROUGH_WITHOUT_IOMMU"), c.number("DMA_FAULT_LIMIT"), c.number("BUNDLE_VERSION"),
-                         c.number("TRIAL_SECONDS"), c.number("TRIAL_SETTLE_SECONDS"))
+                         c.number("TRIAL_SECONDS"), c.number("TRIAL_SETTLE_SECONDS"),
+                         c.number("HARDWARE_WATCHDOG_SECONDS"))

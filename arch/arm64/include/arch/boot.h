@@ -3,9 +3,13 @@
 #ifndef ARCH_BOOT_H
 #define ARCH_BOOT_H
 
+#include <core/platform.h>
 #include <core/vcpu.h>
 
 void mmu_build_tables(uint64_t image);      /* boot CPU, MMU off; image: hpa of image_head */
+struct memory_range kernel_memory(void);
+/* Boot CPU, during boot: what kernel_map_blocks() has mapped. */
+void kernel_unmap_blocks(const void *address, uint64_t size);
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
 void cpu_setup(void);                       /* own CPU: EL2's registers, once */

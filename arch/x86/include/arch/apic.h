@@ -47,6 +47,7 @@ enum x2apic_register {
     X2APIC_SELF_IPI = 0x83f,
 };
 #define SVR_ENABLE (1u << 8)
+#define ICR_INIT (5u << 8)
 #define ICR_LOGICAL (1u << 11)
 #define ICR_ASSERT (1u << 14)
 #define LVT_MASKED (1u << 16)
@@ -54,8 +55,7 @@ enum x2apic_register {
 
 void ioapic_init(void);   /* boot CPU: all pins masked */
 void apic_init_cpu(void); /* each CPU: x2APIC mode, nothing pending, own vectors on */
-/* INIT or start-up to the CPU with that x2APIC ID. */
-void apic_send_init(uint32_t id);
+/* Start-up, after its INIT, to the CPU with that x2APIC ID. */
 void apic_send_startup(uint32_t id, uint8_t page);
 
 /* A fixed interrupt to the CPU of that number, the calling one included. */

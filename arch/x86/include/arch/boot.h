@@ -5,7 +5,7 @@
 
 #include <core/vcpu.h>
 
-/* Boot CPU, on head.S's tables: builds the kernel's own; returns what CR3 is to be. */
+/* Boot CPU, on boot/x86's tables: builds the kernel's own; returns what CR3 is to be. */
 uint64_t mmu_build_tables(void);
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
@@ -16,21 +16,8 @@ void idt_load(void);                        /* own CPU */
 /* Own CPU: a task state by which a double fault has a stack of its own, once the CPU has it in TR for good. */
 uint64_t cpu_task_state(const struct vcpu *vcpu);
 
-/* efi.c has left boot services: on with the boot, by head.S. */
-struct multiboot_information;
-_Noreturn void efi_leave(const struct multiboot_information *information);
-
 /* The machine is not fit for Bulkhead: one line on the serial port says why, and that is all. */
 _Noreturn void boot_refuse(const char *why);
-
-/* What the loader gave: memory, bundle (multiboot.c). */
-void multiboot_read(struct hpa information);
-extern bool boot_by_efi;
-void platform_add_ram(uint64_t base, uint64_t size);
-/* Facts from ACPI's static tables (acpi.c). NULL, or why the machine cannot be used. */
-const char *acpi_read(void);
-/* UNIX time by the CMOS clock (clock.c); 0: there is none. */
-uint64_t clock_read(void);
 
 /* What head.S looks a started CPU's number up in. */
 extern uint32_t cpu_ids[BULKHEAD_CPUS_MAX];

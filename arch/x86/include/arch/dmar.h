@@ -3,7 +3,6 @@
 #ifndef ARCH_DMAR_H
 #define ARCH_DMAR_H
 
-#include <arch/acpi.h>
 #include <core/address.h>
 
 #define DMAR_UNITS_MAX 8
@@ -40,7 +39,5 @@ struct dmar {
     bool unsound;   /* it has more than there is room for, or is damaged: not to be trusted */
 };
 extern struct dmar dmar;
-
-void dmar_read(struct acpi_table table);
 
 #endif

@@ -3,7 +3,6 @@
 #ifndef ARCH_IVRS_H
 #define ARCH_IVRS_H
 
-#include <arch/acpi.h>
 #include <core/address.h>
 
 #define IVRS_UNITS_MAX 8
@@ -37,7 +36,5 @@ struct ivrs {
     bool damaged; /* something did not fit: not to be used */
 };
 extern struct ivrs ivrs; /* no unit: the machine has none */
-
-void ivrs_read(struct acpi_table table);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts about a PC, from ACPI's static tables (acpi.c) and CPUID. Const after boot. */
+/* Facts about a PC, from ACPI's static tables (boot/x86/acpi.c) and CPUID. Const after boot. */
 #ifndef ARCH_PLATFORM_H
 #define ARCH_PLATFORM_H
 
@@ -10,7 +10,6 @@
 #define ISA_LINES 16
 
 struct arch_platform {
-    struct hpa rsdp;                     /* 0: the loader did not say */
     uint32_t apic_id[BULKHEAD_CPUS_MAX]; /* x2APIC IDs; the boot CPU first */
     struct {
         struct hpa base;
@@ -23,21 +22,19 @@ struct arch_platform {
         uint32_t line; /* global system interrupt of an ISA interrupt */
         bool level, low;
     } isa[ISA_LINES];
-    struct hpa hpet;
-    uint16_t pm_timer_port; /* 0: none */
-    bool pm_timer_32;       /* else it has 24 bits */
-    uint16_t reset_port;            /* 0: none; or else: */
-    volatile uint8_t *reset_memory; /* mapped; NULL: none */
+    uint16_t reset_port;     /* 0: none; or else: */
+    struct hpa reset_memory; /* 0: none */
     uint8_t reset_value;
     uint16_t sleep_port[2]; /* PM1a and PM1b control; 0: none */
     uint8_t sleep_type[2];  /* SLP_TYP of S5 for each */
     bool can_sleep;         /* S5 is known */
     uint16_t serial_port;   /* the kernel's own output; 0: none */
-    uint16_t clock_port;    /* the CMOS clock's index port; 0: none */
     uint64_t tsc_hz;
     bool tsc_deadline;
     uint64_t apic_hz;       /* of APIC timers, undivided; 0: not known, and not used */
     uint64_t guest_apic_hz; /* of guests' */
+    uint64_t wall_origin_s; /* UNIX time at time_ns() 0; 0: the machine has no clock */
+    uint64_t init_count;    /* TSC when the other CPUs were sent INITs */
 };
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <core/vcpu.h>
 
-void timer_init(void);     /* boot CPU, before the first time_ns(): finds the frequencies */
+void timer_init(void);     /* boot CPU, before the first time_ns() */
 void timer_init_cpu(void); /* each CPU, APIC on */
 /* Own CPU: interrupt at time_ns() `at_ns`, or at once if that has passed; 0: never. */
 void timer_arm(uint64_t at_ns);
@@ -24,6 +24,8 @@ bool timer_is_lent(void);
 void timer_lent_stop(void); /* it does not fire again until somebody programs it */
 void lent_timer_look(void);           /* VECTOR_DEADLINE has come */
 bool lent_timer_arm(uint64_t at_ns);  /* timer_arm(): true if that is all */
+#define TIMER_DIVIDE 3u      /* code of the divisor by which the kernel uses it: */
+#define TIMER_DIVISOR 16u
 #define TIMER_GUEST_SHIFT 3u /* guests are told an eighth of the frequency, since Linux counts to 2^23 only */
 /* The TSC as a domain sees it, and the time_ns() at which it will have passed `count` of it. */
 uint64_t timer_guest_count(const struct domain *domain);

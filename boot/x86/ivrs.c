@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Input of the firmware's: every length is checked against what is left of the table, and counts against their limit.
  */
-#include <arch/ivrs.h>
+#include "acpi.h"
 
 #define IVRS_INFORMATION 36u
 #define IVRS_BLOCKS 48u

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Multiboot information (Multiboot Specification 0.6.96, 3.3), as far as it is used. */
-#ifndef ARCH_MULTIBOOT_H
-#define ARCH_MULTIBOOT_H
+#ifndef BOOT_X86_MULTIBOOT_H
+#define BOOT_X86_MULTIBOOT_H
 
 #include <stdint.h>
 
 #define MULTIBOOT_MODULES (1u << 3)
 #define MULTIBOOT_MEMORY_MAP (1u << 6)
 #define MULTIBOOT_AVAILABLE 1
-#define MULTIBOOT_RANGES_MAX 128
+#define MULTIBOOT_MAP_BYTES_MAX 3072u
 
 struct multiboot_information {
     uint32_t flags, memory_low, memory_high, boot_device, command_line;
     uint32_t modules_count, modules;
     uint32_t symbols[4];
     uint32_t map_bytes, map;
-    uint32_t unused[9];
-    uint64_t rsdp; /* efi.c's own */
 };
 struct multiboot_module {
     uint32_t start, end, string, reserved;

@@ -4,20 +4,17 @@
  * AML is run: of the DSDT only the sleep type of S5 is looked for. Firmware's tables are input like any other: every
  * length is checked against the table's own, and that against a limit.
  */
-#include <arch/acpi.h>
-#include <arch/boot.h>
-#include <arch/dmar.h>
-#include <arch/ivrs.h>
-#include <core/arch.h>
+#include "acpi.h"
+
 #include <string.h>
 
 #define TABLES_MAX 64
 #define TABLE_BYTES_MAX 65536u
 #define DSDT_BYTES_MAX (16u * 1024 * 1024)
-#define HEADER_BYTES 36u
 
 /* RSDP */
 #define RSDP_BYTES 20u
+#define RSDP_BYTES_LONG 36u
 #define RSDP_REVISION 15
 #define RSDP_RSDT 16
 #define RSDP_XSDT 24
@@ -65,35 +62,45 @@ static bool sums_to_zero(struct acpi_table table)
     return sum == 0;
 }
 
-static bool is_table(struct hpa base, const char *signature)
+static bool is_table(uint64_t base, const char *signature)
 {
-    return base.value && !memcmp(kernel_map_memory(base, HEADER_BYTES), signature, 4);
+    const uint8_t *header = base ? firmware_memory(base, ACPI_HEADER_BYTES) : NULL;
+
+    return header != NULL && !memcmp(header, signature, 4);
+}
+
+/* Size 0: there is none, or not all of it, or it is larger than `limit`. */
+static struct acpi_table find_table(uint64_t base, uint32_t limit)
+{
+    struct acpi_table table = {firmware_memory(base, ACPI_HEADER_BYTES), ACPI_HEADER_BYTES};
+
+    if (table.data == NULL)
+        return (struct acpi_table){NULL, 0};
+    table.size = (uint32_t)acpi_get(table, 4, 4);
+    if (table.size < ACPI_HEADER_BYTES || table.size > limit)
+        return (struct acpi_table){NULL, 0};
+    table.data = firmware_memory(base, table.size);
+    return table.data != NULL ? table : (struct acpi_table){NULL, 0};
 }
 
 /* Size 0: it is not sound. */
-static struct acpi_table map_table(struct hpa base)
+static struct acpi_table find_sound_table(uint64_t base)
 {
-    struct acpi_table table = {kernel_map_memory(base, HEADER_BYTES), HEADER_BYTES};
-    uint32_t size = (uint32_t)acpi_get(table, 4, 4);
+    struct acpi_table table = find_table(base, TABLE_BYTES_MAX);
 
-    if (size < HEADER_BYTES || size > TABLE_BYTES_MAX)
-        return (struct acpi_table){NULL, 0};
-    table = (struct acpi_table){kernel_map_memory(base, size), size};
-    if (!sums_to_zero(table))
-        table.size = 0;
-    return table;
+    return sums_to_zero(table) ? table : (struct acpi_table){NULL, 0};
 }
 
 /* --- The root --- */
 
-static bool find_in(struct hpa base, uint32_t size)
+static bool find_in(uint64_t base, uint32_t size)
 {
-    const uint8_t *area = kernel_map_memory(base, size);
+    const uint8_t *area = firmware_memory(base, size);
 
-    for (uint32_t at = 0; at + RSDP_BYTES <= size; at += 16) {
+    for (uint32_t at = 0; area != NULL && at + RSDP_BYTES <= size; at += 16) {
         if (memcmp(area + at, "RSD PTR ", 8) || !sums_to_zero((struct acpi_table){area + at, RSDP_BYTES}))
             continue;
-        platform.arch.rsdp = hpa(base.value + at);
+        facts.rsdp = base + at;
         return true;
     }
     return false;
@@ -101,13 +108,15 @@ static bool find_in(struct hpa base, uint32_t size)
 
 static bool find_root(void)
 {
-    uint16_t segment;
+    const uint8_t *pointer;
+    uint16_t segment = 0;
 
-    if (platform.arch.rsdp.value) /* the loader has said */
-        return find_in(platform.arch.rsdp, RSDP_BYTES);
-    memcpy(&segment, kernel_map_memory(hpa(EBDA_POINTER), sizeof(segment)), sizeof(segment));
-    return (segment >= 0x4000 && segment < 0xa000 && find_in(hpa(segment * 16ull), EBDA_BYTES)) ||
-           find_in(hpa(BIOS_BASE), BIOS_BYTES);
+    if (facts.rsdp) /* the loader has said */
+        return find_in(facts.rsdp, RSDP_BYTES);
+    pointer = firmware_memory(EBDA_POINTER, sizeof(segment));
+    if (pointer != NULL)
+        memcpy(&segment, pointer, sizeof(segment));
+    return (segment >= 0x4000 && segment < 0xa000 && find_in(segment * 16ull, EBDA_BYTES)) || find_in(BIOS_BASE, BIOS_BYTES);
 }
 
 /* --- Tables --- */
@@ -170,7 +179,7 @@ static uint32_t read_element(struct acpi_table dsdt, uint32_t at, uint8_t *value
 /* Name (_S5_, Package {a, b, ...}) is NameOp, name, PackageOp, length (1 to 4 bytes), number of elements, elements. */
 static void read_sleep_type(struct acpi_table dsdt)
 {
-    uint32_t at = HEADER_BYTES, size;
+    uint32_t at = ACPI_HEADER_BYTES, size;
 
     while (at + 8 <= dsdt.size && memcmp(dsdt.data + at, "_S5_\x12", 5))
         at++;
@@ -183,19 +192,14 @@ static void read_sleep_type(struct acpi_table dsdt)
         size && read_element(dsdt, at + size, &platform.arch.sleep_type[1]) && platform.arch.sleep_port[0];
 }
 
-static void read_dsdt(struct hpa base)
+static void read_dsdt(uint64_t base)
 {
-    struct acpi_table dsdt = {.size = HEADER_BYTES};
+    struct acpi_table dsdt = {NULL, 0};
 
-    if (!is_table(base, "DSDT"))
-        return;
-    dsdt.data = kernel_map_memory(base, HEADER_BYTES);
-    dsdt.size = (uint32_t)acpi_get(dsdt, 4, 4);
-    if (dsdt.size < HEADER_BYTES || dsdt.size > DSDT_BYTES_MAX)
-        return;
-    dsdt.data = kernel_map_blocks(base, dsdt.size);
-    read_sleep_type(dsdt);
-    kernel_unmap_blocks(dsdt.data, dsdt.size);
+    if (is_table(base, "DSDT"))
+        dsdt = find_table(base, DSDT_BYTES_MAX);
+    if (dsdt.size > 0)
+        read_sleep_type(dsdt);
 }
 
 static void read_fadt(struct acpi_table fadt)
@@ -203,18 +207,18 @@ static void read_fadt(struct acpi_table fadt)
     uint32_t flags = (uint32_t)acpi_get(fadt, FADT_FLAGS, 4);
     uint64_t dsdt = acpi_get(fadt, FADT_X_DSDT, 8), reset = acpi_get(fadt, FADT_RESET_REGISTER + 4, 8);
 
-    platform.arch.pm_timer_port = (uint16_t)acpi_get(fadt, FADT_PM_TIMER, 4);
-    platform.arch.pm_timer_32 = flags & FLAG_TIMER_32;
+    facts.pm_timer_port = (uint16_t)acpi_get(fadt, FADT_PM_TIMER, 4);
+    facts.pm_timer_32 = flags & FLAG_TIMER_32;
     platform.arch.sleep_port[0] = (uint16_t)acpi_get(fadt, FADT_PM1A_CONTROL, 4);
     platform.arch.sleep_port[1] = (uint16_t)acpi_get(fadt, FADT_PM1B_CONTROL, 4);
     if (acpi_get(fadt, FADT_BOOT_ARCHITECTURE, 2) & BOOT_NO_CLOCK)
-        platform.arch.clock_port = 0;
+        facts.clock_port = 0;
     platform.arch.reset_value = (uint8_t)acpi_get(fadt, FADT_RESET_VALUE, 1);
     if ((flags & FLAG_RESET) && acpi_get(fadt, FADT_RESET_REGISTER, 1) == SPACE_PORT)
         platform.arch.reset_port = (uint16_t)reset;
     else if ((flags & FLAG_RESET) && acpi_get(fadt, FADT_RESET_REGISTER, 1) == SPACE_MEMORY && reset)
-        platform.arch.reset_memory = kernel_map_device(hpa(reset), 1);
-    read_dsdt(hpa(dsdt ? dsdt : acpi_get(fadt, FADT_DSDT, 4)));
+        platform.arch.reset_memory = hpa(reset);
+    read_dsdt(dsdt ? dsdt : acpi_get(fadt, FADT_DSDT, 4));
 }
 
 /* Segment 0's. */
@@ -234,56 +238,61 @@ static void read_mcfg(struct acpi_table mcfg)
 static void read_hpet(struct acpi_table hpet)
 {
     if (acpi_get(hpet, 40, 1) == SPACE_MEMORY)
-        platform.arch.hpet = hpa(acpi_get(hpet, 44, 8));
+        facts.hpet = acpi_get(hpet, 44, 8);
 }
 
-static struct reader {
-    char signature[5];
-    void (*read)(struct acpi_table table);
-    bool done; /* one of each, so that what is mapped stays bounded */
-} readers[] = {{"APIC", read_madt, false},
-               {"FACP", read_fadt, false},
-               {"MCFG", read_mcfg, false},
-               {"HPET", read_hpet, false},
-               {"DMAR", dmar_read, false},
-               {"IVRS", ivrs_read, false}};
+enum reader { READ_MADT, READ_FADT, READ_MCFG, READ_HPET, READ_DMAR, READ_IVRS, READERS };
 
-static void read_table(struct hpa base)
+/* One of each is read. */
+static void read_table(uint64_t base, bool done[READERS])
 {
-    const uint8_t *header = base.value ? kernel_map_memory(base, HEADER_BYTES) : NULL;
+    static const char signatures[READERS][5] = {"APIC", "FACP", "MCFG", "HPET", "DMAR", "IVRS"};
+    enum reader reader = READ_MADT;
 
-    for (unsigned i = 0; header && i < sizeof(readers) / sizeof(readers[0]); i++) {
-        struct reader *reader = &readers[i];
-
-        if (reader->done || memcmp(header, reader->signature, 4))
-            continue;
-        reader->done = true;
-        reader->read(map_table(base));
+    while (reader < READERS && !is_table(base, signatures[reader]))
+        reader++;
+    if (reader == READERS || done[reader])
+        return;
+    done[reader] = true;
+    switch (reader) {
+    case READ_MADT:
+        return read_madt(find_sound_table(base));
+    case READ_FADT:
+        return read_fadt(find_sound_table(base));
+    case READ_MCFG:
+        return read_mcfg(find_sound_table(base));
+    case READ_HPET:
+        return read_hpet(find_sound_table(base));
+    case READ_DMAR:
+        return dmar_read(find_sound_table(base));
+    default:
+        return ivrs_read(find_sound_table(base));
     }
 }
 
 const char *acpi_read(void)
 {
     struct acpi_table rsdp, root;
+    bool done[READERS] = {false};
     uint32_t width = 4;
-    struct hpa base;
+    uint64_t base;
 
     for (uint32_t i = 0; i < ISA_LINES; i++)
         platform.arch.isa[i].line = i;
-    for (unsigned i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
-        readers[i].done = false;
     if (!find_root())
         return "its firmware has no ACPI tables";
-    rsdp = (struct acpi_table){kernel_map_memory(platform.arch.rsdp, HEADER_BYTES), HEADER_BYTES};
-    base = hpa(acpi_get(rsdp, RSDP_RSDT, 4));
+    rsdp = (struct acpi_table){firmware_memory(facts.rsdp, RSDP_BYTES_LONG), RSDP_BYTES_LONG};
+    if (rsdp.data == NULL)
+        return "its ACPI tables are damaged";
+    base = acpi_get(rsdp, RSDP_RSDT, 4);
     if (acpi_get(rsdp, RSDP_REVISION, 1) >= 2 && acpi_get(rsdp, RSDP_XSDT, 8)) {
-        base = hpa(acpi_get(rsdp, RSDP_XSDT, 8));
+        base = acpi_get(rsdp, RSDP_XSDT, 8);
         width = 8;
     }
     if (!is_table(base, width == 8 ? "XSDT" : "RSDT"))
         return "its ACPI tables are damaged";
-    root = map_table(base);
-    for (uint32_t i = 0; i < TABLES_MAX && HEADER_BYTES + (i + 1) * width <= root.size; i++)
-        read_table(hpa(acpi_get(root, HEADER_BYTES + i * width, width)));
+    root = find_sound_table(base);
+    for (uint32_t i = 0; i < TABLES_MAX && ACPI_HEADER_BYTES + (i + 1) * width <= root.size; i++)
+        read_table(acpi_get(root, ACPI_HEADER_BYTES + i * width, width), done);
     return platform.arch.ioapic_count ? NULL : "its ACPI tables name no IOAPIC";
 }

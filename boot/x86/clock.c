@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The CMOS clock (MC146818), read once: UNIX time, taking the clock's for UTC. */
-#include <arch/boot.h>
+#include "stage.h"
+
 #include <arch/cpu.h>
-#include <core/platform.h>
 #include <lib/calendar.h>
 
 #define SECONDS 0
@@ -21,8 +21,8 @@
 
 static uint8_t cmos_read(uint8_t index)
 {
-    port_write8(platform.arch.clock_port, index);
-    return port_read8(platform.arch.clock_port + 1);
+    port_write8(facts.clock_port, index);
+    return port_read8(facts.clock_port + 1);
 }
 
 static uint32_t number(uint8_t value, uint8_t format)
@@ -49,7 +49,7 @@ uint64_t clock_read(void)
 {
     uint64_t seconds = 0, before;
 
-    if (!platform.arch.clock_port)
+    if (!facts.clock_port)
         return 0;
     for (uint32_t spins = 0; spins < UPDATE_SPINS && (cmos_read(STATUS_A) & UPDATING); spins++)
         ;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A unit that is overlooked would be a hole: a table that cannot be read to its end counts as unsound as a whole. */
-#include <arch/dmar.h>
+#include "acpi.h"
 
 #define FLAGS 37u
 #define FLAG_REMAPPING 1u

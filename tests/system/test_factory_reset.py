@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Issue 5, point 7: a factory reset without a console: by a variable of the UEFI firmware, or by what a boot loader leaves on the disk."""
+
+import subprocess
+
+import pytest
+from appliance import PATIENCE, Appliance
+from test_image import firmware, make_in, partitions, stored_state
+from test_power import CONFIGURATION
+
+from tools.image import state
+
+KEPT = {"rollback": (b"1", state.KEPT), "net.lan": b"10.0.2.15/24 10.0.2.2", "note": b"mine"}
+MESSAGE = b"boot-recovery".ljust(64, b"\0") + b"recovery\n--wipe_data\n"
+GUID = "0a9f7c52-2f4e-5d0b-9a3c-5b1e7d3f6a10"
+VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+
+
+def set_variable(appliance):
+    """By the firmware's own shell, which starts where there is nothing else."""
+    appliance.serial.expect("Shell>", PATIENCE)
+    appliance.serial.send_line(f"setvar BulkheadFactoryReset -guid {GUID} -nv -bs =01")
+    appliance.serial.expect("Shell>", PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def output(build_with):
+    out = build_with("power", CONFIGURATION)
+    make_in(out, "bulkhead.img")
+    return out
+
+
+def test_by_a_variable_or_a_message(output, machine, tmp_path):
+    disk = tmp_path / "disk.img"
+    subprocess.run(["cp", "--sparse=always", output / "bulkhead.img", disk], check=True)
+    place = partitions(disk)[1]["state"]["start"] * 512
+    data = bytearray(state.partition([state.confirmed(15), state.confirmed(14)], KEPT))
+    flash = ["-bios", str(firmware(output / "bulkhead.img", machine))]
+    if machine.arch == "x86":
+        subprocess.run(["cp", VARIABLES, tmp_path / "variables"], check=True)
+        flash = ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+                 "-drive", f"if=pflash,format=raw,file={tmp_path}/variables"]
+        empty = tmp_path / "empty.img"
+        with open(empty, "wb") as handle:
+            handle.truncate(1 << 20)
+        with Appliance(output, loader="none", disk=empty, extra=flash, folder=tmp_path / "shell") as appliance:
+            set_variable(appliance)
+    else:
+        data[:len(MESSAGE)] = MESSAGE
+    with open(disk, "r+b") as handle:
+        handle.seek(place)
+        handle.write(data)
+    with Appliance(output, loader="none", disk=disk, extra=flash, folder=tmp_path / "run") as appliance:
+        if machine.arch == "x86":
+            appliance.serial.expect("factory reset, since a variable of the firmware asks for it", PATIENCE)
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert [value["name"] for value in stored_state(appliance.shell)["values"]] == ["rollback"]
+        assert "state: factory reset: the boot loader asks for it" in appliance.shell.run("log")
+        appliance.shell.run("state set note again")
+        stored_state(appliance.shell)
+        appliance.shell.line.send_line("reboot")  # the wish is gone
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert "note" in [value["name"] for value in stored_state(appliance.shell)["values"]]
+        with open(disk, "rb") as handle:
+            handle.seek(place)
+            assert not any(handle.read(832))
