@@ -88,3 +88,9 @@ def test_server_with_acpi(build_with, tmp_path):
         guest = attach(appliance, "linux1").wait_ready()
         guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
         guest.wait_for("ping -c 1 192.168.77.2", "1 packets received")
+        watchdog = appliance.bhctl_json("watchdog")
+        assert watchdog["watchdog"] == "BSA generic watchdog" and watchdog["state"] == "runs" and watchdog["fed"] > 1, watchdog
+        appliance.shell.line.send_line("reboot")
+        appliance.serial.expect("slot a: starting", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert [event["boot"] for event in appliance.shell.json("log events") if event["kind"] == "boot"] == [1, 2]
