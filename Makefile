@@ -31,6 +31,7 @@ include tools/build/unit.mk
 include tools/build/linux.mk
 include tools/build/certificates.mk
 include tools/build/signing.mk
+include tools/build/secure_boot.mk
 include tools/build/bundle.mk
 include tools/build/iso.mk
 include tools/build/image.mk

@@ -3,6 +3,7 @@
 #include <core/bundle.h>
 #include <core/log.h>
 #include <core/slot.h>
+#include <core/status.h>
 #include <lib/p256/p256.h>
 #include <libfdt.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct signature_block {
 
 static struct image images[IMAGES_MAX];
 static uint32_t image_count, version;
+static uint64_t end; /* behind the last image */
 
 static uint64_t identity(const uint8_t id[8])
 {
@@ -51,8 +53,10 @@ static bool is_signed(const uint8_t *bundle, uint64_t size)
     whole = !memcmp(block.digest, digest, sizeof(digest));
     ours = !memcmp(block.key_id, bundle_key_id, sizeof(block.key_id));
     marked = !memcmp(block.mark, MARK, sizeof(block.mark));
-    if (genuine && whole && ours && marked)
+    if (genuine && whole && ours && marked) {
+        status_measured("bundle", digest);
         return true;
+    }
     if (!genuine && !marked)
         log_line("Bundle: it is not signed, or its header is damaged");
     else if (!genuine && !whole)
@@ -91,14 +95,14 @@ static bool is_recent(const void *bundle)
     return version >= oldest;
 }
 
-/* From the byte behind what was checked before, `*end`, to its own last one. */
-static bool add_image(const uint8_t *bundle, uint64_t size, int node, uint64_t *end)
+/* From the byte behind what was checked before, `end`, to its own last one. */
+static bool add_image(const uint8_t *bundle, uint64_t size, int node)
 {
     struct image *image = &images[image_count++];
     int hash = fdt_subnode_offset(bundle, node, "hash-1"), length = 0;
     const void *expected = fdt_getprop(bundle, hash, "value", &length);
     uint32_t offset, bytes;
-    uint64_t from = *end;
+    uint64_t from = end;
     uint8_t digest[32], filling = 0;
 
     image->name = fdt_get_name(bundle, node, NULL);
@@ -108,24 +112,24 @@ static bool add_image(const uint8_t *bundle, uint64_t size, int node, uint64_t *
         return false;
     }
     *image = (struct image){image->name, bundle + fdt_totalsize(bundle) + offset, bytes};
-    *end = fdt_totalsize(bundle) + (uint64_t)offset + bytes;
-    if (*end > size || *end - bytes < from) {
+    end = fdt_totalsize(bundle) + (uint64_t)offset + bytes;
+    if (end > size || end - bytes < from) {
         log_line("Bundle: image '%s' is cut off, or not in its place", image->name);
         return false;
     }
-    while (from < *end - bytes)
+    while (from < end - bytes)
         filling |= bundle[from++];
     digest_sha256(image->data, image->size, digest);
     if (filling || memcmp(digest, expected, sizeof(digest))) {
         log_line("Bundle: image '%s' is damaged%s", image->name, filling ? ", before its first byte" : "");
         return false;
     }
+    status_measured(image->name, digest);
     return true;
 }
 
 bool bundle_open(const void *bundle, uint64_t size)
 {
-    uint64_t end;
     int parent, node;
     bool good = true;
 
@@ -147,7 +151,7 @@ bool bundle_open(const void *bundle, uint64_t size)
             good = false;
             break;
         }
-        good = add_image(bundle, size, node, &end) && good;
+        good = add_image(bundle, size, node) && good;
     }
     if (good)
         log_line("Bundle: %u images checked, %lu KiB", image_count, end / 1024);
@@ -172,4 +176,9 @@ const struct image *bundle_image_at(uint32_t number)
 uint32_t bundle_version(void)
 {
     return version;
+}
+
+uint64_t bundle_end(void)
+{
+    return end;
 }

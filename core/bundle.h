@@ -22,6 +22,7 @@ bool bundle_open(const void *bundle, uint64_t size);
 const struct image *bundle_image(const char *name);
 const struct image *bundle_image_at(uint32_t number);
 uint32_t bundle_version(void);
+uint64_t bundle_end(void); /* of its last image, from its first byte: what follows is not the bundle's */
 
 /* Built into the kernel (tools/sign_bundle.py): the public key, its name, and the oldest version that is accepted. */
 extern const uint8_t bundle_key[64], bundle_key_id[8];

@@ -8,6 +8,7 @@
 #include <bulkhead/guest_map.h>
 #include <bulkhead/hypercall.h>
 #include <core/arch.h>
+#include <core/bundle.h>
 #include <core/channel.h>
 #include <core/console.h>
 #include <core/deadline.h>
@@ -108,6 +109,19 @@ static void map_shared(struct domain *domain, struct hpa base, uint64_t size, ui
     stage2_map(domain, ipa(base.value), base, size, rights);
 }
 
+/* The whole pages that the loader gave behind the bundle's last image. */
+static void map_boot_log(struct domain *domain)
+{
+    uint64_t base = (platform.bundle.base.value + bundle_end() + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    uint64_t end = (platform.bundle.base.value + platform.bundle.size) & ~(PAGE_SIZE - 1);
+
+    if (end <= base)
+        return;
+    status_page->shared.boot_log = base;
+    status_page->shared.boot_log_bytes = end - base;
+    map_shared(domain, hpa(base), end - base, STAGE2_READ);
+}
+
 /* What the kernel shares with the management domain, and the memory of the domains that it serves. */
 static void map_management(struct domain *domain)
 {
@@ -125,6 +139,7 @@ static void map_management(struct domain *domain)
         shared->console[i] = console_ring_page(i).value;
         map_shared(domain, console_ring_page(i), console_ring_bytes(), STAGE2_READ);
     }
+    map_boot_log(domain);
     for (uint32_t i = 0; i < partition_count; i++)
         if (i != domain->index && domain_grants(&domains[i], domain))
             map_shared(domain, domains[i].memory, domains[i].memory_size, STAGE2_READ | STAGE2_WRITE);

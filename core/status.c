@@ -4,6 +4,8 @@
 #include <bulkhead/hypercall.h>
 #include <bulkhead/partition.h>
 #include <core/arch.h>
+#include <core/format.h>
+#include <core/log.h>
 #include <core/memory.h>
 #include <core/persistent.h>
 #include <string.h>
@@ -43,4 +45,13 @@ void status_event(const struct supervision_event *event)
         return;
     status_page->event[event->sequence % BULKHEAD_EVENTS_MAX] = *event;
     __atomic_store_n(&status_page->event_head, event->sequence, __ATOMIC_RELEASE);
+}
+
+void status_measured(const char *name, const uint8_t sha256[32])
+{
+    struct measured *measured = &status_page->measured[status_page->measured_count++];
+
+    CHECK(status_page->measured_count <= BULKHEAD_MEASURED_MAX);
+    format_print(measured->name, sizeof(measured->name), "%s", name);
+    memcpy(measured->sha256, sha256, sizeof(measured->sha256));
 }

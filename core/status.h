@@ -10,6 +10,7 @@ extern struct status_page *status_page; /* from status_init() on */
 void status_init(void);                 /* boot CPU */
 /* The caller sees to it that there is one at a time (log.c's lock). */
 void status_event(const struct supervision_event *event);
+void status_measured(const char *name, const uint8_t sha256[32]); /* boot CPU */
 struct hpa status_hpa(void);
 uint64_t status_bytes(void); /* whole pages */
 

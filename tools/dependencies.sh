@@ -4,15 +4,15 @@
 # a disk image (image) or testing (test) need for these architectures. As root they are installed; otherwise the one command that does it is shown.
 set -euo pipefail
 
-packages="build-essential python3 python3-kconfiglib meson ninja-build device-tree-compiler u-boot-tools openssl fdisk xz-utils bzip2"
+packages="build-essential python3 python3-kconfiglib meson ninja-build device-tree-compiler u-boot-tools openssl sbsigntool faketime fdisk xz-utils bzip2"
 want() { [[ " $purposes " == *" $1 "* ]]; }
 purposes=$*
 want arm64 && packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
 want x86 && packages="$packages qemu-system-x86"
 want x86 && [ "$(dpkg --print-architecture)" != amd64 ] && packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
-want image && packages="$packages dosfstools mtools"
-want arm64 && (want image || want test) && packages="$packages bison flex"
-want test && packages="$packages dosfstools mtools gdisk bmap-tools"
+want image && packages="$packages dosfstools mtools efitools"
+(want image || want test) && packages="$packages bison flex"
+want test && packages="$packages dosfstools mtools gdisk bmap-tools efitools swtpm"
 want test && packages="$packages python3-pytest python3-pexpect libcmocka-dev libfdt-dev"
 want test && want arm64 && packages="$packages u-boot-qemu qemu-efi-aarch64 acpica-tools libssl-dev"
 want test && want x86 && packages="$packages acpica-tools zstd ovmf bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# [UBOOT=1] [UEFI=1] [IMAGE=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
+# [UBOOT=1] [UEFI=1] [IMAGE=1] [SECURE=1] [TPM=1] [ACCEL=tcg|kvm] run.sh OUTPUT BOARD CPU SMP MEMORY TLS_PORT: the appliance in its emulator, its serial line on this terminal.
 set -euo pipefail
+UBOOT=${UBOOT:-}
 output=$1 board=$2 cpu=$3 smp=$4 memory=$5 port=$6
 
 if [ "$board" = bochs ]; then
@@ -43,21 +44,33 @@ One command:       tools/bhctl --certificates $certificates localhost:$port doma
 Ctrl-A X ends QEMU.
 
 TEXT
-# UBOOT=1: U-Boot starts first and takes kernel and bundle from QEMU's fw_cfg (its boot target qfw, then booti).
+# UBOOT=1: U-Boot starts first and takes kernel and bundle from QEMU's fw_cfg (its boot target qfw, then booti); on q35 our U-Boot
+# starts, from a copy of the disk image.
 # UEFI=1: OVMF or edk2 starts first and finds both on a disk made of a folder; on arm64 with the loader, and ACPI only.
 # IMAGE=1: U-Boot or OVMF (arm64 with UEFI=1: edk2) starts from a copy of the disk image, which stays as long as the image does.
+# SECURE=1: as IMAGE=1 by OVMF or edk2, with Secure Boot: the first start gives its variables the keys (docs/secure-boot.md).
 image=$output/disk.img
 start=(-kernel "$output/bulkhead.bin" -initrd "$output/bundle.itb")
 uboot=/usr/lib/u-boot/qemu_arm64/u-boot.bin
 case $board in
-q35) uefi=/usr/share/ovmf/OVMF.fd esp=ide-hd,bus=ide.5 ;;
-*) uefi=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd esp=virtio-blk-device ;;
+q35) uefi=/usr/share/ovmf/OVMF.fd esp=ide-hd,bus=ide.5 secure=/usr/share/OVMF/OVMF_CODE_4M.fd empty=/usr/share/OVMF/OVMF_VARS_4M.fd ;;
+*) uefi=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd esp=virtio-blk-device secure=/usr/share/AAVMF/AAVMF_CODE.fd empty=/usr/share/AAVMF/AAVMF_VARS.fd ;;
 esac
-if [ -n "${IMAGE:-}" ] || [ "$board" = sbsa-ref ]; then
+if [ -n "${IMAGE:-}${SECURE:-}" ] || [ "$board" = sbsa-ref ] || [ "$board$UBOOT" = q351 ]; then
     image=$output/run.img
     [ "$image" -nt "$output/bulkhead.img" ] || cp --sparse=always "$output/bulkhead.img" "$image"
     start=(-bios "$uefi")
+fi
+if [ -n "${SECURE:-}" ]; then
+    variables=$output/variables.fd
+    if [ ! -e "$variables" ]; then
+        cp --sparse=always "$empty" "$variables"
+        mcopy -o -i "$image@@$(awk '$1 == "esp" { print $2 }' "$output/bulkhead.txt")" "$output/secure-boot/enroll" ::EFI/keys/enroll
+    fi
+    start=(-drive "if=pflash,unit=0,format=raw,readonly=on,file=$secure" -drive "if=pflash,unit=1,format=raw,file=$variables")
+elif [ -n "${IMAGE:-}" ] || [ "$board" = sbsa-ref ] || [ "$board$UBOOT" = q351 ]; then
     [ "$board" = q35 ] || [ -n "${UEFI:-}" ] || start=(-bios "$output/u-boot.bin")
+    [ "$board$UBOOT" != q351 ] || start=(-bios "$output/u-boot.rom")
 elif [ -n "${UBOOT:-}" ]; then
     start=(-bios "$uboot" -kernel "$output/bulkhead.bin" -initrd "$output/bundle.uimg")
 elif [ -n "${UEFI:-}" ]; then
@@ -147,6 +160,18 @@ vtd) machine+=(-device "intel-iommu,intremap=on") behind=,iommu_platform=on ;;
 amdvi) machine+=(-device "amd-iommu,intremap=on,pt=off") behind=,iommu_platform=on ;;
 smmuv3) [ "$board" = sbsa-ref ] || machine+=(-M "iommu=smmuv3") ;;
 esac
+# A TPM 2.0, whose state stays beside the image (swtpm ends with QEMU).
+if [ -n "${TPM:-}" ]; then
+    mkdir -p "$output/tpm"
+    rm -f "$output/tpm/socket"
+    swtpm socket --tpm2 --terminate --tpmstate "dir=$output/tpm" --ctrl "type=unixio,path=$output/tpm/socket" --daemon
+    case $board in
+    q35) tpm=tpm-tis ;;
+    *) tpm=tpm-tis-device ;;
+    esac
+    machine+=(-chardev "socket,id=tpm,path=$output/tpm/socket" -tpmdev "emulator,id=tpm0,chardev=tpm" -device "$tpm,tpmdev=tpm0")
+fi
+
 # KVM's own IOAPIC knows no interrupt remapping.
 [ -z "$behind" ] || [[ " ${machine[*]} " != *" kvm "* ]] || machine+=(-M "kernel-irqchip=split")
 behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }

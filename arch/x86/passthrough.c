@@ -3,6 +3,7 @@
 
 #include <arch/apic.h>
 #include <arch/pio.h>
+#include <arch/stage2.h>
 #include <bulkhead/guest_map.h>
 #include <core/arch.h>
 #include <core/interrupt.h>
@@ -13,16 +14,19 @@
 
 #define UART_PORTS 8u
 #define MESSAGES (VIOAPIC_LINES - GUEST_LINES) /* of a native domain */
+#define PORTS_END 0x10000u
 
 static struct domain *serial_owner;
-static struct ports {
+/* What has its place on every machine that has it: ports, or a page of registers. Whether it is there, its registers say. */
+static struct fixed {
     const char *path, *compatible;
-    uint16_t base, count;
+    uint32_t base, size;
     struct domain *owner;
 } fixed[] = {{"/rtc@70", "motorola,mc146818", GUEST_PORT_RTC, 2, NULL},
-             {"/watchdog@660", "intel,ich9-tco", 0x660, 32, NULL}};
+             {"/watchdog@660", "intel,ich9-tco", 0x660, 32, NULL},
+             {"/tpm@fed40000", "tcg,tpm-tis-mmio", 0xfed40000, PAGE_SIZE, NULL}}; /* locality 0 (TCG PTP, 6.3.2) */
 
-static struct ports *find_fixed(const char *path)
+static struct fixed *find_fixed(const char *path)
 {
     for (uint32_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
         if (!strcmp(path, fixed[i].path))
@@ -33,16 +37,20 @@ static struct ports *find_fixed(const char *path)
 void passthrough_init(struct domain *domain)
 {
     for (const char *const *name = domain->config->devices; name && *name; name++) {
-        struct ports *ports = find_fixed(*name);
+        struct fixed *device = find_fixed(*name);
 
         if (!strcmp(*name, "/serial@3f8") && platform.arch.serial_port) {
             serial_owner = domain;
             pio_pass_through(domain, platform.arch.serial_port, UART_PORTS);
             if (!ioapic_route_isa(GUEST_LINE_UART, domain->vcpu[0]->cpu))
                 log_line("%s: no IOAPIC has the interrupt of '%s'", domain->config->name, *name);
-        } else if (ports) {
-            ports->owner = domain;
-            pio_pass_through(domain, ports->base, ports->count);
+        } else if (device) {
+            device->owner = domain;
+            if (device->base < PORTS_END)
+                pio_pass_through(domain, (uint16_t)device->base, (uint16_t)device->size);
+            else
+                stage2_map(domain, ipa(device->base), hpa(device->base), device->size,
+                           STAGE2_READ | STAGE2_WRITE | STAGE2_DEVICE);
         } else if (strcmp(*name, "/pcie") || !platform.pci.ecam.value) { /* core/vpci.c has that */
             log_line("%s: the machine has no '%s'", domain->config->name, *name);
         }
@@ -99,7 +107,7 @@ void passthrough_describe(struct domain *domain, void *tree)
     for (uint32_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
         if (fixed[i].owner != domain)
             continue;
-        put_node(tree, fixed[i].path + 1, fixed[i].compatible, fixed[i].base, fixed[i].count);
+        put_node(tree, fixed[i].path + 1, fixed[i].compatible, fixed[i].base, fixed[i].size);
         fdt_end_node(tree);
     }
     if (host.functions) {

@@ -13,6 +13,8 @@ typedef uint64_t efi_status;
 #define EFI_ERROR (1ull << 63)
 #define EFI_LOAD_ERROR (EFI_ERROR | 1)
 #define EFI_NOT_FOUND (EFI_ERROR | 14)
+#define EFI_ACCESS_DENIED (EFI_ERROR | 15)
+#define EFI_SECURITY_VIOLATION (EFI_ERROR | 26)
 #define EFI_ANY_PAGES 0
 #define EFI_LOADER_CODE 1 /* types of memory */
 #define EFI_LOADER_DATA 2
@@ -79,7 +81,10 @@ struct efi_boot_services {
     EFI efi_status (*allocate_pages)(uint32_t how, uint32_t memory_type, uint64_t pages, uint64_t *address);
     EFI efi_status (*free_pages)(uint64_t address, uint64_t pages);
     EFI efi_status (*get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *stride, uint32_t *version);
-    void *pool_event[8];
+    void *pool[2];
+    EFI efi_status (*create_event)(uint32_t kind, uint64_t priority, EFI void (*notify)(void *event, void *context),
+                                   void *context, void **event);
+    void *event[5];
     EFI efi_status (*install_protocol)(void **handle, const struct efi_guid *protocol, uint32_t kind, void *interface);
     void *reinstall[2];
     EFI efi_status (*handle_protocol)(void *handle, const struct efi_guid *protocol, void **interface);
@@ -107,7 +112,10 @@ struct efi_runtime_services {
     void *get_next_variable;
     EFI efi_status (*set_variable)(const char16_t *name, const struct efi_guid *vendor, uint32_t attributes,
                                    uint64_t size, const void *data);
+    void *count;
+    EFI void (*reset_system)(uint32_t how, efi_status why, uint64_t size, const void *data);
 };
+#define EFI_RESET_COLD 0
 struct efi_memory_descriptor {
     uint32_t type;
     uint64_t physical, virtual, pages, attribute;

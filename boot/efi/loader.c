@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The loader for UEFI machines: chooses the boot slot as U-Boot's ab_select does, reads the slot's FIT, checks the
- * SHA-256 of kernel and bundle and the bundle's version, and has the firmware load the kernel (which is where Secure
- * Boot checks it). A slot that is damaged or too old is named and left for the other one. How the kernel is entered is
+ * SHA-256 of all of it and the bundle's version, and has the firmware load the kernel (which is where Secure Boot
+ * checks it). A slot that is damaged or too old is named and left for the other one. How the kernel is entered is
  * the architecture's (start.h). Runs wherever the firmware put it.
  */
+#include "measure.h"
+#include "secure_boot.h"
 #include "start.h"
 #include <lib/sha256/sha256.h>
 #include <libfdt.h>
@@ -35,6 +37,7 @@ static struct gpt_range state_range;
 static struct slots slots;
 static bool slots_known, failed[SLOTS];
 static uint32_t version_minimum; /* of a bundle: what the state store keeps */
+static struct bytes state_values; /* data NULL: there is no state store */
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system);
 
@@ -171,6 +174,8 @@ static void read_minimum(void)
     uint8_t *bank = allocate(STATE_BANK_BYTES);
     uint64_t newest = 0;
 
+    state_values.data = allocate(STATE_VALUES_BYTES);
+
     for (uint32_t i = 0; i < STATE_BANKS && bank != NULL && state_range.blocks >= STATE_PARTITION_MIN / size; i++) {
         uint64_t offset = STATE_FIRST_BANK + (uint64_t)i * STATE_BANK_BYTES;
         struct state_bank header;
@@ -180,6 +185,8 @@ static void read_minimum(void)
             !state_bank_check(bank, &header) || header.sequence < newest)
             continue;
         newest = header.sequence;
+        state_values.length = state_values.data != NULL ? header.length : 0;
+        memcpy(state_values.data, bank + STATE_HEADER_BYTES, state_values.length);
         version_minimum = 0;
         if (state_value_find(bank + STATE_HEADER_BYTES, header.length, "rollback", &value))
             for (uint32_t n = 0; n < value.length && value.data[n] >= '0' && value.data[n] <= '9'; n++)
@@ -240,25 +247,40 @@ static int choose(void)
     return next;
 }
 
-/* An image of the FIT, checked against its SHA-256. */
-static const char *open_image(const void *fit, const char *name, struct bytes *image)
+static int find_image(const void *fit, const char *name, struct bytes *image)
 {
-    uint8_t digest[SHA256_SIZE];
-    const uint8_t *expected;
-    int node = fdt_subnode_offset(fit, fdt_path_offset(fit, "/images"), name), hash, length;
+    int node = fdt_subnode_offset(fit, fdt_path_offset(fit, "/images"), name), length = 0;
 
     image->data = (uint8_t *)(uintptr_t)fdt_getprop(fit, node, "data", &length);
-    if (node < 0 || image->data == NULL)
-        return "lacks kernel or bundle";
     image->length = (uint32_t)length;
-    hash = fdt_subnode_offset(fit, node, "hash-1");
-    expected = fdt_getprop(fit, hash, "value", &length);
-    if (hash < 0 || expected == NULL || length != SHA256_SIZE)
-        return "has no SHA-256 of kernel or bundle";
+    return image->data != NULL ? node : -1;
+}
+
+/* True: the image is not what its own SHA-256 says. */
+static bool is_damaged(const void *fit, int node, const struct bytes *image)
+{
+    uint8_t digest[SHA256_SIZE];
+    int hash = fdt_subnode_offset(fit, node, "hash-1"), length;
+    const uint8_t *expected = fdt_getprop(fit, hash, "value", &length);
+
     sha256_generic(image->data, image->length, digest);
-    if (memcmp(digest, expected, SHA256_SIZE) == 0)
-        return NULL;
-    return strcmp(name, "kernel") == 0 ? "the kernel is damaged" : "the bundle is damaged";
+    return expected != NULL && length == SHA256_SIZE && memcmp(digest, expected, SHA256_SIZE) != 0;
+}
+
+/* Its seal, the SHA-256 of the whole FIT, is right, so that each byte is as it was written; or what of it is not. */
+static const char *open_fit(const uint8_t *fit, uint32_t size, struct bytes *kernel, struct bytes *bundle)
+{
+    uint8_t digest[SHA256_SIZE];
+    int kernel_node = find_image(fit, "kernel", kernel), bundle_node = find_image(fit, "bundle", bundle);
+
+    sha256_generic(fit, size, digest);
+    if (memcmp(digest, fit + size, SHA256_SIZE) == 0)
+        return kernel_node >= 0 && bundle_node >= 0 ? NULL : "lacks kernel or bundle";
+    if (kernel_node >= 0 && is_damaged(fit, kernel_node, kernel))
+        return "the kernel is damaged";
+    if (bundle_node >= 0 && is_damaged(fit, bundle_node, bundle))
+        return "the bundle is damaged";
+    return "is damaged: its header, names or digests, or the seal behind it";
 }
 
 /* A tree of its own inside of the container, where it need not be aligned. */
@@ -299,22 +321,20 @@ static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *
     if (fit == NULL || room < PAGE || !read_blocks(range.first, PAGE, fit))
         return unreadable;
     size = fdt_totalsize(fit);
-    if (fdt_magic(fit) != FDT_MAGIC || size < PAGE || size > room)
+    if (fdt_magic(fit) != FDT_MAGIC || size < PAGE || size > room - SHA256_SIZE)
         return "holds no kernel";
-    fit = allocate((uint64_t)size + PAGE);
-    if (fit == NULL || !read_blocks(range.first, size, fit))
+    fit = allocate((uint64_t)size + SHA256_SIZE + PAGE);
+    if (fit == NULL || !read_blocks(range.first, (uint64_t)size + SHA256_SIZE, fit))
         return unreadable;
     if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size)
-        return "is damaged";
-    problem = open_image(fit, "kernel", kernel);
-    if (problem == NULL)
-        problem = open_image(fit, "bundle", bundle);
+        return "its header is damaged";
+    problem = open_fit(fit, size, kernel, bundle);
     return problem != NULL ? problem : check_version(bundle);
 }
 
 /* --- Without slots: files beside the loader, as on a stick or a network disk --- */
 
-static bool read_file(struct efi_file *folder, const char16_t *name, struct bytes *contents)
+bool read_contents(struct efi_file *folder, const char16_t *name, struct bytes *contents)
 {
     struct efi_file *file;
     uint64_t size = 0, got;
@@ -340,8 +360,8 @@ static bool read_files(void *device, struct bytes *kernel, struct bytes *bundle)
     struct efi_file *folder;
 
     return !boot->handle_protocol(device, &file_system_guid, (void **)&volume) &&
-           !volume->open_volume(volume, &folder) && read_file(folder, u"\\bulkhead.bin", kernel) &&
-           read_file(folder, u"\\bundle.itb", bundle);
+           !volume->open_volume(volume, &folder) && read_contents(folder, u"\\bulkhead.bin", kernel) &&
+           read_contents(folder, u"\\bundle.itb", bundle);
 }
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system)
@@ -354,11 +374,13 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
     boot = system->boot;
     if (boot->handle_protocol(image, &loaded_image_guid, (void **)&loaded))
         return give_up("the disk that this came from cannot be found");
+    secure_boot_begin(loaded->device);
     if (!find_disk(loaded->device) || !read_table()) {
         if (!read_files(loaded->device, &kernel, &bundle))
             return give_up("no valid GPT, primary or backup, on the disk that this came from, and no bulkhead.bin and "
                            "bundle.itb beside it");
         say("Bulkhead: bulkhead.bin: starting\r\n");
+        measure_slot(&kernel, &bundle, &state_values);
         return give_up(start_kernel(image, loaded->device, &kernel, &bundle));
     }
     read_record();
@@ -368,6 +390,7 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
 
         if (problem == NULL) {
             say_slot((uint32_t)slot, "starting");
+            measure_slot(&kernel, &bundle, &state_values);
             problem = start_kernel(image, loaded->device, &kernel, &bundle);
         }
         say_slot((uint32_t)slot, problem);

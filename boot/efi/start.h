@@ -26,6 +26,12 @@ void *allocate(uint64_t bytes);
 /* The machine's watchdog, where the configuration wants it: without the management domain it resets the machine. */
 void start_watchdog(void);
 
+/* A file of the folder `folder`. */
+bool read_contents(struct efi_file *folder, const char16_t *name, struct bytes *contents);
+
+/* Why the firmware did not load the kernel. */
+const char *load_problem(efi_status status);
+
 /* Starts the kernel; `image` is the loader, `device` what it came from. Comes back only when it does not work, and says
  * why. May be called again with another kernel. */
 const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle);

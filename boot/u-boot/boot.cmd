@@ -14,7 +14,8 @@ setenv try_slot 'echo "Bulkhead: slot ${slot}"; if run read_slot; then if hash -
 # ab_select takes a try from a slot that is not confirmed, stable on the disk, before it is started.
 setenv try_disk 'setenv tried; setenv tried_too; if bcb ab_select slot ${devtype} ${disk}#state; then setenv tried ${slot}; run try_slot; if bcb ab_select slot ${devtype} ${disk}#state; then if test ${slot} != ${tried}; then setenv tried_too ${slot}; run try_slot; fi; fi; else echo "Bulkhead: the record of slots cannot be used, or has no slot that boots"; fi; for other in a b; do if test ${other} != "${tried}" && test ${other} != "${tried_too}"; then setenv slot ${other}; run try_slot; fi; done'
 
-for unit in ${disks}; do if ${devtype} dev ${unit} && part number ${devtype} ${unit} state number; then setenv disk ${unit}; run try_disk; fi; done
+if test -z "${devtypes}"; then setenv devtypes ${devtype}; fi
+for kind in ${devtypes}; do setenv devtype ${kind}; for unit in ${disks}; do if ${devtype} dev ${unit} && part number ${devtype} ${unit} state number; then setenv disk ${unit}; run try_disk; fi; done; done
 echo "Bulkhead: no slot boots; once more in 10 seconds"
 sleep 10
 reset

@@ -128,6 +128,14 @@ struct status_shared {
     uint64_t doorbell;       /* struct doorbell_page; the interrupt is that of /bulkhead in the device tree */
     uint64_t console[BULKHEAD_CONSOLES_MAX], console_bytes; /* rings */
     uint64_t channel[BULKHEAD_CHANNELS_MAX];                /* register pages */
+    uint64_t boot_log, boot_log_bytes; /* what the loader left behind the bundle: its event log, if anything; 0: nothing */
+};
+
+/* What the kernel has checked and uses: the bundle's signed tree, named "bundle", then its images. */
+#define BULKHEAD_MEASURED_MAX 33
+struct measured {
+    char name[32];
+    uint8_t sha256[32];
 };
 
 #define STATUS_MAGIC 0x74617453u /* "Stat" */
@@ -149,6 +157,8 @@ struct status_page {
     struct device_status device[BULKHEAD_DEVICES_MAX]; /* by requester */
     uint32_t bundle_version;
     uint32_t bundle_development; /* 1: its key is one that the build made */
+    uint32_t measured_count;
+    struct measured measured[BULKHEAD_MEASURED_MAX];
 };
 
 #endif

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: measures and prints the tables of docs/performance.md.
 
-usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [hardware] [passthrough] [sizes] [--cpu MODEL] [--profile]
+usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [hardware] [passthrough] [stages] [sizes] [--cpu MODEL] [--profile] [--way NAME]...
 
-Without a word: all but hardware and passthrough (x86: KVM beside it, nested). --profile prints what each event's and the network's figures are
+Without a word: all but hardware and passthrough (x86: KVM beside it, nested). --way: of the stages, these ways from reset to the shell only. --profile prints what each event's and the network's figures are
 made of.
 """
 
@@ -20,8 +20,9 @@ import kvm
 import message
 import passthrough
 import peers
+import stages
 import traffic
-from machines import BY_ARCH
+from machines import BY_ARCH, MACHINES
 
 
 def report_events(machine, cpu, profile):
@@ -136,6 +137,13 @@ def report_passthrough(machine, profile):
     return ok
 
 
+def report_stages(machine, ways):
+    chosen = ways or [name for name, way in stages.WAYS.items() if MACHINES[way.board].arch == machine.arch and name != "sbsa-ref"]
+    for name in chosen:
+        print("\n" + "\n".join(stages.table(name, stages.measure(name))), flush=True)
+    return True
+
+
 def report_layers():
     for name, (unit, layers, functions) in traffic.profile().items():
         print(f"\n{name} is made of, instructions a{'n' if unit[0] in 'aeiou' else ''} {unit}:")
@@ -156,13 +164,14 @@ def report_sizes(machine):
 
 def main():
     parser = argparse.ArgumentParser(description="measures Bulkhead on the emulator")
-    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "hardware", "passthrough", "sizes", []], default=[])
+    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "hardware", "passthrough", "stages", "sizes", []], default=[])
     parser.add_argument("--arch", choices=sorted(BY_ARCH), default="arm64")
     parser.add_argument("--cpu")
+    parser.add_argument("--way", action="append", choices=list(stages.WAYS))
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     machine = BY_ARCH[options.arch]
-    what = options.what or ["events", "messages", "boot", "traffic", "sizes"]
+    what = options.what or ["events", "messages", "boot", "traffic", "stages", "sizes"]
     ok = True
     if "events" in what:
         ok &= report_events(machine, options.cpu, options.profile)
@@ -180,6 +189,8 @@ def main():
         ok &= report_hardware()
     if "passthrough" in what:
         ok &= report_passthrough(machine, options.profile)
+    if "stages" in what:
+        ok &= report_stages(machine, options.way)
     if "sizes" in what:
         ok &= report_sizes(machine)
     sys.exit(0 if ok else "bench: a figure is worse than the peer's")

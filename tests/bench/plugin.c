@@ -3,7 +3,7 @@
  * TCG plugin: counts the instructions that the kernel executes, per event.
  *
  *   -plugin libcount.so,base=0x4000000000,size=0x1000000,out=counts.txt[,profile=profile.txt][,blocks=blocks.txt]
- *            [,outside=on]
+ *            [,outside=on][,stages=stages.txt,stage=NAME/AFTER@ADDRESS,stage=NAME/AFTER:BYTES...]
  *
  * Every executed instruction whose virtual address lies in [base, base + size) and that no guest executes is the
  * kernel's; with outside=on, every one outside of the range is, by blocks: then the range is the guest's. The bench
@@ -15,6 +15,11 @@
  * `profile` gets a line for each kernel instruction executed within a window: window, address, count.
  * `blocks` gets what all CPUs executed in the windows from 12 on, guests included: window, CPU, 1 for a guest's
  * (x86-64: from VMRUN to its exit) or 0, address of the block, instructions.
+ * `stages` gets a line for each stage, as it is reached for the first time: name, the CPU that did, milliseconds of the
+ * host's time since the start, and what each CPU has executed so far. A stage is the block that begins at an address
+ * (virtual, hexadecimal), or with some bytes (hexadecimal) wherever it lies; without either it is the first VMRUN on a
+ * CPU other than 0. It counts once the stage AFTER, of an earlier option, has been reached; without /AFTER from the
+ * start on.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -24,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
 typedef uint64_t qemu_plugin_id_t;
@@ -69,6 +75,87 @@ static struct block {
     struct block *next;
     uint64_t address, length, executed[BLOCKS_COUNT][2][CPUS];
 } * blocks;
+
+#define STAGES 16
+#define STAGE_BYTES 48
+#define STAGE_BYTES_MIN 8 /* a block may be shorter */
+static const char *stages_name;
+static FILE *stages_out;
+static struct timespec started;
+static struct stage {
+    char name[24];
+    struct stage *after;
+    bool reached, by_entry;
+    uint64_t address;
+    size_t length; /* of bytes; 0: it is an address */
+    uint8_t bytes[STAGE_BYTES];
+} stages[STAGES];
+static size_t stage_count;
+
+static void stage_reached(unsigned int cpu, void *data)
+{
+    struct stage *stage = data;
+    struct timespec now;
+
+    if (stage->after != NULL && !stage->after->reached)
+        return;
+    if (__atomic_exchange_n(&stage->reached, true, __ATOMIC_RELAXED) || stages_out == NULL)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    fprintf(stages_out, "%s %u %" PRIu64, stage->name, cpu,
+            (uint64_t)(now.tv_sec - started.tv_sec) * 1000 + (uint64_t)((now.tv_nsec - started.tv_nsec) / 1000000));
+    for (int i = 0; i < CPUS; i++)
+        fprintf(stages_out, " %" PRIu64, __atomic_load_n(&all[i], __ATOMIC_RELAXED));
+    fputc('\n', stages_out);
+    fflush(stages_out);
+}
+
+static bool begins_with(const struct qemu_plugin_tb *block, const struct stage *stage)
+{
+    uint8_t bytes[64];
+    size_t have = 0;
+
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block) && have < stage->length; i++)
+        have += qemu_plugin_insn_data(qemu_plugin_tb_get_insn(block, i), bytes + have, sizeof bytes - have);
+    if (have > stage->length)
+        have = stage->length;
+    return have >= STAGE_BYTES_MIN && !memcmp(bytes, stage->bytes, have);
+}
+
+static void watch_stages(struct qemu_plugin_tb *block)
+{
+    for (size_t i = 0; i < stage_count; i++) {
+        struct stage *stage = &stages[i];
+        if (!stage->reached && !stage->by_entry &&
+            (stage->length != 0 ? begins_with(block, stage)
+                                : qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, 0)) == stage->address))
+            qemu_plugin_register_vcpu_tb_exec_cb(block, stage_reached, QEMU_PLUGIN_CB_NO_REGS, stage);
+    }
+}
+
+static bool add_stage(char *text)
+{
+    struct stage *stage = &stages[stage_count];
+    char *place = text + strcspn(text, "@:"), kind = *place, *after;
+
+    *place = 0;
+    after = strchr(text, '/');
+    if (after != NULL)
+        *after++ = 0;
+    if (stage_count == STAGES || strlen(text) >= sizeof stage->name)
+        return false;
+    strcpy(stage->name, text);
+    for (size_t i = 0; after != NULL && i < stage_count; i++)
+        if (!strcmp(stages[i].name, after))
+            stage->after = &stages[i];
+    stage->by_entry = kind == 0;
+    if (kind == '@')
+        stage->address = strtoull(place + 1, NULL, 16);
+    for (char *digits = place + 1; kind == ':' && stage->length < STAGE_BYTES && digits[0] && digits[1]; digits += 2)
+        stage->bytes[stage->length++] = (uint8_t)strtoul((char[]){digits[0], digits[1], 0}, NULL, 16);
+    stage_count++;
+    return after == NULL || stage->after != NULL;
+}
 
 static uint64_t sum(const uint64_t *counts)
 {
@@ -177,6 +264,9 @@ static void guest_entered(unsigned int cpu, void *data)
 {
     (void)data;
     in_guest[cpu % CPUS] = true;
+    for (size_t i = 0; cpu != 0 && i < stage_count; i++)
+        if (stages[i].by_entry && !stages[i].reached)
+            stage_reached(cpu, &stages[i]);
     for (int i = 0; i < WINDOWS; i++)
         if (windows[i].open)
             entries[i][cpu % CPUS]++;
@@ -218,6 +308,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 
     (void)id;
     watch_entry(block);
+    watch_stages(block);
     qemu_plugin_register_vcpu_tb_exec_cb(block, block_executed, QEMU_PLUGIN_CB_NO_REGS, instructions);
     if (blocks_name != NULL)
         watch_block(block);
@@ -300,11 +391,18 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argume
             out_name = strdup(argument[i] + 4);
         else if (!strncmp(argument[i], "profile=", 8))
             profile_name = strdup(argument[i] + 8);
+        else if (!strncmp(argument[i], "stages=", 7))
+            stages_name = strdup(argument[i] + 7);
+        else if (!strncmp(argument[i], "stage=", 6) && !add_stage(argument[i] + 6))
+            return 1;
         else if (!strcmp(argument[i], "outside=on"))
             outside = true;
         else if (!strncmp(argument[i], "blocks=", 7))
             blocks_name = strdup(argument[i] + 7);
     }
+    clock_gettime(CLOCK_MONOTONIC, &started);
+    if (stages_name != NULL && (stages_out = fopen(stages_name, "w")) == NULL)
+        return 1;
     if (out_name == NULL || kernel_size == 0) {
         fputs("plugin: needs base=, size= and out=\n", stderr);
         return 1;

@@ -5,6 +5,7 @@
 #include <core/bundle.h>
 #include <core/log.h>
 #include <core/slot.h>
+#include <core/status.h>
 #include <lib/p256/p256.h>
 #include <libfdt.h>
 #include <stdlib.h>
@@ -36,6 +37,10 @@ bool p256_verify(const uint8_t signature[64], const uint8_t key[64], const uint8
 {
     (void)signature, (void)key, (void)digest;
     return holds;
+}
+void status_measured(const char *name, const uint8_t sha256[32])
+{
+    (void)name, (void)sha256;
 }
 uint32_t slot_version_minimum(void)
 {

@@ -18,7 +18,8 @@ from test_image import firmware, make_in, partitions, stored_state
 from tools.image import state
 
 POINTS, SHARES = 128, 8  # of the long run
-FEW = 12  # of the short one
+FEW = 8  # of the short one
+OLD = b"\xe5"  # what the slot holds that the update goes into
 CONFIGURATION = [*partition(1, "witness", "witness", "1", "CRITICAL=y"), "# CONFIG_P2 is not set", "CONFIG_TRIAL_SETTLE_SECONDS=1",
                  "CONFIG_IMAGE_ESP_MIB=34", "CONFIG_IMAGE_SLOT_MIB=2", 'CONFIG_IMAGE_VOLUMES="data=1M"']
 
@@ -68,7 +69,7 @@ def recording(build_with, machine, tmp_path_factory):
     places = partitions(made.disk)[1]
     with open(made.disk, "r+b") as handle:  # slot b is to be another one, so that half of the new version is none
         handle.seek(places["boot-b"]["start"] * 512)
-        handle.write(b"\xe5" * (places["boot-b"]["size"] * 512))
+        handle.write(OLD * (places["boot-b"]["size"] * 512))
     subprocess.run(["cp", "--sparse=always", made.disk, disk], check=True)
     sizes = {}
     with start(out, machine, disk, folder, writes=log) as appliance:
@@ -140,7 +141,8 @@ def boots(recording, machine, folder, cut, kept):
     assert runs in possible, point
     fit, update = (recording.out / "boot.itb").read_bytes(), (recording.out / "bulkhead.update").read_bytes()
     assert contents(disk, "boot-a", len(fit)) == fit and update.endswith(fit)
-    assert found["b"]["state"] == "does not boot" or cut < mark["begun"] or contents(disk, "boot-b", len(fit)) == fit, point
+    whole = (fit, OLD * len(fit)) if cut < mark["installed"] else (fit,)
+    assert found["b"]["state"] == "does not boot" or contents(disk, "boot-b", len(fit)) in whole, point
     before = max((value for writes, value in recording.note if writes <= cut), default=0)
     assert values["rollback"] == "1" if "rollback" in values else cut < mark["confirmed"], point
     assert int(values.get("note", 0)) in (before, before + 1), point
@@ -167,11 +169,11 @@ def test_many_power_cuts(recording, machine, tmp_path, share):
 
 
 def test_cycling_the_power_takes_no_try(recording, machine, tmp_path):
-    """A confirmed slot has as many tries after ten starts that ended at once."""
+    """A confirmed slot has as many tries after starts that ended at once."""
     disk = tmp_path / "disk.img"
     subprocess.run(["cp", "--sparse=always", recording.disk, disk], check=True)
     record = contents(disk, "state", 0x2000)[state.SLOTS_OFFSET:][:32]
-    for n in range(10):
+    for n in range(4):
         with start(recording.out, machine, disk, tmp_path) as appliance:
             appliance.serial.expect(["Bulkhead: slot a", "images checked"][n % 2], PATIENCE)
             appliance.qemu.kill()

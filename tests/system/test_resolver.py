@@ -100,6 +100,10 @@ BROKEN = {
     "signing key that is not there": (["CONFIG_BUNDLE_SIGNING_KEY=\"none.pem\""], ["BUNDLE_SIGNING_KEY=none.pem", "No such file", "name one that can"]),
     "signing key that is none": (["CONFIG_BUNDLE_SIGNING_KEY=\"README.md\""], ["BUNDLE_SIGNING_KEY=README.md", "no PEM private key"]),
     "slots' key that is none": (["CONFIG_SLOT_SIGNING_KEY=\"README.md\""], ["SLOT_SIGNING_KEY=README.md", "no PEM private key"]),
+    "Secure Boot's key that is none": (["CONFIG_SECURE_BOOT_OWNER_KEY=\"none.pem\"", "CONFIG_SECURE_BOOT_OWNER_CERTIFICATE=\"\""],
+                                       ["SECURE_BOOT_OWNER_KEY=none.pem", "No such file"]),
+    "Secure Boot's certificate that is none": (["CONFIG_SECURE_BOOT_CERTIFICATE=\"README.md\""], ["SECURE_BOOT_CERTIFICATE=README.md", "no PEM certificate"]),
+    "further certificate that is none": (["CONFIG_SECURE_BOOT_MORE_CERTIFICATES=\"none.pem\""], ["SECURE_BOOT_MORE_CERTIFICATES=none.pem", "no PEM certificate"]),
     "public key that is none": (["CONFIG_BUNDLE_PUBLIC_KEY=\"README.md\""], ["BUNDLE_PUBLIC_KEY=README.md", "no PEM public key"]),
     "bundle that its own kernel refuses": (["CONFIG_BUNDLE_VERSION=4", "CONFIG_BUNDLE_VERSION_MINIMUM=5"],
                                            ["BUNDLE_VERSION_MINIMUM=5", "refuse its own bundle", "make it 4 or less"]),
@@ -269,3 +273,23 @@ def test_keys_to_sign_bundles_with(tmp_path):
     assert "SLOT_SIGNING_KEY" in (slot := resolve(tmp_path, [f'CONFIG_SLOT_SIGNING_KEY="{tmp_path / "one"}"']).stderr) and "not an RSA key" in slot
     for pair in (("one",), ("one", "one.pub"), ("", "locked.pub")):
         assert said(*pair).returncode == 0
+
+
+def test_keys_of_secure_boot(tmp_path):
+    """They come with their certificates; lists that the loader is to enrol have to be signed."""
+    for name in ("one", "two"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", f"/CN={name}", "-keyout", tmp_path / f"{name}.pem",
+                        "-out", tmp_path / f"{name}.crt"], check=True, stderr=subprocess.DEVNULL)
+
+    def said(enroll=False, **files):
+        return resolve(tmp_path, [f'CONFIG_SECURE_BOOT_{option}="{tmp_path / name}"' for option, name in files.items()] + ["CONFIG_SECURE_BOOT_ENROLL=y"] * enroll)
+
+    assert "name the certificate of SECURE_BOOT_SIGNING_KEY" in said(SIGNING_KEY="one.pem").stderr
+    assert "signed with a development key" in said(OWNER_KEY="one.pem", OWNER_CERTIFICATE="one.crt").stderr
+    assert "not the certificate of SECURE_BOOT_SIGNING_KEY" in said(SIGNING_KEY="one.pem", CERTIFICATE="two.crt").stderr
+    assert "the lists to be enrolled cannot be signed" in said(True, CERTIFICATE="one.crt").stderr
+    assert "the lists to be enrolled cannot be signed" in said(True, SIGNING_KEY="one.pem", CERTIFICATE="one.crt", OWNER_CERTIFICATE="two.crt").stderr
+    for files in ({}, {"SIGNING_KEY": "one.pem", "CERTIFICATE": "one.crt"},
+                  {"CERTIFICATE": "one.crt", "OWNER_KEY": "two.pem", "OWNER_CERTIFICATE": "two.crt"}):
+        assert said(True, **files).returncode == 0
+    assert said(CERTIFICATE="one.crt", MORE_CERTIFICATES="two.crt").returncode == 0

@@ -4,6 +4,7 @@
 #include <core/bundle.h>
 #include <core/log.h>
 #include <core/slot.h>
+#include <core/status.h>
 #include <lib/sha256/sha256.h>
 #include <libfdt.h>
 #include <setjmp.h>
@@ -45,6 +46,19 @@ uint32_t slot_version_minimum(void)
     return stored_minimum;
 }
 
+static char measured[4096]; /* names, each behind a blank */
+
+void status_measured(const char *name, const uint8_t sha256[32])
+{
+    uint8_t expected[32];
+
+    strcat(strcat(measured, " "), name);
+    if (strcmp(name, "bundle") == 0 || bundle_image(name) == NULL)
+        return;
+    sha256_generic(bundle_image(name)->data, bundle_image(name)->size, expected);
+    assert_memory_equal(sha256, expected, 32);
+}
+
 static struct file load(const char *name)
 {
     char path[4096];
@@ -62,7 +76,7 @@ static struct file load(const char *name)
 
 static bool open_bundle(const struct file *file)
 {
-    said[0] = 0;
+    said[0] = measured[0] = 0;
     return bundle_open(file->data, file->size);
 }
 
@@ -93,6 +107,8 @@ static void test_takes_what_the_key_has_signed(void **state)
         assert_non_null(strstr(said, "DEVELOPMENT"));
         assert_non_null(strstr(said, "Bundle: version 5, signed with key"));
         assert_non_null(strstr(said, "3 images checked"));
+        assert_string_equal(measured, " bundle one two three");
+        assert_true(bundle_end() <= file.size && file.size - bundle_end() < 64);
         assert_int_equal(bundle_image("two")->size, 320);
         assert_memory_equal(bundle_image("two")->data, "image 2\nimage 2\n", 16);
         assert_string_equal(bundle_image_at(2)->name, "three");

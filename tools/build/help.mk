@@ -15,6 +15,7 @@ help: ## Show this
 	@echo '  CACHE=DIR          downloads and third-party builds, kept between builds (~/.cache/bulkhead)'
 	@echo '  V=1                show the commands'
 	@echo '  CPU=, SMP=, MEMORY=, TLS_PORT=   machine of `make run` ($(board-cpu), 4, 2G, 2992)'
-	@echo '  UBOOT=1            `make run` through U-Boot (arm64)'
+	@echo '  UBOOT=1            `make run` through U-Boot (x86-64: ours, from a copy of the disk image)'
 	@echo '  UEFI=1             `make run` through OVMF (x86-64)'
 	@echo '  IMAGE=1            `make run` from a copy of the disk image, by U-Boot (arm64) or OVMF (x86-64)'
+	@echo '  SECURE=1           `make run` from a copy of the disk image, by UEFI with Secure Boot'

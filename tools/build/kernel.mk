@@ -67,9 +67,12 @@ $(O)/stage.elf: $(stage-objects) boot/$(ARCH)/stage.lds
 	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-z,noexecstack \
 		-Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/$(ARCH)/stage.lds -o $@ $(stage-objects)
 
+# With its signature for UEFI (secure_boot.mk), which other loaders do not care for.
 $(O)/bulkhead.bin: $(O)/$(if $(stage-sources),stage,bulkhead).elf
 	$(call say,OBJCOPY,$(call shown,$@))
-	$(Q)$(TARGET_OBJCOPY) -O binary $< $@
+	$(Q)$(TARGET_OBJCOPY) -O binary $< $@.new
+	$(call sign-pe,$@.new,$(@F))
+	$(Q)mv $@.new $@
 	$(Q)printf '  %-9s%s\n' SIZE "bulkhead.bin: $$(stat -c %s $@) bytes"
 
 .PHONY: kernel

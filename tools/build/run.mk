@@ -13,10 +13,13 @@ jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 dependencies: ## Install the Debian packages that building, running and testing need (as root; else say which)
 	$(Q)tools/dependencies.sh run test arm64 x86
 
+# Debian's U-Boot, or on x86 ours with the disk image.
+run-by-uboot := $(if $(filter x86,$(ARCH)),appliance $(O)/bulkhead.img $(O)/u-boot.rom,uboot)
+
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
-	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(filter bochs sbsa-ref,$(board)),test)
-	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),uboot,appliance) $(if $(IMAGE),$(O)/bulkhead.img) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
-	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
+	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(SECURE)$(TPM)$(filter bochs sbsa-ref,$(board)),test)
+	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),$(run-by-uboot),appliance) $(if $(IMAGE)$(SECURE),$(O)/bulkhead.img $(O)/secure-boot/.made) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
+	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) SECURE=$(SECURE) TPM=$(TPM) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 ARCHS ?= arm64 x86
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python3 -m tools.image.container --config .config [--key KEY] [--tree DTB] --output DIR: writes DIR/generated/boot.its, the source of the
-FIT that a boot slot holds: the kernel and the bundle. With an RSA key (public or private) it has a place for its signature.
+"""python3 -m tools.image.container --config .config [--key KEY] [--tree DTB] [--starter FILE,ADDRESS,FILE,ADDRESS,ADDRESS] --output DIR:
+writes DIR/generated/boot.its, the source of the FIT that a boot slot holds: the kernel and the bundle. With an RSA key (public or
+private) it has a place for its signature. --starter: what U-Boot on x86 enters for a kernel, its boot parameters, and where it expects
+the kernel's file (boot/starter/starter.c).
 python3 -m tools.image.container --seal FIT: appends the SHA-256 of the whole FIT, since a signature leaves out its header and
 what the signature itself is wrapped in."""
 
@@ -17,12 +19,29 @@ ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
 KERNEL_OFFSET = 0x200000  # from the start of RAM: where the kernel's own header wants it
 
 
-def signature(algo, tree=False):
+def signature(algo, more=()):
+    images = ", ".join(f'"{name}"' for name in ("kernel", "ramdisk", *more))
     return f"""            signature-1 {{
                 algo = "{algo}";
                 key-name-hint = "slot";
-                sign-images = "kernel", "ramdisk"{', "fdt"' if tree else ""};
+                sign-images = {images};
             }};
+"""
+
+
+def program(name, description, kind, path, address):
+    """An image that U-Boot on x86 puts where it belongs."""
+    return f"""        {name} {{
+            description = "{description}";
+            data = /incbin/("{path}");
+            type = "{kind}";
+            arch = "x86_64";
+            os = "linux";
+            compression = "none";
+            load = <0 {address}>;
+            entry = <0 {address}>;
+            hash-1 {{ algo = "sha256"; }};
+        }};
 """
 
 
@@ -39,8 +58,11 @@ def device_tree(path, arch):
 """
 
 
-def source(arch, ram_base, output, signed, tree=None):
-    address = f"<{ram_base + KERNEL_OFFSET >> 32:#x} {ram_base + KERNEL_OFFSET & 0xffffffff:#x}>"
+def source(arch, ram_base, output, signed, tree=None, starter=None):
+    place = int(starter[4], 0) if starter else ram_base + KERNEL_OFFSET
+    address = f"<{place >> 32:#x} {place & 0xffffffff:#x}>"
+    more = program("starter", "starter", "kernel", *starter[:2]) + program("parameters", "boot parameters", "x86_setup", *starter[2:4]) if starter else ""
+    names = 'kernel = "starter";\n            setup = "parameters";\n            loadables = "kernel";' if starter else 'kernel = "kernel";'
     return f"""/dts-v1/;
 /* Made from .config by tools/image. */
 / {{
@@ -59,7 +81,7 @@ def source(arch, ram_base, output, signed, tree=None):
             entry = {address};
             hash-1 {{ algo = "sha256"; }};
         }};
-        bundle {{
+{more}        bundle {{
             description = "bundle";
             data = /incbin/("{output}/bundle.itb");
             type = "ramdisk";
@@ -74,7 +96,7 @@ def source(arch, ram_base, output, signed, tree=None):
         default = "bulkhead";
         bulkhead {{
             description = "Bulkhead";
-            kernel = "kernel";
+            {names}
             ramdisk = "bundle";
 {chr(32) * 12 + 'fdt = "tree";' + chr(10) if tree else ""}{signed}        }};
     }};
@@ -88,6 +110,7 @@ def main():
     parser.add_argument("--output")
     parser.add_argument("--key")
     parser.add_argument("--tree")
+    parser.add_argument("--starter")
     parser.add_argument("--seal")
     arguments = parser.parse_args()
     if arguments.seal:
@@ -96,9 +119,11 @@ def main():
         return
     config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), arguments.config, Errors())
     arch = "arm64" if config.on("ARCH_ARM64") else "x86"
-    signed = signature(algorithm(arguments.key), arguments.tree) if arguments.key else ""
+    starter = arguments.starter.split(",") if arguments.starter else None
+    more = ["fdt"] * bool(arguments.tree) + ["setup", "loadables"] * bool(starter)
+    signed = signature(algorithm(arguments.key), more) if arguments.key else ""
     with open(os.path.join(arguments.output, "generated/boot.its"), "w", encoding="utf-8") as handle:
-        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output), signed, arguments.tree))
+        handle.write(source(arch, config.number("BOARD_RAM_BASE"), os.path.abspath(arguments.output), signed, arguments.tree, starter))
 
 
 if __name__ == "__main__":

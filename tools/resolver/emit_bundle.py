@@ -67,5 +67,9 @@ def bundle_makefile(appliance, config, root, output):
                       for name in ("SIGNING_KEY", "PUBLIC_KEY") for path in [config.text("BUNDLE_" + name)])
             + "".join(f"image-{name.lower().replace('_', '-')} := {os.path.join(root, path) if path else ''}\n"
                       for name in ("SLOT_SIGNING_KEY", "SLOT_PUBLIC_KEY") for path in [config.text(name)])
+            + "".join(f"{name.lower().replace('_', '-')} := {' '.join(os.path.join(root, path) for path in config.text(name).split())}\n"
+                      for name in ("SECURE_BOOT_SIGNING_KEY", "SECURE_BOOT_CERTIFICATE", "SECURE_BOOT_OWNER_KEY", "SECURE_BOOT_OWNER_CERTIFICATE",
+                                   "SECURE_BOOT_MORE_CERTIFICATES"))
+            + f"secure-boot-enroll := {'y' if config.on('SECURE_BOOT_ENROLL') else ''}\n"
             + f"bundle-version-minimum := {config.number('BUNDLE_VERSION_MINIMUM')}\nbundle-version := {appliance.version}\n"
             f"bundle-board := {appliance.board.identity}\n")

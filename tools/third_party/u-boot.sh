@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # u-boot.sh SOURCE DIRECTORY CROSS_COMPILE DEFCONFIG BOARD: build U-Boot for a board into DIRECTORY: u-boot-nodtb.bin, and
-# u-boot.dtb where the board has no tree of ours. Without a key: that goes into the tree behind it (tools/build/image.mk).
+# u-boot.dtb where the board has no tree of ours; on x86 what else its ROM is made of (tools/image/rom.py). Without a key: that
+# goes into the tree behind it (tools/build/image.mk).
 set -euo pipefail
 source_directory=$1
 directory=$2
@@ -52,9 +53,12 @@ new=$(run -s listnewconfig 2>>"$directory.log" | grep '^CONFIG_' || true)
 
 products="u-boot-nodtb.bin"
 [ -e "$top/board/$board/u-boot.dts" ] || products="$products u-boot.dtb"
-run -j "${JOBS:-2}" $products >>"$directory.log" 2>&1 || fail
+! grep -q '^CONFIG_X86=y' "$work/.config" || products="$products spl/u-boot-spl.bin"
+# Python is for assembling images, which is done without U-Boot's tools.
+run -j "${JOBS:-2}" CONFIG_PYLIBFDT= $products >>"$directory.log" 2>&1 || fail
 mkdir "$directory.new"
-(cd "$work" && cp $products .config "$directory.new/")
+(cd "$work" && cp $products $(ls spl/u-boot-x86-{start,reset}16-spl.bin 2>/dev/null) .config "$directory.new/")
+[ ! -e "$work/spl/u-boot-spl" ] || "${cross}nm" "$work/spl/u-boot-spl" | grep -E ' (__text_start|_binman_.*)$' >"$directory.new/u-boot-spl.symbols"
 rm -rf "$work"
 touch "$directory.new/.built"
 mv "$directory.new" "$directory"

@@ -8,6 +8,7 @@
 #include "acpi_tree.h"
 #include "board_devices.h"
 
+#include <boot/efi/measure.h>
 #include <boot/efi/start.h>
 #include <config.h>
 #include <libfdt.h>
@@ -180,16 +181,17 @@ static void gather_seed(void)
 }
 
 /* The firmware's word on it, by which Secure Boot checks it. */
-static bool accepts(void *image, void *device, const struct bytes *kernel)
+static efi_status check_kernel(void *image, void *device, const struct bytes *kernel)
 {
     struct efi_device_path *path = NULL;
+    efi_status status;
     void *handle;
 
     boot->handle_protocol(device, &device_path_guid, (void **)&path);
-    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
-        return false;
-    boot->unload_image(handle);
-    return true;
+    status = boot->load_image(false, image, path, kernel->data, kernel->length, &handle);
+    if (status == 0)
+        boot->unload_image(handle);
+    return status;
 }
 
 /* To where caches do not matter. */
@@ -206,9 +208,11 @@ static void clean(const void *from, uint64_t size)
 
 const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle)
 {
+    uint32_t log_at = (bundle->length + PAGE - 1) & ~(PAGE - 1), log_room;
     uint64_t level, key, place;
     uint8_t *room, *copy;
     const char *problem;
+    efi_status status;
     void *tree;
 
     __asm__ volatile("mrs %0, CurrentEL" : "=r"(level));
@@ -223,10 +227,12 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
         tree_room += fdt_totalsize(firmware_tree);
     if (tree_room > TREE_MAX)
         return "the firmware's device tree is larger than 2 MiB";
-    if (!accepts(image, device, kernel))
-        return "the firmware refuses the kernel";
+    status = check_kernel(image, device, kernel);
+    if (status)
+        return load_problem(status);
     room = allocate(2 * KERNEL_ROOM);
-    copy = allocate(bundle->length);
+    log_room = measure_room();
+    copy = allocate((uint64_t)log_at + log_room);
     tree = allocate(tree_room);
     map = allocate(MAP_BYTES);
     if (kernel->length > KERNEL_ROOM || room == NULL || copy == NULL || tree == NULL || map == NULL)
@@ -235,7 +241,9 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     memset((void *)place, 0, KERNEL_ROOM);
     memcpy((void *)place, kernel->data, kernel->length);
     memcpy(copy, bundle->data, bundle->length);
-    facts.bundle = (struct region){(uint64_t)copy, bundle->length};
+    facts.bundle = (struct region){(uint64_t)copy, log_room > 0 ? (uint64_t)log_at + log_room : bundle->length};
+    if (log_room > 0)
+        measure_place(copy + log_at);
     facts.wants_gicv2 = WANTS_GICV2;
     facts.device = board_devices;
     facts.device_count = sizeof(board_devices) / sizeof(*board_devices);

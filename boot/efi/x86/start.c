@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The kernel is a UEFI application, which the firmware loads and starts. It finds the bundle as a file beside it: on a
- * file system that this loader pretends to have. */
+ * file system that this loader pretends to have. The log of what was measured is the end of that file. */
+#include <boot/efi/measure.h>
 #include <boot/efi/start.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@
 static struct efi_file root, file;
 static struct efi_file_system file_system;
 static struct bytes contents;
-static uint64_t position;
+static uint64_t position, log_at, length; /* of the file */
+static uint32_t log_room;
 static void *bundle_device;
 
 static EFI efi_status open_file(struct efi_file *from, struct efi_file **opened, const char16_t *name, uint64_t mode,
@@ -28,13 +30,20 @@ static EFI efi_status close_file(struct efi_file *from)
     return 0;
 }
 
+/* All of it is read to one place. */
 static EFI efi_status read_file(struct efi_file *from, uint64_t *size, void *buffer)
 {
+    uint64_t left;
+
     (void)from;
-    if (*size > contents.length - position)
-        *size = contents.length - position;
-    memcpy(buffer, contents.data + position, *size);
+    if (*size > length - position)
+        *size = length - position;
+    left = position < contents.length ? contents.length - position : 0;
+    memset(buffer, 0, *size);
+    memcpy(buffer, contents.data + position, left < *size ? left : *size);
     position += *size;
+    if (log_room > 0 && position == length)
+        measure_place((uint8_t *)buffer + *size - log_room);
     return 0;
 }
 
@@ -48,7 +57,7 @@ static EFI efi_status get_position(struct efi_file *from, uint64_t *to)
 static EFI efi_status set_position(struct efi_file *from, uint64_t to)
 {
     (void)from;
-    position = to < contents.length ? to : contents.length; /* all ones: the end */
+    position = to < length ? to : length; /* all ones: the end */
     return 0;
 }
 
@@ -80,15 +89,20 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
 {
     struct efi_device_path *path = NULL;
     struct efi_loaded_image *loaded;
+    efi_status status;
     void *handle;
 
     make_file_system();
     contents = *bundle;
     boot->handle_protocol(device, &device_path_guid, (void **)&path);
-    if (boot->load_image(false, image, path, kernel->data, kernel->length, &handle))
-        return "the firmware refuses the kernel";
+    status = boot->load_image(false, image, path, kernel->data, kernel->length, &handle);
+    if (status)
+        return load_problem(status);
     if (boot->handle_protocol(handle, &loaded_image_guid, (void **)&loaded))
         return "the firmware lost the kernel";
+    log_at = ((uint64_t)contents.length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    log_room = measure_room();
+    length = log_room > 0 ? log_at + log_room : contents.length;
     loaded->device = bundle_device;
     boot->start_image(handle, NULL, NULL);
     return "the kernel came back";

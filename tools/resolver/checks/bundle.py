@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bundle and boot slots are signed with, and the bundle's version."""
+"""What bundle, boot slots, loader and kernel are signed with, and the bundle's version."""
 
 import os
 import subprocess
@@ -17,6 +17,7 @@ def check(context):
                            f"the kernel would refuse its own bundle, whose BUNDLE_VERSION is {version}; make it {version} or less")
     check_pair(context, "BUNDLE", P256)
     check_pair(context, "SLOT", RSA)
+    check_secure_boot(context)
 
 
 def check_pair(context, what, kind):
@@ -25,6 +26,46 @@ def check_pair(context, what, kind):
     if private and public and private != public:
         context.errors.add("appliance", f"{what}_PUBLIC_KEY", context.config.text(f"{what}_PUBLIC_KEY"),
                            f"it is not the public half of {what}_SIGNING_KEY; name that, or leave one of both empty")
+
+
+def check_secure_boot(context):
+    """UEFI's: keys come with certificates."""
+    def error(option, text):
+        context.errors.add("appliance", f"SECURE_BOOT_{option}", context.config.text(f"SECURE_BOOT_{option}"), text)
+
+    signing, owner = (check_certified(context, f"SECURE_BOOT_{key}", f"SECURE_BOOT_{certificate}")
+                      for key, certificate in (("SIGNING_KEY", "CERTIFICATE"), ("OWNER_KEY", "OWNER_CERTIFICATE")))
+    if owner and not signing:
+        error("OWNER_CERTIFICATE", "loader and kernel would be signed with a development key; name SECURE_BOOT_CERTIFICATE and its key as well")
+    if context.config.on("SECURE_BOOT_ENROLL") and signing and not context.config.text("SECURE_BOOT_OWNER_KEY") and \
+            (owner or not context.config.text("SECURE_BOOT_SIGNING_KEY")):
+        context.errors.add("appliance", "SECURE_BOOT_ENROLL", "y", "the lists to be enrolled cannot be signed; name SECURE_BOOT_OWNER_KEY, or leave this off and enrol by hand")
+    for path in context.config.text("SECURE_BOOT_MORE_CERTIFICATES").split():
+        if not certificate_key(os.path.join(context.root, path)):
+            error("MORE_CERTIFICATES", f"{path} holds no PEM certificate; name files that do")
+
+
+def check_certified(context, key_option, certificate_option):
+    """True if there is a certificate."""
+    key, path = check_key(context, key_option, "private", [], RSA), context.config.text(certificate_option)
+    if not path:
+        if key:
+            context.errors.add("appliance", certificate_option, path, f"is empty; name the certificate of {key_option}")
+        return False
+    public = certificate_key(os.path.join(context.root, path))
+    if not public:
+        context.errors.add("appliance", certificate_option, path, "the file cannot be read or holds no PEM certificate; name one that does")
+    elif RSA[0] not in public:
+        context.errors.add("appliance", certificate_option, path, f"the certificate's key is not {RSA[1]}; make one that is")
+    elif key and key != public:
+        context.errors.add("appliance", certificate_option, path, f"it is not the certificate of {key_option}; name that")
+    return True
+
+
+def certificate_key(path):
+    """The public key in DER form, or nothing."""
+    pem = subprocess.run(["openssl", "x509", "-in", path, "-noout", "-pubkey"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    return pem and subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=pem, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
 
 
 def check_number(context, option):

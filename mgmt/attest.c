@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <devices/tpm/tpm.h>
+#include <lib/native.h>
+#include <mbedtls/sha256.h>
+#include <mgmt/attest.h>
+#include <mgmt/bulkhead_log.h>
+#include <mgmt/module.h>
+#include <mgmt/platform.h>
+#include <stdio.h>
+#include <storage/state_partition.h>
+#include <string.h>
+
+#define LOG_MAX (1u << 20)
+#define EVENTS_MAX 1024u /* of the loader's log: what is behind is not read */
+
+/* TPM 2.0, part 2: tags, commands, algorithms, handles. */
+#define TPM_ST_NO_SESSIONS 0x8001u
+#define TPM_ST_SESSIONS 0x8002u
+#define TPM_CC_STARTUP 0x144u
+#define TPM_CC_PCR_READ 0x17eu
+#define TPM_CC_PCR_EXTEND 0x182u
+#define TPM_RS_PW 0x40000009u
+#define PCR_READ_ANSWER (TPM_HEADER_BYTES + 4 + 4 + 6 + 4 + 2 + EVENT_DIGEST_BYTES)
+
+static const uint8_t zero[EVENT_DIGEST_BYTES];
+static const char *const meanings[ATTEST_PCRS] = {
+    "the firmware's code",
+    "the firmware's configuration",
+    "option ROMs",
+    "option ROMs' configuration",
+    "boot loader and kernel, as the firmware loaded them",
+    "partition table, and the end of the firmware's services",
+    "the machine's maker",
+    "Secure Boot: its keys, and whether it is on",
+    [ATTEST_KERNEL] = "kernel",
+    [ATTEST_BUNDLE] = "bundle",
+    [ATTEST_IMAGES] = "the bundle's images",
+    [ATTEST_STATE] = "state store, as it was at the start",
+};
+
+static const uint8_t *loader_log; /* NULL: there is none */
+static uint32_t loader_log_bytes, loader_events;
+static bool loader_log_whole = true, loader_has[ATTEST_PCRS], state_known;
+static uint8_t state_digest[EVENT_DIGEST_BYTES];
+static uint8_t log_pcr[ATTEST_PCRS][EVENT_DIGEST_BYTES], tpm_pcr[ATTEST_PCRS][EVENT_DIGEST_BYTES];
+static bool log_used[ATTEST_PCRS];
+static enum attest_tpm tpm;
+static const char *trouble = "this configuration has none (menu Board)";
+static uint32_t identity, next, number; /* PCR that is being read; own event that is looked at */
+static bool started, waits_for_state;
+
+enum attest_tpm attest_tpm(void)
+{
+    return tpm;
+}
+const char *attest_trouble(void)
+{
+    return trouble;
+}
+uint32_t attest_identity(void)
+{
+    return identity;
+}
+bool attest_log_whole(void)
+{
+    return loader_log_whole;
+}
+const char *attest_meaning(uint32_t index)
+{
+    return meanings[index] != NULL ? meanings[index] : "-";
+}
+
+/* --- Events --- */
+
+/* UEFI_VARIABLE_DATA: a GUID, two lengths, a name in UTF-16. */
+static bool put_variable(struct attest_event *event, const struct event *from)
+{
+    uint64_t letters;
+    uint32_t at = 0;
+
+    if (from->length < 32)
+        return false;
+    memcpy(&letters, from->data + 16, sizeof letters);
+    if (letters == 0 || letters > (from->length - 32) / 2 || letters >= sizeof event->text)
+        return false;
+    for (; at < letters; at++) {
+        uint8_t low = from->data[32 + 2 * at], high = from->data[33 + 2 * at];
+
+        event->text[at] = (char)(high == 0 && low >= 0x20 && low < 0x7f ? low : '?');
+    }
+    event->text[at] = 0;
+    return true;
+}
+
+static bool put_text(struct attest_event *event, const struct event *from)
+{
+    uint32_t length = from->length;
+
+    while (length > 0 && from->data[length - 1] == 0)
+        length--;
+    if (length == 0)
+        return false;
+    if (length >= sizeof event->text)
+        length = sizeof event->text - 1;
+    for (uint32_t i = 0; i < length; i++)
+        if (from->data[i] < 0x20 || from->data[i] >= 0x7f)
+            return false;
+    memcpy(event->text, from->data, length);
+    event->text[length] = 0;
+    return true;
+}
+
+/* What the data of a type are (TCG PC Client Platform Firmware Profile, table 27). */
+static void describe(struct attest_event *event, const struct event *from)
+{
+    static const struct {
+        uint32_t type;
+        const char *text;
+    } kinds[] = {
+        {EV_SEPARATOR, "separator"},
+        {0x8, "version of the firmware's first code"},
+        {0x7, "first code of the firmware"},
+        {0xa, "the firmware's configuration"},
+        {0x80000001, "variable"},
+        {0x80000002, "boot variable"},
+        {0x80000003, "boot application"},
+        {0x80000004, "boot services driver"},
+        {0x80000005, "runtime driver"},
+        {0x80000006, "partition table"},
+        {0x80000008, "firmware volume"},
+        {0x8000000a, "firmware volume"},
+        {0x80000009, "tables handed over"},
+        {0x8000000b, "tables handed over"},
+        {0x8000000c, "boot variable"},
+        {0x800000e0, "signer's certificate"},
+    };
+
+    if (((from->type == 0x80000001 || from->type == 0x80000002 || from->type == 0x8000000c ||
+          from->type == 0x800000e0) &&
+         put_variable(event, from)) ||
+        (from->type != EV_SEPARATOR && put_text(event, from)))
+        return;
+    for (uint32_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].type == from->type) {
+            snprintf(event->text, sizeof event->text, "%s", kinds[i].text);
+            return;
+        }
+    snprintf(event->text, sizeof event->text, "event of type 0x%x", (unsigned)from->type);
+}
+
+static void own_event(struct attest_event *event, uint32_t pcr, const char *source, const char *name,
+                      const uint8_t *digest)
+{
+    *event = (struct attest_event){.pcr = pcr, .type = EV_IPL, .digested = true, .source = source};
+    memcpy(event->sha256, digest, EVENT_DIGEST_BYTES);
+    for (uint32_t i = 0; i < sizeof event->text - 1 && i < sizeof((struct measured *)0)->name && name[i] != 0; i++)
+        event->text[i] = name[i];
+}
+
+/* Behind the loader's log: the bundle, unless that has it; its images; the state. The images are counted by the kernel,
+ * which is believed. */
+static bool own(uint32_t index, struct attest_event *event)
+{
+    const struct status_page *page = platform_status();
+    uint32_t first = loader_has[ATTEST_BUNDLE] ? 1 : 0;
+
+    if (index < page->measured_count - first) {
+        const struct measured *measured = &page->measured[index + first];
+
+        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name,
+                  measured->sha256);
+        return true;
+    }
+    if (index > page->measured_count - first || !state_known || loader_has[ATTEST_STATE])
+        return false;
+    own_event(event, ATTEST_STATE, "management domain", "state", state_digest);
+    return true;
+}
+
+bool attest_event(uint32_t index, struct attest_event *event)
+{
+    struct event_reader reader;
+    struct event from;
+
+    if (index >= loader_events)
+        return own(index - loader_events, event);
+    if (!event_reader_open(&reader, loader_log, loader_log_bytes))
+        return false;
+    for (uint32_t i = 0; i <= index; i++)
+        if (!event_next(&reader, &from))
+            return false;
+    *event = (struct attest_event){.pcr = from.pcr, .type = from.type, .source = from.pcr >= 8 ? "loader" : "firmware"};
+    event->digested = from.type != EV_NO_ACTION && from.sha256 != NULL;
+    if (from.sha256 != NULL)
+        memcpy(event->sha256, from.sha256, EVENT_DIGEST_BYTES);
+    describe(event, &from);
+    return true;
+}
+
+static void extend(uint8_t pcr[EVENT_DIGEST_BYTES], const uint8_t *digest)
+{
+    uint8_t both[2 * EVENT_DIGEST_BYTES];
+
+    memcpy(both, pcr, EVENT_DIGEST_BYTES);
+    memcpy(both + EVENT_DIGEST_BYTES, digest, EVENT_DIGEST_BYTES);
+    mbedtls_sha256(both, sizeof both, pcr, 0);
+}
+
+static void replay(uint32_t pcr, const uint8_t *digest)
+{
+    extend(log_pcr[pcr], digest);
+    log_used[pcr] = true;
+}
+
+static void read_loader_log(void)
+{
+    const struct status_shared *shared = &platform_status()->shared;
+    struct event_reader reader;
+    struct event event;
+
+    if (shared->boot_log == 0 || shared->boot_log_bytes == 0)
+        return;
+    loader_log_bytes = shared->boot_log_bytes < LOG_MAX ? (uint32_t)shared->boot_log_bytes : LOG_MAX;
+    memory_map(shared->boot_log, loader_log_bytes, MEMORY_READ_ONLY);
+    loader_log = (const uint8_t *)shared->boot_log;
+    if (!event_reader_open(&reader, loader_log, loader_log_bytes))
+        return;
+    while (loader_events < EVENTS_MAX && event_next(&reader, &event)) {
+        uint8_t locality = event_startup_locality(&event);
+
+        loader_events++;
+        if (locality != 0 && !log_used[0])
+            log_pcr[0][EVENT_DIGEST_BYTES - 1] = locality;
+        if (event.type == EV_NO_ACTION || event.sha256 == NULL || event.pcr >= ATTEST_PCRS)
+            continue;
+        replay(event.pcr, event.sha256);
+        loader_has[event.pcr] = true;
+    }
+    loader_log_whole = reader.sound && loader_events < EVENTS_MAX;
+}
+
+static void replay_own(void)
+{
+    struct attest_event event;
+
+    for (uint32_t i = 0; own(i, &event); i++)
+        replay(event.pcr, event.sha256);
+}
+
+void attest_pcr(uint32_t index, struct attest_pcr *pcr)
+{
+    bool empty = memcmp(tpm_pcr[index], zero, sizeof zero) == 0;
+
+    memcpy(pcr->log, log_pcr[index], sizeof pcr->log);
+    memcpy(pcr->tpm, tpm_pcr[index], sizeof pcr->tpm);
+    if (tpm != ATTEST_TPM_READ)
+        pcr->match = log_used[index] ? ATTEST_LOG_ONLY : ATTEST_UNUSED;
+    else if (memcmp(pcr->log, pcr->tpm, sizeof pcr->log) == 0)
+        pcr->match = log_used[index] ? ATTEST_MATCHES : ATTEST_UNUSED;
+    else
+        pcr->match = empty ? ATTEST_UNMEASURED : ATTEST_DIFFERS;
+}
+
+/* --- The TPM --- */
+
+struct message {
+    uint8_t bytes[TPM_COMMAND_MAX];
+    uint32_t length;
+};
+
+static void put(struct message *message, uint32_t width, uint32_t value)
+{
+    for (uint32_t i = width; i-- > 0;)
+        message->bytes[message->length++] = (uint8_t)(value >> 8 * i);
+}
+
+static void put_digest(struct message *message, const uint8_t *digest)
+{
+    memcpy(message->bytes + message->length, digest, EVENT_DIGEST_BYTES);
+    message->length += EVENT_DIGEST_BYTES;
+}
+
+static struct message begin(uint32_t tag, uint32_t command)
+{
+    struct message message = {.length = 0};
+
+    put(&message, 2, tag);
+    put(&message, 4, 0);
+    put(&message, 4, command);
+    return message;
+}
+
+static void send(struct message *message, void (*done)(uint32_t code, const uint8_t *response, uint32_t size))
+{
+    uint32_t length = message->length;
+
+    message->length = 2;
+    put(message, 4, length);
+    tpm_send(message->bytes, length, done);
+}
+
+static void fail(const char *why)
+{
+    tpm = ATTEST_TPM_FAILED;
+    trouble = why;
+    bulkhead_log("attest: the TPM cannot be used: %s. What was measured is in the log only", why);
+}
+
+/* The answer is what it has to be, or it is a failure that was told. */
+static bool is_good(uint32_t code, const uint8_t *response)
+{
+    static char text[48];
+
+    if (response == NULL) {
+        fail(tpm_trouble());
+        return false;
+    }
+    if (code != 0) {
+        snprintf(text, sizeof text, "it answers with error 0x%x", (unsigned)code);
+        fail(text);
+    }
+    return code == 0;
+}
+
+static void conclude(void)
+{
+    struct attest_pcr pcr;
+    uint32_t matching = 0;
+
+    tpm = ATTEST_TPM_READ;
+    for (uint32_t i = 0; i < ATTEST_PCRS; i++) {
+        attest_pcr(i, &pcr);
+        matching += pcr.match == ATTEST_MATCHES;
+        if (pcr.match == ATTEST_DIFFERS)
+            bulkhead_log("attest: PCR %u (%s) of the TPM is not what the log gives", (unsigned)i, attest_meaning(i));
+        if (pcr.match == ATTEST_UNMEASURED)
+            bulkhead_log("attest: PCR %u (%s) was not extended by what started this kernel", (unsigned)i,
+                         attest_meaning(i));
+    }
+    bulkhead_log("attest: TPM 2.0: %u PCRs match the log", (unsigned)matching);
+}
+
+static void read_next(void);
+static void extend_next(void);
+
+static void extended(uint32_t code, const uint8_t *response, uint32_t size)
+{
+    struct attest_event event;
+
+    (void)size;
+    if (!is_good(code, response))
+        return;
+    own(number, &event);
+    extend(tpm_pcr[event.pcr], event.sha256);
+    number++;
+    extend_next();
+}
+
+/* Whether the TPM's PCR is what the own events of that PCR before number `count` give: what an earlier life of this
+ * domain has extended, and where it stopped. */
+static bool stands_at(uint32_t pcr, uint32_t count)
+{
+    uint8_t value[EVENT_DIGEST_BYTES] = {0};
+    struct attest_event event;
+
+    for (uint32_t i = 0; i < count && own(i, &event); i++)
+        if (event.pcr == pcr)
+            extend(value, event.sha256);
+    return memcmp(value, tpm_pcr[pcr], sizeof value) == 0;
+}
+
+/* An event is extended only where the TPM stands right before it: never twice. */
+static void extend_next(void)
+{
+    struct attest_event event;
+    struct message message;
+
+    for (; own(number, &event); number++) {
+        if ((event.pcr != ATTEST_IMAGES && event.pcr != ATTEST_STATE) || !stands_at(event.pcr, number))
+            continue;
+        message = begin(TPM_ST_SESSIONS, TPM_CC_PCR_EXTEND);
+        put(&message, 4, event.pcr);
+        put(&message, 4, 9); /* an empty password */
+        put(&message, 4, TPM_RS_PW);
+        put(&message, 2, 0);
+        put(&message, 1, 0);
+        put(&message, 2, 0);
+        put(&message, 4, 1);
+        put(&message, 2, EVENT_SHA256);
+        put_digest(&message, event.sha256);
+        send(&message, extended);
+        return;
+    }
+    conclude();
+}
+
+static void got(uint32_t code, const uint8_t *response, uint32_t size)
+{
+    static const uint8_t one_digest[] = {0, 0, 0, 1, 0, EVENT_DIGEST_BYTES};
+
+    if (code == TPM_RC_INITIALIZE && !started) {
+        struct message message = begin(TPM_ST_NO_SESSIONS, TPM_CC_STARTUP);
+
+        started = true;
+        bulkhead_log("attest: nobody has started the TPM: what is in front of the kernel measures nothing");
+        put(&message, 2, 0); /* TPM_SU_CLEAR */
+        send(&message, got);
+        return;
+    }
+    if (!is_good(code, response))
+        return;
+    if (size == TPM_HEADER_BYTES && started && next == 0) { /* it is started */
+        read_next();
+        return;
+    }
+    if (size != PCR_READ_ANSWER ||
+        memcmp(response + size - EVENT_DIGEST_BYTES - sizeof one_digest, one_digest, sizeof one_digest) != 0) {
+        fail("it keeps no SHA-256 of what was measured");
+        return;
+    }
+    memcpy(tpm_pcr[next++], response + size - EVENT_DIGEST_BYTES, EVENT_DIGEST_BYTES);
+    read_next();
+}
+
+static void read_next(void)
+{
+    struct message message = begin(TPM_ST_NO_SESSIONS, TPM_CC_PCR_READ);
+
+    if (next == ATTEST_PCRS) {
+        extend_next();
+        return;
+    }
+    put(&message, 4, 1);
+    put(&message, 2, EVENT_SHA256);
+    put(&message, 1, 3);
+    put(&message, 1, next < 8 ? 1u << next : 0);
+    put(&message, 1, next >= 8 ? 1u << (next - 8) : 0);
+    put(&message, 1, 0);
+    send(&message, got);
+}
+
+/* The values of the state store, unless the loader has measured them. */
+static void settled(struct state *store)
+{
+    if (!waits_for_state)
+        return;
+    waits_for_state = false;
+    if (store != NULL && !loader_has[ATTEST_STATE]) {
+        mbedtls_sha256(store->values, store->length, state_digest, 0);
+        state_known = true;
+        replay(ATTEST_STATE, state_digest);
+    }
+    if (tpm == ATTEST_TPM_BUSY)
+        read_next();
+}
+
+static void attest_start(void)
+{
+    uint64_t registers = tpm_find();
+
+    loader_log = NULL;
+    loader_events = next = number = 0;
+    loader_log_whole = true;
+    state_known = started = false;
+    tpm = ATTEST_TPM_NONE;
+    memset(loader_has, 0, sizeof loader_has);
+    memset(log_used, 0, sizeof log_used);
+    memset(log_pcr, 0, sizeof log_pcr);
+    memset(tpm_pcr, 0, sizeof tpm_pcr);
+    read_loader_log();
+    replay_own();
+    if (!loader_log_whole)
+        bulkhead_log("attest: the boot loader's event log is damaged behind event %u", (unsigned)loader_events);
+    if (registers != 0 && tpm_open(registers, &trouble)) {
+        tpm = ATTEST_TPM_BUSY;
+        identity = tpm_identity();
+    } else if (registers != 0 || loader_events > 0) {
+        bulkhead_log("attest: no TPM: %s. What was measured is in the log only", trouble);
+    }
+    waits_for_state = true;
+    state_when_settled(settled);
+}
+MODULE(MODULE_USER, attest, attest_start);

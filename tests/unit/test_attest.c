@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Attestation in the management domain over the driver of the TPM (issue 5, point 4). */
+#include "fake_tpm.h"
+#include <mbedtls/sha256.h>
+#include <mgmt/attest.h>
+#include <mgmt/module.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+extern const struct module module_attest;
+static uint8_t *log; /* of the loader */
+static uint32_t length;
+static uint8_t digests[4][32];
+
+static void extend(uint8_t pcr[32], const uint8_t *digest)
+{
+    uint8_t both[64];
+
+    memcpy(both, pcr, 32);
+    memcpy(both + 32, digest, 32);
+    mbedtls_sha256(both, 64, pcr, 0);
+}
+
+/* A loader's measurement: in its log, and in the TPM. */
+static void load(uint32_t pcr, const uint8_t *digest, const char *text)
+{
+    struct event event = {pcr, EV_IPL, digest, (const uint8_t *)text, (uint32_t)strlen(text) + 1};
+
+    length += event_log_put(log + length, 4096 - length, &event);
+    extend(fake_tpm.pcr[pcr], digest);
+}
+
+static int set_up(void **state)
+{
+    static const char *const names[] = {"bundle", "mgmt", "linux"};
+
+    (void)state;
+    fake_tpm_reset();
+    for (uint32_t i = 0; i < 4; i++)
+        memset(digests[i], (int)(i + 1), 32);
+    fake_status.measured_count = 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        strcpy(fake_status.measured[i].name, names[i]);
+        memcpy(fake_status.measured[i].sha256, digests[i], 32);
+    }
+    free(log);
+    log = aligned_alloc(4096, 4096);
+    memset(log, 0, 4096);
+    length = 0;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(log);
+    log = NULL;
+    return 0;
+}
+
+static void by_a_loader(void)
+{
+    length = event_log_begin(log, 4096);
+    load(ATTEST_KERNEL, digests[3], "kernel");
+    load(ATTEST_BUNDLE, digests[0], "bundle");
+    load(ATTEST_STATE, digests[2], "state");
+    fake_status.shared.boot_log = (uint64_t)(uintptr_t)log;
+    fake_status.shared.boot_log_bytes = 4096;
+}
+
+static void start(void)
+{
+    fake_said[0] = 0;
+    module_attest.start();
+    fake_settle((const uint8_t *)"values", 6);
+}
+
+static enum attest_match match(uint32_t number)
+{
+    struct attest_pcr pcr;
+
+    attest_pcr(number, &pcr);
+    return pcr.match;
+}
+
+static void test_all_matches(void **state)
+{
+    struct attest_event event;
+
+    (void)state;
+    by_a_loader();
+    start();
+    assert_int_equal(attest_tpm(), ATTEST_TPM_READ);
+    assert_non_null(strstr(fake_said, "4 PCRs match the log"));
+    for (uint32_t i = 0; i < ATTEST_PCRS; i++)
+        assert_int_equal(match(i), i == 8 || i == 9 || i == 11 || i == 12 ? ATTEST_MATCHES : ATTEST_UNUSED);
+    assert_int_equal(fake_tpm.extends, 2); /* images; the state is the loader's */
+    assert_true(attest_event(0, &event));
+    assert_string_equal(event.text, "kernel");
+    assert_true(attest_event(3, &event));
+    assert_string_equal(event.text, "mgmt");
+    assert_int_equal(event.pcr, ATTEST_IMAGES);
+    assert_true(attest_event(4, &event));
+    assert_false(attest_event(5, &event));
+}
+
+static void test_extends_once_over_restarts(void **state)
+{
+    (void)state;
+    by_a_loader();
+    fake_tpm.stops_after = 1; /* the first life ends in the middle */
+    start();
+    assert_int_equal(attest_tpm(), ATTEST_TPM_FAILED);
+    fake_tpm.stops_after = UINT32_MAX;
+    for (uint32_t i = 0; i < 3; i++) {
+        start();
+        assert_int_equal(fake_tpm.extends, 2);
+        assert_int_equal(match(ATTEST_IMAGES), ATTEST_MATCHES);
+    }
+}
+
+static void test_names_what_differs(void **state)
+{
+    (void)state;
+    by_a_loader();
+    extend(fake_tpm.pcr[ATTEST_KERNEL], digests[1]); /* what no log has */
+    start();
+    assert_non_null(strstr(fake_said, "PCR 8 (kernel) of the TPM is not what the log gives"));
+    assert_non_null(strstr(fake_said, "3 PCRs match"));
+    assert_int_equal(match(ATTEST_KERNEL), ATTEST_DIFFERS);
+    assert_int_equal(match(ATTEST_BUNDLE), ATTEST_MATCHES);
+}
+
+static void test_no_loader_measures(void **state)
+{
+    (void)state;
+    fake_tpm.started = false;
+    start();
+    assert_non_null(strstr(fake_said, "nobody has started the TPM"));
+    assert_int_equal(match(ATTEST_BUNDLE), ATTEST_UNMEASURED);
+    assert_int_equal(match(ATTEST_IMAGES), ATTEST_MATCHES);
+    assert_int_equal(match(ATTEST_STATE), ATTEST_MATCHES);
+    assert_int_equal(fake_tpm.extends, 3);
+    start();
+    assert_int_equal(fake_tpm.extends, 3);
+}
+
+static void test_without_a_tpm(void **state)
+{
+    (void)state;
+    by_a_loader();
+    fake_tpm.there = false;
+    start();
+    assert_int_equal(attest_tpm(), ATTEST_TPM_NONE);
+    assert_int_equal(match(ATTEST_KERNEL), ATTEST_LOG_ONLY);
+    assert_non_null(strstr(fake_said, "no TPM"));
+}
+
+static void test_a_damaged_log(void **state)
+{
+    (void)state;
+    by_a_loader();
+    log[length - 7] = 0xff; /* the last event's length */
+    start();
+    assert_non_null(strstr(fake_said, "damaged behind event 2"));
+    assert_false(attest_log_whole());
+    assert_int_equal(match(ATTEST_KERNEL), ATTEST_MATCHES);
+    assert_int_equal(match(ATTEST_STATE), ATTEST_DIFFERS);
+}
+
+static void fails(const char *why)
+{
+    start();
+    assert_int_equal(attest_tpm(), ATTEST_TPM_FAILED);
+    if (!strstr(fake_said, why))
+        fail_msg("'%s' is not in:\n%s", why, fake_said);
+    assert_int_equal(match(ATTEST_BUNDLE), ATTEST_LOG_ONLY);
+}
+
+static void test_a_hostile_tpm(void **state)
+{
+    static const uint32_t sizes[] = {1, 9, 1025, 0xffffffff};
+
+    fake_tpm.never_ready = true;
+    fails("does not become ready");
+    set_up(state);
+    fake_tpm.never_answers = true;
+    fails("does not answer");
+    set_up(state);
+    fake_tpm.wants_more = true;
+    fails("wants more");
+    set_up(state);
+    fake_tpm.no_bank = true;
+    fails("no SHA-256");
+    set_up(state);
+    fake_tpm.code = 0x101;
+    fails("error 0x101");
+    for (uint32_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        set_up(state);
+        fake_tpm.answer_size = sizes[i];
+        fails("length that cannot be");
+    }
+    set_up(state);
+    fake_tpm.answer_size = 100; /* more than it gives */
+    fails("shorter than it says");
+    set_up(state);
+    fake_tpm.answer_size = 20;
+    fails("no SHA-256");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_all_matches, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_extends_once_over_restarts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_what_differs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_loader_measures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_a_tpm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_damaged_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hostile_tpm, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
