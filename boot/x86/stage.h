@@ -29,7 +29,7 @@ bool stage_in_the_way(uint64_t address, uint64_t size);
 /* The loader has said what it has to: finds out the rest, and enters the kernel. `flaw`: NULL, or why it must not run. */
 _Noreturn void stage_leave(const char *flaw);
 
-/* A page of registers; for one device. */
+/* A page of registers, until the next is mapped. */
 volatile uint8_t *stage_map_device(uint64_t address);
 /* The machine's clocks, into `platform`. NULL, or why it cannot be used. */
 const char *timers_measure(void);
