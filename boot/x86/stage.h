@@ -22,6 +22,14 @@ static inline uint32_t port_read32(uint16_t port)
     return value;
 }
 
+/* `hz`: 4 MHz to 200 GHz. */
+static inline struct time_scale time_scale(uint64_t hz)
+{
+    uint64_t ns = divide128(NS_PER_S >> (64 - SCALE_SHIFT), NS_PER_S << SCALE_SHIFT, hz);
+
+    return (struct time_scale){ns, divide128(1ull << (2 * SCALE_SHIFT - 64), 0, ns) + 1};
+}
+
 /* RAM that the loader gives. */
 void stage_add_ram(uint64_t base, uint64_t size);
 /* Part of what is under `address` is needed at where the kernel goes. */
