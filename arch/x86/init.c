@@ -34,12 +34,12 @@ void arch_init(struct hpa handover)
     platform = machine->platform;
     dmar = machine->dmar;
     ivrs = machine->ivrs;
-    seed_add(machine->seed, machine->seed_size);
-    memset(machine->seed, 0, sizeof(machine->seed));
     idt_init();
     if (machine->flaw[0])
         boot_refuse(machine->flaw);
     cpu_setup();
+    seed_add(machine->seed, machine->seed_size);
+    memset(machine->seed, 0, sizeof(machine->seed));
     if (!memory_in_ram(platform.kernel))
         boot_refuse("its memory at 18 MiB is not the loader's to give");
     cpus_init();
