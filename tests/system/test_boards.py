@@ -55,7 +55,6 @@ def test_gicv2(build_with, tmp_path):
 # registers' accesses as long as they do that in threads of their own.
 CARDS = {"zcu102": (1, []), "rpi4": (0, ["-accel", "tcg,thread=single"])}
 
-
 # The models give out a card's bytes one register access at a time: a Linux kernel takes half a minute.
 SMALL = [*partition(1, "state", "start_state", "1", "POLICY_STOP=y"), "# CONFIG_P2 is not set", 'CONFIG_IMAGE_VOLUMES=""', "CONFIG_IMAGE_SLOT_MIB=8"]
 
