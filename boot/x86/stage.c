@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What runs in front of the kernel, once: it reads what loader and firmware say of the machine, puts the kernel where it
- * belongs, and enters it with a description in which every count and length has been checked (arch/machine.h). So the
- * kernel knows neither Multiboot, UEFI nor ACPI. It is position-independent, and nobody
- * keeps its memory.
+ * What runs in front of the kernel, once: it reads what loader and firmware say of the machine, puts the kernel where
+ * it belongs, and enters it with a description in which every count and length has been checked (arch/machine.h). So
+ * the kernel knows neither Multiboot, UEFI nor ACPI. It is position-independent, and nobody keeps its memory.
  */
 #include "stage.h"
 
@@ -16,7 +15,7 @@
 #define COM1 0x3f8
 #define CMOS_CLOCK 0x70
 #define FIXED_REGISTERS 0xfec00000ull /* IOAPICs, HPET, IOMMUs, local APICs */
-#define IOAPIC_INDEX 0 /* registers behind an index and a window (82093AA) */
+#define IOAPIC_INDEX 0                /* registers behind an index and a window (82093AA) */
 #define IOAPIC_WINDOW 4
 #define IOAPIC_VERSION 1
 #define IOAPIC_ENTRY(pin) (0x10 + 2 * (pin))
@@ -30,7 +29,7 @@
 #define ENTRIES 512
 #define BLOCK_SIZE (2 * MIB)
 #define PRESENT_WRITABLE 3u
-#define LARGE_PAGE 0x83u    /* present, writable */
+#define LARGE_PAGE 0x83u /* present, writable */
 #define UNCACHED 0x18u
 #define CR0_ON 0x80010033u /* PG, WP, NE, ET, MP, PE */
 #define DEVICE (KERNEL_VA + KERNEL_MEMORY_SIZE)

@@ -34,7 +34,7 @@ static inline struct time_scale time_scale(uint64_t hz)
 void stage_add_ram(uint64_t base, uint64_t size);
 /* Part of what is under `address` is needed at where the kernel goes. */
 bool stage_in_the_way(uint64_t address, uint64_t size);
-/* The loader has said what it has to: finds out the rest, and enters the kernel. `flaw`: NULL, or why it must not run. */
+/* The loader has said its part: finds out the rest, and enters the kernel. `flaw`: NULL, or why it must not run. */
 _Noreturn void stage_leave(const char *flaw);
 
 /* A page of registers, until the next is mapped. */

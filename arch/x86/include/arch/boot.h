@@ -5,7 +5,7 @@
 
 #include <core/vcpu.h>
 
-/* Boot CPU, on boot/x86's tables: builds the kernel's own (level4), and what a started CPU comes up on (boot_level4). */
+/* Boot CPU, on boot/x86's tables: the kernel's own (level4), and what a started CPU comes up on (boot_level4). */
 void mmu_build_tables(void);
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
