@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""sessions.py ARCH... -- PYTEST-ARGUMENTS: the system tests of several architectures at once, each in a pytest of its own.
+"""sessions.py ARCH... -- PYTEST-ARGUMENTS: the system tests of several architectures at once, each in a pytest of its own; those in
+Bochs, which is one thread and slow, in another one.
 
 A line of results comes as it is complete, with its architecture behind it. What a session says of its end (failures, durations,
 summary) comes in one piece when it ends; the failed tests and the last lines of all sessions are repeated at the very end.
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import threading
 
+TESTS = "tests/system"
+BOCHS = "tests/system/test_vmx.py"
 NO_TESTS = 5  # pytest's status where -k leaves none; another architecture may have some
 TITLE = re.compile(r"=+ .* =+$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -31,9 +34,9 @@ class Session:
 
     printing = threading.Lock()
 
-    def __init__(self, arch, arguments):
-        self.arch, self.report = arch, []
-        environment = os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size().columns - len(arch) - 1)}
+    def __init__(self, name, arch, arguments):
+        self.name, self.report = name, []
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size().columns - len(name) - 1)}
         if sys.stdout.isatty():
             environment["PY_COLORS"] = "1"
         self.process = subprocess.Popen([sys.executable, "-m", "pytest", f"--arch={arch}", *arguments], stdin=subprocess.DEVNULL,
@@ -51,10 +54,10 @@ class Session:
                 self.report.append(line)
             elif line:
                 with self.printing:
-                    print(line, self.arch, flush=True)
+                    print(line, self.name, flush=True)
         self.process.wait()
         with self.printing:
-            print(f"\nsystem tests of {self.arch}:", *self.report, "", sep="\n", flush=True)
+            print(f"\nsystem tests of {self.name}:", *self.report, "", sep="\n", flush=True)
 
     @property
     def last(self):
@@ -65,8 +68,10 @@ def main():
     place = sys.argv.index("--")
     archs, arguments = sys.argv[1:place], sys.argv[place + 1:]
     if len(archs) == 1:  # with a terminal, for --pdb
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", f"--arch={archs[0]}", *arguments])
-    sessions = [Session(arch, arguments) for arch in archs]
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", f"--arch={archs[0]}", *arguments, TESTS])
+    sessions = [Session(arch, arch, [*arguments, f"--ignore={BOCHS}", TESTS]) for arch in archs]
+    if "x86" in archs:
+        sessions.append(Session("x86-bochs", "x86", [*arguments, BOCHS]))
 
     interrupts = iter([signal.SIGINT])  # at the first, a session stops its emulators and says what it has
 
@@ -81,7 +86,7 @@ def main():
     for session in sessions:
         session.thread.join()
     for session in sessions:
-        print(f"{session.arch}:", *session.last, sep="\n", flush=True)
+        print(f"{session.name}:", *session.last, sep="\n", flush=True)
     ended = [abs(session.process.returncode) for session in sessions]
     return max([status for status in ended if status != NO_TESTS], default=NO_TESTS)
 
