@@ -172,7 +172,7 @@ class Appliance:
             *machine.extra,
         ]
         if machine.bare:
-            self.arguments += ["-dtb", str(self.out / "board.dtb")]
+            self.arguments += ["-dtb", str(self.out / "board.dtb")] if loader != "none" else []
         else:
             self.arguments += [
                 "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),
