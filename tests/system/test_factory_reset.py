@@ -36,7 +36,10 @@ def reset(output, machine, folder, flash, message=b"", said=None):
     with open(disk, "r+b") as handle:
         handle.seek(place)
         handle.write(data)
-    with Appliance(output, loader="none", disk=disk, extra=flash, folder=folder / "run") as appliance:
+    made = Appliance(output, loader="none", disk=disk, extra=flash, folder=folder / "run")
+    # Firmware whose variables were used before may know of no such disk, and start its shell.
+    made.arguments = [f"{option},bootindex=0" if option.startswith("virtio-blk-pci") else option for option in made.arguments]
+    with made as appliance:
         if said:
             appliance.serial.expect(said, PATIENCE)
         appliance.serial.expect("images checked", PATIENCE)
