@@ -6,6 +6,12 @@
 fdt addr ${fdtcontroladdr}
 if fdt get value danger /config bulkhead,danger; then echo "${danger}"; fi
 
+# A button that is held asks for a factory reset: what its GPIO's register shows (docs/image.md). The management domain is told by
+# what Android's boot loaders leave at the first byte of "state".
+setenv wipe
+if fdt get value button /config bulkhead,button-register && fdt get value mask /config bulkhead,button-mask && fdt get value pressed /config bulkhead,button-pressed && setexpr.l held *${button} "&" ${mask} && test 0x${held} -eq 0x${pressed}; then setenv wipe yes; fi
+setenv note_wipe 'if bcb load ${devtype} ${disk} state && bcb set command boot-recovery && bcb set recovery recovery:--wipe_data && bcb store; then setenv wipe; echo "Bulkhead: factory reset, since the button is held"; fi'
+
 # The slot as it stands: a FIT, whose header says how long it is, and the SHA-256 of all of it behind it.
 setenv read_slot 'part start ${devtype} ${disk} boot-${slot} first && part size ${devtype} ${disk} boot-${slot} room && ${devtype} read ${slot_at} ${first} 1 && fdt addr ${slot_at} && fdt header get bytes totalsize && test 0x${bytes} -le 0x${slot_max} && setexpr sum ${slot_at} + ${bytes} && setexpr blocks ${bytes} + 21f && setexpr blocks ${blocks} / 200 && test 0x${blocks} -le 0x${room} && ${devtype} read ${slot_at} ${first} ${blocks}'
 # What bootm adds to the device tree for the kernel: which slot it is.
@@ -14,7 +20,7 @@ setenv fdt_fixup 'fdt set /chosen bulkhead,slot ${slot}'
 setenv try_slot 'echo "Bulkhead: slot ${slot}"; if run read_slot; then if hash -v sha256 ${slot_at} ${bytes} *${sum}; then bootm ${slot_at}#bulkhead ${slot_at}#bulkhead ${tree}; else iminfo ${slot_at}; fi; echo "Bulkhead: slot ${slot} is damaged, or its signature is not of the key of this U-Boot"; else echo "Bulkhead: slot ${slot} holds no kernel"; fi'
 
 # ab_select takes a try from a slot that is not confirmed, stable on the disk, before it is started.
-setenv try_disk 'setenv tried; setenv tried_too; if bcb ab_select slot ${devtype} ${disk}#state; then setenv tried ${slot}; run try_slot; if bcb ab_select slot ${devtype} ${disk}#state; then if test ${slot} != ${tried}; then setenv tried_too ${slot}; run try_slot; fi; fi; else echo "Bulkhead: the record of slots cannot be used, or has no slot that boots"; fi; for other in a b; do if test ${other} != "${tried}" && test ${other} != "${tried_too}"; then setenv slot ${other}; run try_slot; fi; done'
+setenv try_disk 'if test -n "${wipe}"; then run note_wipe; fi; setenv tried; setenv tried_too; if bcb ab_select slot ${devtype} ${disk}#state; then setenv tried ${slot}; run try_slot; if bcb ab_select slot ${devtype} ${disk}#state; then if test ${slot} != ${tried}; then setenv tried_too ${slot}; run try_slot; fi; fi; else echo "Bulkhead: the record of slots cannot be used, or has no slot that boots"; fi; for other in a b; do if test ${other} != "${tried}" && test ${other} != "${tried_too}"; then setenv slot ${other}; run try_slot; fi; done'
 
 if test -z "${devtypes}"; then setenv devtypes ${devtype}; fi
 for kind in ${devtypes}; do setenv devtype ${kind}; for unit in ${disks}; do if ${devtype} dev ${unit} && part number ${devtype} ${unit} state number; then setenv disk ${unit}; run try_disk; fi; done; done

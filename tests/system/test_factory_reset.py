@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Issue 5, point 7: a factory reset without a console: by a variable of the UEFI firmware, or by what a boot loader leaves on the disk."""
+"""Issue 5, point 7: a factory reset without a console: by a variable of the UEFI firmware, by what a boot loader leaves on the
+disk, by a button that U-Boot looks at; and the password of the serial line, which it takes away."""
 
 import subprocess
+import threading
+import time
 
 import pytest
 from appliance import PATIENCE, Appliance
@@ -33,7 +36,10 @@ def reset(output, machine, folder, flash, message=b"", said=None):
     with open(disk, "r+b") as handle:
         handle.seek(place)
         handle.write(data)
-    with Appliance(output, loader="none", disk=disk, extra=flash, folder=folder / "run") as appliance:
+    made = Appliance(output, loader="none", disk=disk, extra=flash, folder=folder / "run")
+    # Firmware whose variables were used before may know of no such disk, and start its shell.
+    made.arguments = [f"{option},bootindex=0" if option.startswith("virtio-blk-pci") else option for option in made.arguments]
+    with made as appliance:
         if said:
             appliance.serial.expect(said, PATIENCE)
         appliance.serial.expect("images checked", PATIENCE)
@@ -53,6 +59,80 @@ def reset(output, machine, folder, flash, message=b"", said=None):
 
 def test_by_a_message(output, machine, tmp_path):
     reset(output, machine, tmp_path, ["-bios", str(firmware(output / "bulkhead.img", machine))], MESSAGE)
+
+
+@pytest.mark.arch("arm64")
+def test_by_a_button(build_with, machine, tmp_path):
+    """QEMU's power button is a line of its PL061, where there is no ACPI. It cannot be held: it is pressed until U-Boot says that it is."""
+    out, disk = build_with("button", [*CONFIGURATION, "CONFIG_FACTORY_RESET_BUTTON=y"]), tmp_path / "disk.img"
+    make_in(out, "bulkhead.img")
+    subprocess.run(["cp", "--sparse=always", out / "bulkhead.img", disk], check=True)
+    place = partitions(disk)[1]["state"]["start"] * 512
+    with open(disk, "r+b") as handle:
+        handle.seek(place)
+        handle.write(state.partition([state.confirmed(15), state.confirmed(14)], KEPT))
+    flash = ["-M", "acpi=off", "-bios", str(firmware(out / "bulkhead.img", machine))]
+    with Appliance(out, loader="none", disk=disk, extra=flash, folder=tmp_path / "run") as appliance:
+        pressing = True
+
+        def press():
+            while pressing:
+                appliance.qmp("system_powerdown")
+                time.sleep(0.02)
+
+        thread = threading.Thread(target=press)
+        thread.start()
+        try:
+            appliance.serial.expect("factory reset, since the button is held", PATIENCE)
+        finally:
+            pressing = False
+            thread.join()
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert [value["name"] for value in stored_state(appliance.shell)["values"]] == ["rollback"]
+        appliance.shell.run("state set note again")
+        stored_state(appliance.shell)
+        appliance.shell.line.send_line("reboot")
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert "note" in [value["name"] for value in stored_state(appliance.shell)["values"]]
+
+
+def test_the_password_of_the_serial_line(output, machine, tmp_path):
+    """Asked for after `exit`, after a reset, and not any more after a factory reset."""
+    disk = tmp_path / "disk.img"
+    subprocess.run(["cp", "--sparse=always", output / "bulkhead.img", disk], check=True)
+    with Appliance(output, loader="none", disk=disk, extra=["-bios", str(firmware(output / "bulkhead.img", machine))], folder=tmp_path / "run") as appliance:
+        line, shell = appliance.serial, appliance.shell
+
+        def answer(question, text):
+            line.expect(question, PATIENCE)
+            line.send_line(text)
+
+        shell.wait_prompt()
+        stored_state(shell)
+        appliance.bhctl("version")  # there is entropy
+        line.send_line("passwd")
+        answer("New password[^\r\n]*: ", "open sesame")
+        answer("Once more: ", "open sesame")
+        line.expect("changed; it is stored", PATIENCE)
+        shell.wait_prompt()
+        stored_state(shell)
+        assert "pbkdf2" not in shell.run("state")
+        line.send_line("exit")
+        answer("Password: ", "open barley")
+        line.expect("Wrong.", PATIENCE)
+        answer("Password: ", "open sesame")
+        shell.wait_prompt()
+        assert "bulkhead_console_password_failures_total 1" in appliance.bhctl("metrics").stdout
+        shell.line.send_line("reboot")
+        answer("Password: ", "open sesame")
+        shell.wait_prompt()
+        shell.run("factory-reset --yes")
+        stored_state(shell)
+        line.send_line("exit")
+        shell.wait_prompt()
+        assert "sesame" not in (tmp_path / "run/serial.log").read_text(errors="replace")
 
 
 @pytest.mark.slow

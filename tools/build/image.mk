@@ -49,7 +49,8 @@ $(O)/boot.pcrs: $(O)/bulkhead.bin $(O)/bundle.itb tools/image/measure.py tools/s
 # or U-Boot's, with board/NAME/u-boot.dtsi behind it.
 $(O)/generated/u-boot-key.dtsi: $(slot-known-key) $(O)/generated/.resolved tools/image/control_tree.py
 	$(call say,KEY,$(call shown,$@))
-	$(Q)$(PYTHON) -m tools.image.control_tree $(if $(filter $(slot-development-key),$(slot-signing-key)),--development) $(slot-known-key) $@
+	$(Q)$(PYTHON) -m tools.image.control_tree $(if $(filter $(slot-development-key),$(slot-signing-key)),--development) \
+		--config $(O)/.config $(slot-known-key) $@
 $(call flags-file,u-boot,$(UBOOT_DIR))
 $(O)/u-boot.dtb: $(O)/generated/u-boot-key.dtsi $(wildcard board/$(board)/u-boot.dts*) $(config-header) $(O)/flags/u-boot | $(UBOOT_DIR)/.built
 	$(Q){ $(if $(wildcard board/$(board)/u-boot.dts),$(TARGET_CC) -E -P -x assembler-with-cpp -nostdinc -undef -D__DTS__ \

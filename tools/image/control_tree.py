@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python3 -m tools.image.control_tree [--development] KEY OUTPUT: what U-Boot's own device tree needs besides the board: the
-public key that each slot has to be signed with (KEY: RSA, PEM, public or private), and that it runs in its secure mode. As a
-source for dtc, to be appended to the board's."""
+"""python3 -m tools.image.control_tree [--development] [--config .config] KEY OUTPUT: what U-Boot's own device tree
+needs besides the board: the public key that each slot has to be signed with (KEY: RSA, PEM, public or private), that it runs in its
+secure mode, and the configuration's button that asks for a factory reset. As a source for dtc, to be appended to the board's."""
 
 import argparse
+import os
 import subprocess
 import sys
+
+from tools.resolver.errors import Errors
+from tools.resolver.kconfig import Config
 
 RSA = bytes.fromhex("2a864886f70d010101")  # rsaEncryption's object identifier
 BITS = (2048, 3072, 4096)  # that U-Boot has names for
@@ -48,10 +52,11 @@ def cells(number, bits):
     return " ".join(f"{number >> shift & 0xffffffff:#010x}" for shift in range(bits - 32, -1, -32))
 
 
-def source(path, development):
+def source(path, development, button=()):
     algo, (modulus, exponent) = algorithm(path), public_numbers(path)
     bits = modulus.bit_length()
     danger = f'\n        bulkhead,danger = "{DANGER}";' if development else ""
+    danger += "".join(f'\n        bulkhead,button-{name} = "{value:x}";' for name, value in zip(("register", "mask", "pressed"), button))
     return f"""/* Made by tools/image. */
 / {{
     config {{
@@ -75,14 +80,21 @@ def source(path, development):
 """
 
 
+def button(path):
+    """Register, mask, and what is there while it is held."""
+    config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), path, Errors())
+    return [config.number(f"FACTORY_RESET_{name}") for name in ("REGISTER", "MASK", "PRESSED")] if config.on("FACTORY_RESET_BUTTON") else []
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--development", action="store_true")
+    parser.add_argument("--config")
     parser.add_argument("key")
     parser.add_argument("output")
     arguments = parser.parse_args()
     with open(arguments.output, "w", encoding="ascii") as handle:
-        handle.write(source(arguments.key, arguments.development))
+        handle.write(source(arguments.key, arguments.development, button(arguments.config) if arguments.config else ()))
 
 
 if __name__ == "__main__":
