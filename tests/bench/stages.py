@@ -9,6 +9,7 @@ that a wait takes as many instructions as the host has time for."""
 import os
 import struct
 import subprocess
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -91,6 +92,11 @@ def measure(name):
     with Appliance(out, disk=disk, folder=folder, icount=machine.arch == "arm64", loader="none" if way.products else "kernel",
                    extra=[*extra, "-plugin", options], hardware=hardware) as appliance:
         appliance.shell.wait_prompt(10 * PATIENCE)
+        end = time.monotonic() + 10 * PATIENCE
+        while "guest " not in found.read_text():
+            if time.monotonic() > end:
+                raise SystemExit(f"bench: {name}: no guest began")
+            time.sleep(0.2)
         appliance.qmp("quit")
         appliance.qemu.wait(60)
     if disk:
