@@ -70,10 +70,13 @@ static bool matches(uint32_t slot)
 
 int update_running(void)
 {
-    struct slots slots;
-    uint32_t noted = slots_get(&slots) && slots.last >= 0 ? (uint32_t)slots.last : 0;
+    uint32_t told = platform_status()->boot_slot - 'a', noted;
     struct slot_place place;
+    struct slots slots;
 
+    if (told < SLOTS)
+        return (int)told;
+    noted = slots_get(&slots) && slots.last >= 0 ? (uint32_t)slots.last : 0;
     if (!slots_place(noted, &place))
         return -1;
     return (int)(!matches(noted) && matches(1 - noted) ? 1 - noted : noted);

@@ -43,7 +43,8 @@ bool update_busy(void);
 
 /* Reads the manifests of both slots, once the partition "state" was found; done(): they are known. False: busy. */
 bool update_inspect(void (*done)(void));
-/* The slot that runs: as the loader noted, unless the manifests say that it must be the other. -1: unknown, or none. */
+/* The slot that runs: what the loader told the kernel, else what it noted on the disk, unless the manifests say that it
+ * must be the other. -1: unknown, or none. */
 int update_running(void);
 /* NULL: it has none, or none that is whole. */
 const struct manifest *update_manifest(uint32_t slot);

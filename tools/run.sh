@@ -111,6 +111,8 @@ zcu102 | rpi4) # nothing can be plugged in: no network, no disk
         while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
         truncate -s "$size" "$image"
         start=(-kernel "$output/u-boot.bin" -drive "if=sd,index=$sd,file=$image,format=raw")
+        # Its other CPUs spin until the kernel wants them, at the cost of the first one.
+        [ "$board" != rpi4 ] || start+=(-accel tcg,thread=single)
         tree=()
     fi
     exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \

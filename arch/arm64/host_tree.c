@@ -347,9 +347,12 @@ static void read_chosen(void)
     int chosen = top_node("chosen"), length, node;
     const fdt32_t *start, *end;
     struct memory_range range;
+    const char *slot;
 
     if (chosen < 0)
         return;
+    slot = property(chosen, "bulkhead,slot", &length);
+    platform.slot = slot && length == 2 ? slot[0] : 0;
     node = stdout_node(chosen);
     if (node >= 0 && is_compatible(node, serial_compatible) && host_tree_regs(node, &range, 1))
         platform.uart = range.base;

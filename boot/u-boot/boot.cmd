@@ -8,6 +8,8 @@ if fdt get value danger /config bulkhead,danger; then echo "${danger}"; fi
 
 # The slot as it stands: a FIT, whose header says how long it is, and the SHA-256 of all of it behind it.
 setenv read_slot 'part start ${devtype} ${disk} boot-${slot} first && part size ${devtype} ${disk} boot-${slot} room && ${devtype} read ${slot_at} ${first} 1 && fdt addr ${slot_at} && fdt header get bytes totalsize && test 0x${bytes} -le 0x${slot_max} && setexpr sum ${slot_at} + ${bytes} && setexpr blocks ${bytes} + 21f && setexpr blocks ${blocks} / 200 && test 0x${blocks} -le 0x${room} && ${devtype} read ${slot_at} ${first} ${blocks}'
+# What bootm adds to the device tree for the kernel: which slot it is.
+setenv fdt_fixup 'fdt set /chosen bulkhead,slot ${slot}'
 # bootm checks the signature, and with it each image; it comes back only when it refuses the slot.
 setenv try_slot 'echo "Bulkhead: slot ${slot}"; if run read_slot; then if hash -v sha256 ${slot_at} ${bytes} *${sum}; then bootm ${slot_at}#bulkhead ${slot_at}#bulkhead ${tree}; else iminfo ${slot_at}; fi; echo "Bulkhead: slot ${slot} is damaged, or its signature is not of the key of this U-Boot"; else echo "Bulkhead: slot ${slot} holds no kernel"; fi'
 

@@ -157,6 +157,7 @@ struct status_page {
     struct device_status device[BULKHEAD_DEVICES_MAX]; /* by requester */
     uint32_t bundle_version;
     uint32_t bundle_development; /* 1: its key is one that the build made */
+    uint32_t boot_slot;          /* by the loader: 'a' or 'b'; 0: it does not tell */
     uint32_t measured_count;
     struct measured measured[BULKHEAD_MEASURED_MAX];
 };

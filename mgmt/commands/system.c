@@ -10,6 +10,7 @@
 #include <mgmt/session_internal.h>
 #include <net/status.h>
 #include <stdio.h>
+#include <storage/update.h>
 #include <string.h>
 #include <time.h>
 #include <version.h>
@@ -18,6 +19,7 @@ static enum output_step version_row(struct output_row *row, struct output_cursor
 {
     const struct status_page *status = platform_status();
     struct net_tls_status tls;
+    int slot = update_running();
 
     (void)cursor;
     net_tls_status(&tls);
@@ -33,6 +35,7 @@ static enum output_step version_row(struct output_row *row, struct output_cursor
     row_number(row, status->boot);
     row_number(row, status->bundle_version);
     row_flag(row, status->bundle_development);
+    row_format(row, "%c", slot < 0 ? '-' : 'a' + slot);
     row_flag(row, tls.development);
     return OUTPUT_ROW;
 }
@@ -50,6 +53,7 @@ static const struct output_column version_columns[] = {
     {"boot", "boot"},
     {"bundle_version", "bundle version"},
     {"development_key", "development key"},
+    {"slot", "boot slot"},
     {"development_certificates", "development certificates"},
 };
 static const struct output_section version_section = {

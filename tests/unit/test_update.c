@@ -375,6 +375,29 @@ static void test_a_trial_that_is_not_healthy(void **test)
     assert_string_equal(send(&second, second.size), ""); /* and once more */
 }
 
+/* Slot A is damaged, which the loader found out too late to note: what it told the kernel counts, and what runs stays. */
+static void test_the_loader_tells(void **test)
+{
+    uint32_t taken;
+
+    (void)test;
+    slot_of(fake->cached, 0)[600] ^= 1;
+    memcpy(fake->stable, fake->cached, SECTORS * 512);
+    start(&first, true);
+    page.boot_slot = 'b';
+    settle_down();
+    assert_true(record().last <= 0 && update_running() == 1 && trial_state() == TRIAL_NONE);
+    assert_string_equal(send(&second, second.size), "");
+    assert_true(slot_has(0, &second) && slot_has(1, &first));
+    fake_disk_power_cut(fake);
+    assert_ptr_equal(boot(&taken), &second);
+    assert_int_equal(taken, 0);
+    start(&second, true);
+    page.boot_slot = 'c'; /* never told by ours: the record counts */
+    settle_down();
+    assert_int_equal(update_running(), 0);
+}
+
 static void test_an_operator_confirms(void **test)
 {
     uint32_t taken;
@@ -618,6 +641,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_an_update),
         TEST(test_a_trial_that_is_not_healthy),
+        TEST(test_the_loader_tells),
         TEST(test_an_operator_confirms),
         TEST(test_what_is_refused),
         TEST(test_a_slot_without_room),

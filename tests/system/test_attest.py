@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measured boot (issue 5, point 4): every stage is in a log that the management domain shows, and in a TPM 2.0 where there is one (swtpm).
+docs/attestation.md."""
+
+import json
+import subprocess
+import time
+
+import fault
+import pytest
+from appliance import PATIENCE, Appliance, have
+from test_uefi import FIRMWARE, make
+
+DEVICE = {"x86": "tpm-tis", "arm64": "tpm-tis-device"}
+
+
+class Tpm:
+    """swtpm, new or as an earlier run left it."""
+
+    def __init__(self, folder, arch):
+        if not have("swtpm"):
+            pytest.skip("swtpm is not installed")
+        self.state, self.socket = folder / "tpm", folder / "tpm.socket"
+        self.state.mkdir(exist_ok=True)
+        self.options = ["-chardev", f"socket,id=tpm,path={self.socket}", "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", f"{DEVICE[arch]},tpmdev=tpm0"]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--terminate", "--tpmstate", f"dir={self.state}",
+                                         "--ctrl", f"type=unixio,path={self.socket}"], stdin=subprocess.DEVNULL)
+        end = time.monotonic() + PATIENCE
+        while not self.socket.exists():
+            assert self.process.poll() is None and time.monotonic() < end, "swtpm does not start"
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        self.socket.unlink(missing_ok=True)
+
+
+def copy(image, target):
+    subprocess.run(["cp", "--sparse=always", image, target], check=True)
+    return target
+
+
+def by_uefi(machine, out, disk, folder, tpm):
+    extra = ["-bios", FIRMWARE[machine.arch], *tpm.options, *fault.stub_arguments(folder)]
+    if machine.arch == "arm64":  # what ACPI says of a TPM is in AML, too
+        extra += ["-M", "acpi=off"]
+    return Appliance(out, loader="none", disk=disk, extra=extra, folder=folder)
+
+
+def attest(appliance):
+    """The report, once the TPM is read."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        done = appliance.bhctl("attest", "--json", check=False)
+        if "still being read" not in done.stderr:
+            return json.loads(done.stdout), done
+        assert time.monotonic() < end, done.stderr
+        time.sleep(0.3)
+
+
+def expect(appliance, path):
+    return appliance.bhctl("attest", "--expect", str(path), check=False)
+
+
+def states(report):
+    return {entry["pcr"]: entry["state"] for entry in report["pcrs"]}
+
+
+@pytest.fixture(scope="module")
+def image(default_build):
+    """The default configuration, its disk image and what a boot of it measures."""
+    return default_build, make(default_build, "bulkhead.img"), make(default_build, "boot.pcrs")
+
+
+def test_the_log_without_a_tpm(default_build, appliance):
+    """QEMU starts the kernel itself: what the kernel has checked is there, by name, and is what was built."""
+    make(default_build, "boot.pcrs")
+    appliance.shell.wait_prompt()
+    report, done = attest(appliance)
+    assert done.returncode == 0 and report["attest"]["tpm"] == "none"
+    expected = [event for event in json.loads((default_build / "boot.pcrs").read_text())["events"] if event["pcr"] != 8]
+    assert [{key: event[key] for key in ("pcr", "stage", "sha256")} for event in report["events"] if event["stage"] != "state"] == expected
+    verdict = expect(appliance, default_build / "boot.pcrs")
+    assert verdict.returncode == 1 and "PCR  8 (nothing was measured): DIFFERS: 'kernel' not measured" in verdict.stdout, verdict.stdout
+    assert "PCR  9 (bundle): as expected (by the log alone: no TPM vouches for it)" in verdict.stdout, verdict.stdout
+
+
+@pytest.mark.arch("x86")
+def test_the_tpm_matches_the_log(image, machine, tmp_path):
+    """Firmware, loader, kernel, bundle, images and state; also after the management domain's own restart."""
+    out, disk, expected = image
+    with Tpm(tmp_path, machine.arch) as tpm, by_uefi(machine, out, copy(disk, tmp_path / "disk"), tmp_path, tpm) as appliance:
+        appliance.serial.expect("slot a: starting", PATIENCE)
+        appliance.shell.wait_prompt()
+        report, done = attest(appliance)
+        assert done.returncode == 0 and report["attest"]["tpm"] == "read" and report["attest"]["log_whole"], done.stdout
+        measured = states(report)
+        assert {0, 4, 5, 7, 8, 9, 11, 12} <= measured.keys() and set(measured.values()) == {"matches"}, measured
+        stages = [(event["pcr"], event["stage"]) for event in report["events"]]
+        assert {(8, "kernel"), (9, "bundle"), (11, "mgmt"), (11, "plan-mgmt"), (12, "state")} <= set(stages)
+        assert (5, "Exit Boot Services Returned with Success") in stages  # the firmware's last event
+        verdict = expect(appliance, expected)
+        assert verdict.returncode == 0 and "the appliance runs what was expected" in verdict.stdout, verdict.stdout + verdict.stderr
+        # What another build gives is named by PCR and stage.
+        other = json.loads(expected.read_text())
+        next(event for event in other["events"] if event["stage"] == "debian")["sha256"] = "00" * 32
+        other["pcrs"]["11"] = "00" * 32
+        (tmp_path / "other.pcrs").write_text(json.dumps(other))
+        verdict = expect(appliance, tmp_path / "other.pcrs")
+        assert verdict.returncode == 1 and "PCR 11 (the bundle's images): DIFFERS: 'debian' is not what was built" in verdict.stdout, verdict.stdout
+        # A new life of the management domain extends nothing twice.
+        fault.overwrite(appliance, fault.management_address(appliance, "loop_turn"), machine.undefined)
+        appliance.serial.expect("domains on \\d+ CPUs", 2 * PATIENCE)
+        appliance.shell.wait_prompt()
+        again, done = attest(appliance)
+        assert done.returncode == 0 and again == report, done.stdout + done.stderr
+
+
+@pytest.mark.arch("x86")
+def test_another_bundle_is_named(image, build_with, machine, tmp_path):
+    """A slot that is signed and whole, and not what was expected: the PCRs match their log, and what differs is named."""
+    _, _, expected = image
+    other = build_with("attest-other", ["CONFIG_P1_AUTOSTART=n", "CONFIG_P2_AUTOSTART=n", 'CONFIG_P1_CMDLINE="another"'])
+    with Tpm(tmp_path, machine.arch) as tpm, by_uefi(machine, other, copy(make(other, "bulkhead.img"), tmp_path / "disk"), tmp_path, tpm) as appliance:
+        appliance.shell.wait_prompt()
+        report, done = attest(appliance)
+        assert done.returncode == 0 and set(states(report).values()) == {"matches"}
+        verdict = expect(appliance, expected)
+        assert verdict.returncode == 1, verdict.stdout
+        lines = verdict.stdout.splitlines()
+        assert "PCR  9 (bundle): DIFFERS: 'bundle' is not what was built" in lines, verdict.stdout
+        assert any(line.startswith("PCR 11 (the bundle's images): DIFFERS: ") and "'plan-linux1'" in line and "'debian'" not in line for line in lines), verdict.stdout
