@@ -15,6 +15,7 @@
 #define RANGES_MAX 128
 #define RAMDISK_IMAGE 0x218
 #define RAMDISK_SIZE 0x21c
+#define COMMAND_LINE 0x228
 struct range {
     uint64_t base, length;
     uint32_t type; /* 1: RAM, as Multiboot has it */
@@ -24,6 +25,7 @@ struct range {
 #define MAGIC 0x1badb002u
 #define HEADER_WITHIN 8192
 #define HAS_ADDRESSES (1u << 16)
+#define HAS_COMMAND_LINE (1u << 2)
 #define MODULES (1u << 3)
 #define MEMORY_MAP (1u << 6)
 struct header {
@@ -160,6 +162,8 @@ void starter_main(const uint8_t *parameters)
         give_up("the kernel has no Multiboot header");
     header = *found;
     head = (uint64_t)((const uint8_t *)found - file);
+    information.flags = HAS_COMMAND_LINE;
+    information.command_line = get(parameters + COMMAND_LINE);
     read_memory_map(parameters);
     place_bundle(parameters);
     if (header.load > header.load_end || header.load_end > header.bss_end || header.header - header.load > head ||
