@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What U-Boot on x86 takes for a Linux kernel: it enters the separation kernel, which is a Multiboot one, with the bundle as
- * its module. U-Boot has checked all three, and loaded this one and the kernel's file; the bundle lies where it was read.
+ * What U-Boot on x86 takes for a Linux kernel: it enters the separation kernel, which is a Multiboot one, with the
+ * bundle as its module. U-Boot has checked all three, and loaded this one and the kernel's file; the bundle lies where
+ * it was read.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,7 +74,8 @@ static void say(const char *text)
     }
 }
 
-/* By the reset control register (ICH9 and others): the try that U-Boot took from a slot on trial is gone, and the other slot is next. */
+/* By the reset control register (ICH9 and others): the try that U-Boot took from a slot on trial is gone, and the other
+ * slot is next. */
 __attribute__((noreturn)) static void give_up(const char *why)
 {
     say("Bulkhead: ");

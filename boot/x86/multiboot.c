@@ -6,7 +6,8 @@
 
 static void read_memory_map(const struct multiboot_information *information)
 {
-    uint32_t bytes = information->map_bytes < MULTIBOOT_MAP_BYTES_MAX ? information->map_bytes : MULTIBOOT_MAP_BYTES_MAX;
+    uint32_t bytes =
+        information->map_bytes < MULTIBOOT_MAP_BYTES_MAX ? information->map_bytes : MULTIBOOT_MAP_BYTES_MAX;
     const uint8_t *map = firmware_memory(information->map, bytes);
     struct multiboot_range range;
 
