@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #define PAGE 4096ull
-#define BELOW (1ull << 32)
 
 /* Linux's boot parameters (Documentation/arch/x86/zero-page.rst, boot.rst), as far as U-Boot fills them in. */
 #define RANGES_AT 0x1e8
@@ -44,6 +43,8 @@ struct map_entry {
 } __attribute__((packed));
 
 #define COM1 0x3f8
+#define READY 0x20 /* line status: the transmitter is empty */
+#define READY_SPINS 100000u
 
 void starter_main(const uint8_t *parameters);
 __attribute__((noreturn)) void enter_kernel(uint32_t entry, uint32_t information);
@@ -68,7 +69,7 @@ static uint8_t in(uint16_t port)
 static void say(const char *text)
 {
     for (; *text != 0; text++) {
-        while (!(in(COM1 + 5) & 0x20))
+        for (uint32_t spins = 0; spins < READY_SPINS && !(in(COM1 + 5) & READY); spins++)
             ;
         out(COM1, (uint8_t)*text);
     }
