@@ -116,7 +116,8 @@ static bool find_root(void)
     pointer = firmware_memory(EBDA_POINTER, sizeof(segment));
     if (pointer != NULL)
         memcpy(&segment, pointer, sizeof(segment));
-    return (segment >= 0x4000 && segment < 0xa000 && find_in(segment * 16ull, EBDA_BYTES)) || find_in(BIOS_BASE, BIOS_BYTES);
+    return (segment >= 0x4000 && segment < 0xa000 && find_in(segment * 16ull, EBDA_BYTES)) ||
+           find_in(BIOS_BASE, BIOS_BYTES);
 }
 
 /* --- Tables --- */

@@ -41,7 +41,8 @@ static uint64_t read_once(void)
         hour = hour % 12 + (hours & AFTERNOON ? 12 : 0);
     if (month < 1 || month > 12 || day < 1 || day > 31)
         return 0;
-    return (((uint64_t)calendar_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + number(cmos_read(SECONDS), format);
+    return (((uint64_t)calendar_days(year, month, day) * 24 + hour) * 60 + minute) * 60 +
+           number(cmos_read(SECONDS), format);
 }
 
 /* Twice the same: no update came in between. */

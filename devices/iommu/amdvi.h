@@ -5,7 +5,7 @@
 
 #include <devices/iommu/iommu.h>
 
-/* Boot CPU, after acpi_read() and pci_init(): takes the units that the IVRS names; no operations: there is none, or the
+/* Boot CPU, after pci_init(): takes the units that the IVRS names; no operations: there is none, or the
  * table cannot be trusted. */
 struct iommu amdvi_find(void);
 
