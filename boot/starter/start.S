@@ -65,9 +65,11 @@ gdt_pointer:
     .skip 4096
 stack_end:
 
-/* Linux's boot parameters, as U-Boot wants them before it fills them in: with a signature, and a protocol that knows a ramdisk. */
+/*
+ * Linux's boot parameters, as U-Boot wants them before it fills them in: with a signature, and a protocol that knows a ramdisk and a
+ * command line. */
     .section .parameters, "aw", @progbits
     .skip 0x202
     .ascii "HdrS"
-    .short 0x0200
+    .short 0x0202
     .skip 0x1000 - 0x208

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What U-Boot on x86 takes for a Linux kernel: it enters the separation kernel, which is a Multiboot one, with the bundle as
- * its module. U-Boot has checked all three, and loaded this one and the kernel's file; the bundle lies where it was read.
+ * What U-Boot on x86 takes for a Linux kernel: it enters the separation kernel, which is a Multiboot one, with the
+ * bundle as its module. U-Boot has checked all three, and loaded this one and the kernel's file; the bundle lies where
+ * it was read.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #define PAGE 4096ull
-#define BELOW (1ull << 32)
 
 /* Linux's boot parameters (Documentation/arch/x86/zero-page.rst, boot.rst), as far as U-Boot fills them in. */
 #define RANGES_AT 0x1e8
@@ -15,6 +15,7 @@
 #define RANGES_MAX 128
 #define RAMDISK_IMAGE 0x218
 #define RAMDISK_SIZE 0x21c
+#define COMMAND_LINE 0x228
 struct range {
     uint64_t base, length;
     uint32_t type; /* 1: RAM, as Multiboot has it */
@@ -24,6 +25,7 @@ struct range {
 #define MAGIC 0x1badb002u
 #define HEADER_WITHIN 8192
 #define HAS_ADDRESSES (1u << 16)
+#define HAS_COMMAND_LINE (1u << 2)
 #define MODULES (1u << 3)
 #define MEMORY_MAP (1u << 6)
 struct header {
@@ -41,6 +43,8 @@ struct map_entry {
 } __attribute__((packed));
 
 #define COM1 0x3f8
+#define READY 0x20 /* line status: the transmitter is empty */
+#define READY_SPINS 100000u
 
 void starter_main(const uint8_t *parameters);
 __attribute__((noreturn)) void enter_kernel(uint32_t entry, uint32_t information);
@@ -65,13 +69,14 @@ static uint8_t in(uint16_t port)
 static void say(const char *text)
 {
     for (; *text != 0; text++) {
-        while (!(in(COM1 + 5) & 0x20))
+        for (uint32_t spins = 0; spins < READY_SPINS && !(in(COM1 + 5) & READY); spins++)
             ;
         out(COM1, (uint8_t)*text);
     }
 }
 
-/* By the reset control register (ICH9 and others): the try that U-Boot took from a slot on trial is gone, and the other slot is next. */
+/* By the reset control register (ICH9 and others): the try that U-Boot took from a slot on trial is gone, and the other
+ * slot is next. */
 __attribute__((noreturn)) static void give_up(const char *why)
 {
     say("Bulkhead: ");
@@ -160,6 +165,8 @@ void starter_main(const uint8_t *parameters)
         give_up("the kernel has no Multiboot header");
     header = *found;
     head = (uint64_t)((const uint8_t *)found - file);
+    information.flags = HAS_COMMAND_LINE;
+    information.command_line = get(parameters + COMMAND_LINE);
     read_memory_map(parameters);
     place_bundle(parameters);
     if (header.load > header.load_end || header.load_end > header.bss_end || header.header - header.load > head ||

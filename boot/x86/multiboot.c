@@ -20,6 +20,18 @@ static void read_memory_map(const struct multiboot_information *information)
     }
 }
 
+/* A word of the command line: bulkhead.slot=a */
+static void read_slot(const struct multiboot_information *information)
+{
+    static const char word[] = "bulkhead.slot=";
+    const size_t length = sizeof(word) - 1;
+    const char *line = (const char *)firmware_memory(information->command_line, MULTIBOOT_COMMAND_LINE_MAX);
+
+    for (size_t i = 0; line != NULL && i + length < MULTIBOOT_COMMAND_LINE_MAX && line[i]; i++)
+        if (memcmp(line + i, word, length) == 0)
+            platform.slot = line[i + length];
+}
+
 void multiboot_main(const struct multiboot_information *information)
 {
     struct multiboot_module module = {0};
@@ -28,6 +40,8 @@ void multiboot_main(const struct multiboot_information *information)
     if (!(information->flags & MULTIBOOT_MEMORY_MAP))
         stage_leave("its loader gives no memory map");
     read_memory_map(information);
+    if (information->flags & MULTIBOOT_COMMAND_LINE)
+        read_slot(information);
     if ((information->flags & MULTIBOOT_MODULES) && information->modules_count)
         modules = firmware_memory(information->modules, sizeof(module));
     if (modules != NULL)

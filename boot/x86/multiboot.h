@@ -5,10 +5,12 @@
 
 #include <stdint.h>
 
+#define MULTIBOOT_COMMAND_LINE (1u << 2)
 #define MULTIBOOT_MODULES (1u << 3)
 #define MULTIBOOT_MEMORY_MAP (1u << 6)
 #define MULTIBOOT_AVAILABLE 1
 #define MULTIBOOT_MAP_BYTES_MAX 3072u
+#define MULTIBOOT_COMMAND_LINE_MAX 256u
 
 struct multiboot_information {
     uint32_t flags, memory_low, memory_high, boot_device, command_line;

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance, Drain, Line, connect, end_with_us
-from test_image import image, make_image, partitions  # noqa: F401
+from test_image import image, make_image, partitions, stored_state  # noqa: F401
 
 sys.path.insert(0, str(TOP))
 from tools.image import container, control_tree, state  # noqa: E402
@@ -212,6 +212,8 @@ def test_starts_the_image_on_x86(image, uboot, machine, tmp_path, disk):  # noqa
             appliance.serial.expect(r"4 CPUs, \d+ MiB of RAM", PATIENCE)
             appliance.shell.wait_prompt()
             wait_running(appliance.shell, "linux1")
+            stored_state(appliance.shell)
+            assert [slot["runs"] for slot in appliance.shell.json("slots")] == [False, True]
             if boot == 1:
                 appliance.shell.line.send_line("reboot")
         appliance.shell.line.send_line("poweroff")
