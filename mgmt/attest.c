@@ -157,18 +157,41 @@ static void own_event(struct attest_event *event, uint32_t pcr, const char *sour
         event->text[i] = name[i];
 }
 
-/* Behind the loader's log: the bundle, unless that has it; its images; the state. The images are counted by the kernel,
- * which is believed. */
+/* The kernel's digest, as a loader without an event log of its own told it. */
+static bool kernel_told(uint8_t digest[EVENT_DIGEST_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *text = platform_status()->kernel_sha256;
+
+    for (uint32_t i = 0; i < 2 * EVENT_DIGEST_BYTES; i++) {
+        const char *at = text[i] != 0 ? strchr(digits, text[i]) : NULL;
+
+        if (at == NULL)
+            return false;
+        digest[i / 2] = (uint8_t)(digest[i / 2] << 4 | (at - digits));
+    }
+    return !loader_has[ATTEST_KERNEL];
+}
+
+/* Behind the loader's log: kernel and bundle, unless that has them; the images; the state. The images are counted by the
+ * kernel, which is believed. */
 static bool own(uint32_t index, struct attest_event *event)
 {
     const struct status_page *page = platform_status();
     uint32_t first = loader_has[ATTEST_BUNDLE] ? 1 : 0;
+    uint8_t digest[EVENT_DIGEST_BYTES] = {0};
 
+    if (kernel_told(digest)) {
+        if (index == 0) {
+            own_event(event, ATTEST_KERNEL, "loader", "kernel", digest);
+            return true;
+        }
+        index--;
+    }
     if (index < page->measured_count - first) {
         const struct measured *measured = &page->measured[index + first];
 
-        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name,
-                  measured->sha256);
+        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name, measured->sha256);
         return true;
     }
     if (index > page->measured_count - first || !state_known || loader_has[ATTEST_STATE])

@@ -151,6 +151,27 @@ static void test_no_loader_measures(void **state)
     assert_int_equal(fake_tpm.extends, 3);
 }
 
+/* U-Boot: no log, but the kernel's digest; the PCRs are extended. */
+static void test_a_loader_without_a_log(void **state)
+{
+    struct attest_event event;
+
+    (void)state;
+    for (uint32_t i = 0; i < 64; i++)
+        fake_status.kernel_sha256[i] = "04"[i & 1];
+    extend(fake_tpm.pcr[ATTEST_KERNEL], digests[3]);
+    extend(fake_tpm.pcr[ATTEST_BUNDLE], digests[0]);
+    start();
+    for (uint32_t i = ATTEST_KERNEL; i <= ATTEST_STATE; i++)
+        assert_int_equal(match(i), i == 10 ? ATTEST_UNUSED : ATTEST_MATCHES);
+    assert_int_equal(fake_tpm.extends, 3);
+    assert_true(attest_event(0, &event));
+    assert_string_equal(event.text, "kernel");
+    fake_status.kernel_sha256[9] = 'x'; /* that is none */
+    start();
+    assert_int_equal(match(ATTEST_KERNEL), ATTEST_DIFFERS);
+}
+
 static void test_without_a_tpm(void **state)
 {
     (void)state;
@@ -221,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_extends_once_over_restarts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_what_differs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_loader_measures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_loader_without_a_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_tpm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hostile_tpm, set_up, tear_down),
