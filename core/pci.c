@@ -354,9 +354,8 @@ void pci_check_bars(struct pci_function *function)
             continue;
         if (!bar->base || bar->base & (bar->size - 1) || outside ||
             pci_obstacle(bar->base, bar->size, function->requester >> 8, function) != bar->base + bar->size) {
-            if (bar->base)
-                log_line("PCI: BAR %u of %s at %lx is not where a device may be; left out", i,
-                         pci_name(function->requester).text, bar->base);
+            log_line("PCI: BAR %u of %s at %lx is not where a device may be; left out", i,
+                     pci_name(function->requester).text, bar->base);
             bar->size = 0;
         }
     }

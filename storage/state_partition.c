@@ -49,6 +49,8 @@ void state_when_settled(void (*settled)(struct state *found))
         settled(state_store());
     else if (waiting < STATE_SETTLED_MAX)
         when_settled[waiting++] = settled;
+    else
+        bulkhead_log("state: more than %u wait for it", STATE_SETTLED_MAX);
 }
 
 static void settle(void)

@@ -16,7 +16,7 @@ void state_partition_start(void);
 struct state *state_store(void);
 const char *state_store_status(void);
 /* settled() is called once it is known whether there is a store (else NULL): now, or later. For STATE_SETTLED_MAX. */
-#define STATE_SETTLED_MAX 4u
+#define STATE_SETTLED_MAX 8u
 void state_when_settled(void (*settled)(struct state *store));
 /* Makes the store's values stable, after a commit that is under way; the log tells of failures. False: no store. */
 bool state_store_commit(void);

@@ -36,6 +36,7 @@ class Graph:
             edges += EDGE.findall(text)
         self.text = {source: Path(source).read_text() for source in sources if Path(source).exists()}
         self.all = {str(path): path.read_text() for folder in ("arch", "core", "devices", "lib") for path in Path(folder).glob("**/*.[ch]")}
+        self.structures = [found for text in self.all.values() for found in re.findall(r"struct (\w+) {\n(.*?)\n}", text, re.DOTALL)]
         for source, target, file, line, column in edges:
             targets = self.pointed_to(source, file, int(line), int(column)) if target == "__indirect_call" else [target]
             self.calls[source].update(targets)
@@ -49,17 +50,19 @@ class Graph:
         code = (self.text.get(file) or self.all[file]).splitlines()[line - 1]
         match = re.search(r"(\w+)\s*\($", code[: code.find("(", column - 1) + 1]) or re.search(r"(\w+)\(", code[column - 1:])
         name = match[1] if match else ""
-        types = {kind for text in self.all.values() for kind, body in re.findall(r"struct (\w+) {\n(.*?)\n}", text, re.DOTALL)
-                 if re.search(rf"\(\*{name}\)\(", body)}
+        pointer = f"(*{name})("
+        types = {kind for kind, body in self.structures if pointer in body}
         parameter = re.compile(rf"\b(\w+)\(([^;{{()]*,)?[^;{{(),]*\(\*{name}\)\(")
-        takers = {caller.split(":")[-1]} | {taker for text in self.all.values() for taker, _ in parameter.findall(text)}
-        places = [rf"(?:\.|->){name} = (\w+)"]  # an assignment, an initializer by position, an argument
-        places += [rf"struct {kind}\b(?:\)|[^;{{()]*=| {{\n.*?\n}}[^;{{()]*=)\s*{{(.*?)}}\)*;" for kind in types]
-        places += [rf"\b{taker}\(([^;{{]*)\);" for taker in takers]
-        targets = {target for source, text in self.text.items() for place in places for found in re.findall(place, text, re.DOTALL)
+        takers = {caller.split(":")[-1]} | {taker for text in self.all.values() if pointer in text for taker, _ in parameter.findall(text)}
+        # An assignment, an initializer by position, an argument; each with what a text has that has any.
+        places = [(name, rf"(?:\.|->){name} = (\w+)")]
+        places += [(f"struct {kind}", rf"struct {kind}\b(?:\)|[^;{{()]*=| {{\n.*?\n}}[^;{{()]*=)\s*{{(.*?)}}\)*;") for kind in types]
+        places += [(f"{taker}(", rf"\b{taker}\(([^;{{]*)\);") for taker in takers]
+        targets = {target for source, text in self.text.items() for part, place in places if part in text
+                   for found in re.findall(place, text, re.DOTALL)
                    if not re.search(r"\.\w+ = ", found)  # members by name are the first place's
                    for function in re.findall(r"\w+", found) for target in self.functions(function, source)}
-        if not targets and not any(re.search(place, text, re.DOTALL) for place in places for path, text in self.all.items()
+        if not targets and not any(re.search(place, text, re.DOTALL) for _, place in places for path, text in self.all.items()
                                if path not in self.text):
             sys.exit(f"stack: {file}:{line}: nothing is known of the pointer '{name}' that {caller} calls; see {__file__}")
         # What only files of another architecture assign to is NULL here.

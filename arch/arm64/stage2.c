@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Stage 2: one tree of tables a domain, 4 KiB granule, rooted at level 1 (concatenated tables), built once at boot. An
- * SMMU's trees are built alike. */
+/* Stage 2: one tree of tables a domain, 4 KiB granule, built once at boot. An SMMU's trees are built alike. */
 #include <arch/stage2.h>
 #include <arch/sysreg.h>
 #include <core/arch.h>
@@ -20,23 +19,24 @@
 #define ADDRESS_MASK 0x0000fffffffff000ull
 
 #define VTCR_RES1 (1ull << 31)
-#define VTCR_START_LEVEL_1 (1ull << 6)
+#define VTCR_LEVEL_1 (1ull << 6)
+#define VTCR_LEVEL_0 (2ull << 6)
 #define VTCR_WALKS (3ull << 12 | 1ull << 10 | 1ull << 8) /* inner shareable, write-back */
 
-/* Domains' address sizes that one to eight concatenated level 1 tables cover, and their PARange encodings. */
+/* Domains' address sizes in bits, the PARange that says so and that it needs, what an entry of the tree's root covers,
+ * and up to which RAM it is taken. The root is one table of level 0 or 1, or concatenated ones of level 1 (D8.2.7).
+ * Where RAM is behind the first of these they come last: QEMU 10.0's SMMUv3 takes all of them for the first. */
 static const struct size {
-    unsigned bits, parange;
-} sizes[] = {{36, 1}, {40, 2}, {42, 3}};
+    unsigned bits, parange, root_shift, ram_bits;
+} sizes[] = {{36, 1, 30, 36}, {40, 2, 30, 39}, {44, 4, 39, 44}, {48, 5, 39, 48}, {40, 2, 30, 40}, {42, 3, 30, 42}};
 static const struct size *size;
 
 void stage2_init(uint64_t highest)
 {
     uint64_t parange = sysreg_read(id_aa64mmfr0_el1) & 0xf;
 
-    for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes) && !size; i++)
-        if (highest >> sizes[i].bits == 0 && sizes[i].parange <= parange)
-            size = &sizes[i];
-    CHECK(size);
+    for (size = sizes; highest >> size->ram_bits || size->parange > parange; size++)
+        CHECK(size != &sizes[sizeof(sizes) / sizeof(*sizes) - 1]);
 }
 
 uint64_t stage2_parange(void)
@@ -48,7 +48,8 @@ uint64_t stage2_vtcr(void)
 {
     uint64_t parange = sysreg_read(id_aa64mmfr0_el1) & 0xf;
 
-    return VTCR_RES1 | (parange > 5 ? 5 : parange) << 16 | VTCR_WALKS | VTCR_START_LEVEL_1 | (64 - size->bits);
+    return VTCR_RES1 | (parange > 5 ? 5 : parange) << 16 | VTCR_WALKS |
+           (size->root_shift > 30 ? VTCR_LEVEL_0 : VTCR_LEVEL_1) | (64 - size->bits);
 }
 
 unsigned stage2_bits(void)
@@ -58,7 +59,7 @@ unsigned stage2_bits(void)
 
 uint64_t *stage2_new_root(void)
 {
-    return memory_pages_aligned(size->bits > 39 ? 1ull << (size->bits - 39) : 1);
+    return memory_pages_aligned(size->bits - size->root_shift > 9 ? 1ull << (size->bits - 39) : 1);
 }
 
 void stage2_create(struct domain *domain)
@@ -93,13 +94,13 @@ void stage2_map_in(uint64_t *root, struct ipa ipa, struct hpa hpa, uint64_t leng
 {
     uint64_t from = ipa.value, to = hpa.value, end = from + length;
 
-    CHECK(((from | to | length) & (PAGE_SIZE - 1)) == 0 && end >= from && end >> size->bits == 0);
+    CHECK(((from | to | length) & (PAGE_SIZE - 1)) == 0 && end >= from && end <= 1ull << size->bits);
     while (from < end) {
-        uint64_t *entry = &root[from >> 30];
-        unsigned shift = 30;
+        unsigned shift = size->root_shift;
+        uint64_t *entry = &root[from >> shift];
 
-        while (shift > 12 &&
-               (((from | to) & ((1ull << shift) - 1)) || end - from < 1ull << shift || (*entry & VALID))) {
+        while (shift > 12 && (shift > 30 || ((from | to) & ((1ull << shift) - 1)) || end - from < 1ull << shift ||
+                              (*entry & VALID))) {
             shift -= 9;
             entry = &table_below(entry, root)[field(from, shift, 9)];
         }
@@ -118,9 +119,10 @@ void stage2_map(struct domain *domain, struct ipa ipa, struct hpa hpa, uint64_t 
 
 bool stage2_is_mapped(struct domain *domain, struct ipa ipa)
 {
-    uint64_t *entry = &domain->arch.stage2[ipa.value >> 30];
+    unsigned shift = size->root_shift;
+    uint64_t *entry = &domain->arch.stage2[ipa.value >> shift];
 
-    for (unsigned shift = 30; shift > 12 && (*entry & (TABLE_OR_PAGE | VALID)) == (TABLE_OR_PAGE | VALID);) {
+    for (; shift > 12 && (*entry & (TABLE_OR_PAGE | VALID)) == (TABLE_OR_PAGE | VALID);) {
         shift -= 9;
         entry = &table_below(entry, domain->arch.stage2)[field(ipa.value, shift, 9)];
     }
@@ -130,6 +132,5 @@ bool stage2_is_mapped(struct domain *domain, struct ipa ipa)
 void stage2_invalidate(struct domain *domain)
 {
     CHECK(sysreg_read(vttbr_el2) == domain->arch.vttbr);
-    /* Stage 1 and 2 of the current VMID, and what instructions were fetched through them. */
-    asm volatile("dsb ishst\n\ttlbi vmalls12e1is\n\tic ialluis\n\tdsb ish\n\tisb" ::: "memory");
+    tlb_invalidate_current();
 }

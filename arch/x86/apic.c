@@ -25,10 +25,6 @@
 #define ENTRY_LEVEL (1u << 15)
 #define ENTRY_MASKED (1u << 16)
 
-/* 8259A: all of it masked */
-#define PIC_MASK_1 0x21
-#define PIC_MASK_2 0xa1
-
 static volatile uint32_t *ioapics[IOAPICS_MAX];
 static uint32_t pins[IOAPICS_MAX];
 
@@ -40,8 +36,6 @@ static void ioapic_write(uint32_t unit, uint32_t index, uint32_t value)
 
 void ioapic_init(void)
 {
-    port_write8(PIC_MASK_1, 0xff);
-    port_write8(PIC_MASK_2, 0xff);
     for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
         ioapics[unit] = kernel_map_device(platform.arch.ioapic[unit].base, PAGE_SIZE);
         ioapics[unit][IOAPIC_INDEX] = IOAPIC_VERSION;

@@ -36,4 +36,4 @@ SECTIONS
 
     /DISCARD/ : { *(.comment) *(.note*) *(.eh_frame*) }
 }
-ASSERT(image_end - image_head <= KERNEL_MEMORY_SIZE / 2, "the kernel reaches boot/x86, behind it")
+ASSERT(image_end - image_head <= KERNEL_MEMORY_SIZE, "the kernel outgrows its memory")

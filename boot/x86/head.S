@@ -8,8 +8,8 @@
 #define PE_MACHINE 0x8664 /* x86-64 */
 #include <boot/efi/pe_headers.S>
 
-/* A Multiboot loader puts the file into the upper half of the kernel's memory. */
-#define STAGE_HPA (KERNEL_HPA + KERNEL_MEMORY_SIZE / 2)
+/* A Multiboot loader puts the file below the kernel's memory, and is told that both are taken. */
+#define STAGE_HPA (KERNEL_HPA - 0x200000)
 #define PHYSICAL(symbol) (symbol + STAGE_HPA)
 
 #define MULTIBOOT_MAGIC 0x1badb002

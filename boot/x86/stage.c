@@ -2,7 +2,8 @@
 /*
  * What runs in front of the kernel, once: it reads what loader and firmware say of the machine, puts the kernel where it
  * belongs, and enters it with a description in which every count and length has been checked (arch/machine.h). So the
- * kernel knows neither Multiboot, UEFI nor ACPI. It is position-independent, and its memory is the kernel's after it.
+ * kernel knows neither Multiboot, UEFI nor ACPI. It is position-independent, and nobody
+ * keeps its memory.
  */
 #include "stage.h"
 
@@ -15,6 +16,8 @@
 #define COM1 0x3f8
 #define CMOS_CLOCK 0x70
 #define FIXED_REGISTERS 0xfec00000ull /* IOAPICs, HPET, IOMMUs, local APICs */
+#define PIC_MASK_1 0x21 /* of the 8259As */
+#define PIC_MASK_2 0xa1
 #define CPUID_TOPOLOGY 0xbu
 #define CPUID_X2APIC (1u << 21)
 
@@ -108,11 +111,14 @@ volatile uint8_t *stage_map_device(uint64_t address)
     return (volatile uint8_t *)(DEVICE + (address & (BLOCK_SIZE - 1)));
 }
 
-/* The other CPUs wait for the start-up that the kernel sends them; 10 ms from here on (SDM 3A, 9.4.4). */
-static void stop_others(void)
+/* Nothing comes from the 8259As. The other CPUs wait for the start-up that the kernel sends them; 10 ms from here on
+ * (SDM 3A, 9.4.4). */
+static void silence(void)
 {
     uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
 
+    port_write8(PIC_MASK_1, 0xff);
+    port_write8(PIC_MASK_2, 0xff);
     msr_write(MSR_APIC_BASE, base); /* x2APIC mode is entered from xAPIC mode only (SDM 3A, 11.12.5) */
     msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
     msr_write(X2APIC_LVT_TIMER, LVT_MASKED);
@@ -131,7 +137,7 @@ static const char *find_out(void)
     if (!(cpuid(1, 0).ecx & CPUID_X2APIC))
         return "the CPU has no x2APIC";
     find_pci_window();
-    stop_others();
+    silence();
     return timers_measure();
 }
 

@@ -14,6 +14,14 @@ extern const uint8_t kernel_start[], kernel_end[];
 extern bool by_efi;
 #pragma GCC visibility pop
 
+static inline uint32_t port_read32(uint16_t port)
+{
+    uint32_t value;
+
+    __asm__ volatile("in %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
 /* RAM that the loader gives. */
 void stage_add_ram(uint64_t base, uint64_t size);
 /* Part of what is under `address` is needed at where the kernel goes. */

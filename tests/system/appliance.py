@@ -40,7 +40,7 @@ def free_port():
             return probe.getsockname()[1]
 
 
-def connect(qemu, path, log, limit=30):
+def connect(qemu, path, log, limit=PATIENCE):
     """To a socket that a QEMU just started makes."""
     end = time.monotonic() + limit
     while True:
@@ -185,6 +185,7 @@ class Appliance:
             self.arguments += ["-icount", "shift=0,sleep=off"]
         self.arguments += list(extra)
         self.qemu = None
+        self.listens = False
 
     def _backing(self, writes):
         if not writes:
@@ -239,10 +240,16 @@ class Appliance:
     def certificates(self):
         return self.out / "certificates"
 
-    def bhctl(self, *command, check=True, timeout=PATIENCE, certificates=None):
-        """tools/bhctl with the build's development certificates. Returns the CompletedProcess."""
-        done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(certificates or self.certificates), "--timeout", "90",
-                               f"localhost:{self.tls_port}", *command], capture_output=True, text=True, timeout=timeout)
+    def bhctl(self, *command, check=True, wait=None, timeout=PATIENCE, certificates=None):
+        """tools/bhctl with the build's development certificates. Returns the CompletedProcess. With `wait` (None: as `check`) it waits for the
+        TLS console, which is there some time after the prompt: it reads the state store and its certificates, and wants entropy."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            done = subprocess.run(["/usr/bin/python3", str(TOP / "tools/bhctl"), "--certificates", str(certificates or self.certificates), "--timeout", "90",
+                                   f"localhost:{self.tls_port}", *command], capture_output=True, text=True, timeout=timeout)
+            if not (check if wait is None else wait) or done.returncode != 125 or "no TLS comes about" not in done.stderr or time.monotonic() > end:
+                break
+            time.sleep(0.3)
         if check:
             assert done.returncode == 0, f"bhctl {command}: status {done.returncode}\n{done.stdout}{done.stderr}"
         return done
@@ -252,6 +259,9 @@ class Appliance:
 
     def openssl(self, *options):
         """An interactive session through openssl s_client; returns a Line."""
+        if not self.listens:
+            self.bhctl("version")  # which waits for the TLS console
+            self.listens = True
         command = ["openssl", "s_client", "-quiet", "-connect", f"localhost:{self.tls_port}",
                    "-CAfile", str(self.certificates / "ca.crt"), "-cert", str(self.certificates / "client.crt"),
                    "-key", str(self.certificates / "client.key"), *options]

@@ -74,7 +74,7 @@ class Bochs:
         self.shell = Shell(self.serial)
         return self
 
-    def _accept(self, server, limit=60):
+    def _accept(self, server, limit=PATIENCE):
         end = time.monotonic() + limit
         while self.bochs.poll() is None and time.monotonic() < end:
             try:

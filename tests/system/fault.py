@@ -5,6 +5,9 @@ import socket
 import subprocess
 import time
 
+from appliance import PATIENCE
+
+
 def stub_arguments(folder):
     """QEMU options of an Appliance (its `extra`) that faults are to be injected into."""
     return ["-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
@@ -16,7 +19,7 @@ class Stub:
     def __init__(self, folder):
         self.connection = socket.socket(socket.AF_UNIX)
         self.connection.connect(f"{folder}/gdb")
-        self.connection.settimeout(30)
+        self.connection.settimeout(PATIENCE)
         self.pending = b""
 
     def __enter__(self):

@@ -3,6 +3,7 @@
 
 import itertools
 import re
+import time
 
 from appliance import PATIENCE, plain, through
 
@@ -47,16 +48,20 @@ class Guest:
         assert status == 0, f"{self.name}: {command!r} ended with {status}:\n{output}"
         return output
 
-    def wait_for(self, command, pattern, tries=120):
+    def wait_for(self, command, pattern, limit=PATIENCE):
         """Repeats a command until its output matches (the guest's own condition); returns the match."""
-        output = ""
-        for _ in range(tries):
+        end = time.monotonic() + limit
+        while True:
             _, output = self.run(command, check=False)
             found = re.search(pattern, output)
             if found:
                 return found
+            assert time.monotonic() < end, f"{self.name}: {command!r} never showed {pattern!r}; last:\n{output}"
             self.line.send_line("sleep 0.5")
-        raise AssertionError(f"{self.name}: {command!r} never showed {pattern!r}; last:\n{output}")
+
+    def serve(self):
+        """Starts nettest's server; it listens at its port, 5001."""
+        self.run("(nettest server >/dev/null 2>&1 &); until grep -q ':1389 00000000:0000 0A' /proc/net/tcp; do usleep 50000; done")
 
 
 def attach(appliance, name):

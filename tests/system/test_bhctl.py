@@ -11,7 +11,7 @@ import threading
 
 import pexpect
 import pytest
-from appliance import TOP
+from appliance import PATIENCE, TOP
 from conftest import OUT
 
 pytestmark = pytest.mark.once
@@ -101,7 +101,7 @@ def console(shell_program, certificates):
 
 def bhctl(port, certificates, *command, environment=None, **options):
     arguments = [BHCTL, *(["--certificates", certificates] if certificates else []), f"localhost:{port}", *command]
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
                           env={**os.environ, **(environment or {})}, **options)
 
 
@@ -155,7 +155,7 @@ def test_a_file_becomes_a_value(console, certificates, tmp_path):
 def on_a_terminal(console, certificates, command, *steps):
     """Runs bhctl on a terminal of its own; each step waits for something and types something. Returns all that was shown."""
     arguments = ["--certificates", str(certificates), f"localhost:{console.port}", *command]
-    process = pexpect.spawn(str(BHCTL), arguments, timeout=60, dimensions=(24, 100))
+    process = pexpect.spawn(str(BHCTL), arguments, timeout=PATIENCE, dimensions=(24, 100))
     shown = b""
     for wait, typed in steps:
         process.expect_exact(wait)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import fault
 import pytest
 from appliance import PATIENCE, TOP, Appliance
 from guest import Guest, attach
@@ -100,11 +101,11 @@ def test_starts_from_its_card(build_with, tmp_path, board):
 @pytest.mark.slow
 def test_server_with_acpi(build_with, tmp_path):
     """QEMU's sbsa-ref (issue 5, point 2): TF-A and U-Boot, built from source, start the disk image's loader from an NVMe disk. ACPI is all
-    that describes the machine: its e1000e and NVMe are confined by the SMMUv3 and interrupt by the ITS."""
-    out = build_with("sbsa-ref", configuration="sbsa_ref")
+    that describes the machine: its e1000e and NVMe are confined by the SMMUv3 and interrupt by the ITS. The watchdog resets it."""
+    out = build_with("sbsa-ref", ["CONFIG_HARDWARE_WATCHDOG_SECONDS=30"], configuration="sbsa_ref")
     environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     subprocess.run(["make", "-C", str(TOP), f"O={out}", "firmware", f"{out}/bulkhead.img"], check=True, capture_output=True, env=environment)
-    flash = []
+    flash = fault.stub_arguments(tmp_path)
     for bank in ("flash0.fd", "flash1.fd"):
         subprocess.run(["cp", "--sparse=always", out / bank, tmp_path / bank], check=True)
         flash += ["-drive", f"if=pflash,format=raw,file={tmp_path / bank}"]
@@ -115,8 +116,17 @@ def test_server_with_acpi(build_with, tmp_path):
         appliance.serial.expect("the machine describes itself by ACPI")
         appliance.shell.wait_prompt()
         appliance.wait_state("linux1", "running")
-        owned = {found["id"]: found for found in appliance.bhctl_json("device", "list") if found["owner"] == "mgmt"}
-        assert len(owned) == 3 and all(found["iommu"] and found["interrupts"] and not found["faults"] for found in owned.values()), owned
+        devices = {found["ids"]: found for found in appliance.bhctl_json("device", "list")}
+        for ids in ("8086:10d3", "1b36:0010", "1af4:1044"):  # e1000e, NVMe, virtio-rng
+            found = devices[ids]
+            assert found["owner"] == "mgmt" and found["iommu"] and found["interrupts"] and not found["faults"], found
         guest = attach(appliance, "linux1").wait_ready()
         guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
         guest.wait_for("ping -c 1 192.168.77.2", "1 packets received")
+        watchdog = appliance.bhctl_json("watchdog")
+        assert watchdog["watchdog"] == "BSA generic watchdog" and watchdog["state"] == "runs" and watchdog["fed"] > 1, watchdog
+        # What feeds it returns at once: it resets the machine. The events are in memory that this keeps.
+        fault.overwrite(appliance, fault.management_address(appliance, "feed"), bytes.fromhex("c0035fd6"))  # RET
+        appliance.serial.expect("slot a: starting", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert [event["boot"] for event in appliance.shell.json("log events") if event["kind"] == "boot"] == [1, 2]

@@ -74,7 +74,7 @@ def test_mistyped_configuration_is_answered_with_the_names(tmp_path):
 @pytest.mark.once
 def test_menuconfig_shows_the_partitions(tmp_path):
     screen = pexpect.spawn("make", [f"O={tmp_path}/out", "menuconfig"], cwd=str(TOP), env=dict(os.environ, TERM="xterm"),
-                           dimensions=(40, 120), timeout=60)
+                           dimensions=(40, 120), timeout=PATIENCE)
     screen.expect("Appliance")
     screen.expect("Partitions")
     screen.send("q")

@@ -16,13 +16,6 @@ GUID = "0a9f7c52-2f4e-5d0b-9a3c-5b1e7d3f6a10"
 VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
 
-def set_variable(appliance):
-    """By the firmware's own shell, which starts where there is nothing else."""
-    appliance.serial.expect("Shell>", PATIENCE)
-    appliance.serial.send_line(f"setvar BulkheadFactoryReset -guid {GUID} -nv -bs =01")
-    appliance.serial.expect("Shell>", PATIENCE)
-
-
 @pytest.fixture(scope="module")
 def output(build_with):
     out = build_with("power", CONFIGURATION)
@@ -30,29 +23,19 @@ def output(build_with):
     return out
 
 
-def test_by_a_variable_or_a_message(output, machine, tmp_path):
-    disk = tmp_path / "disk.img"
+def reset(output, machine, folder, flash, message=b"", said=None):
+    """The disk has values; after a start the operators' are gone, and after another one those that were set since are there."""
+    disk = folder / "disk.img"
     subprocess.run(["cp", "--sparse=always", output / "bulkhead.img", disk], check=True)
     place = partitions(disk)[1]["state"]["start"] * 512
     data = bytearray(state.partition([state.confirmed(15), state.confirmed(14)], KEPT))
-    flash = ["-bios", str(firmware(output / "bulkhead.img", machine))]
-    if machine.arch == "x86":
-        subprocess.run(["cp", VARIABLES, tmp_path / "variables"], check=True)
-        flash = ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-                 "-drive", f"if=pflash,format=raw,file={tmp_path}/variables"]
-        empty = tmp_path / "empty.img"
-        with open(empty, "wb") as handle:
-            handle.truncate(1 << 20)
-        with Appliance(output, loader="none", disk=empty, extra=flash, folder=tmp_path / "shell") as appliance:
-            set_variable(appliance)
-    else:
-        data[:len(MESSAGE)] = MESSAGE
+    data[:len(message)] = message
     with open(disk, "r+b") as handle:
         handle.seek(place)
         handle.write(data)
-    with Appliance(output, loader="none", disk=disk, extra=flash, folder=tmp_path / "run") as appliance:
-        if machine.arch == "x86":
-            appliance.serial.expect("factory reset, since a variable of the firmware asks for it", PATIENCE)
+    with Appliance(output, loader="none", disk=disk, extra=flash, folder=folder / "run") as appliance:
+        if said:
+            appliance.serial.expect(said, PATIENCE)
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
         assert [value["name"] for value in stored_state(appliance.shell)["values"]] == ["rollback"]
@@ -66,3 +49,27 @@ def test_by_a_variable_or_a_message(output, machine, tmp_path):
         with open(disk, "rb") as handle:
             handle.seek(place)
             assert not any(handle.read(832))
+
+
+def test_by_a_message(output, machine, tmp_path):
+    reset(output, machine, tmp_path, ["-bios", str(firmware(output / "bulkhead.img", machine))], MESSAGE)
+
+
+@pytest.mark.slow
+@pytest.mark.arch("x86")
+def test_by_a_variable(output, machine, tmp_path):
+    """Set in the firmware's own shell, which starts where there is nothing else: no NIC to boot from, an empty disk."""
+    subprocess.run(["cp", VARIABLES, tmp_path / "variables"], check=True)
+    flash = ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+             "-drive", f"if=pflash,format=raw,file={tmp_path}/variables"]
+    empty = tmp_path / "empty.img"
+    with open(empty, "wb") as handle:
+        handle.truncate(1 << 20)
+    bare = Appliance(output, loader="none", disk=empty, extra=flash, folder=tmp_path / "shell")
+    nic = bare.arguments.index("-netdev")
+    del bare.arguments[nic:nic + 4]
+    with bare as appliance:
+        appliance.serial.expect("Shell>", PATIENCE)
+        appliance.serial.send_line(f"setvar BulkheadFactoryReset -guid {GUID} -nv -bs =01")
+        appliance.serial.expect("Shell>", PATIENCE)
+    reset(output, machine, tmp_path, flash, said="factory reset, since a variable of the firmware asks for it")

@@ -170,7 +170,7 @@ def test_the_management_domain_dies_under_load(machine_with):
     one = attach(appliance, "linux1")
     one.line.expect("linux1# ")
     one.line.send_line("")
-    one.wait_for("cat /tmp/disk", r"whole", tries=240)
+    one.wait_for("cat /tmp/disk", r"whole", 2 * PATIENCE)
     one.wait_for("ping -c 1 -W 2 10.0.2.2", r" 0% packet loss")
     disk, _ = counters(appliance)
     assert disk["errors"] == 0, disk

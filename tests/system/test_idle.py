@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from appliance import PATIENCE
 from guest import attach
 
 IDLE_SHARE = 0.1  # of a host CPU; a loop that polls takes all that it gets
@@ -58,9 +59,9 @@ def test_an_idle_guest_hardly_exits(appliance):
     appliance.shell.wait_prompt()
     attach(appliance, "linux1").wait_ready()
     attach(appliance, "linux2").wait_ready()
-    rates = []
+    rates, end = [], time.monotonic() + PATIENCE
     while not rates or rates[-1] >= EXITS_A_SECOND:
-        assert len(rates) < 6, f"exits a second of linux2, which never came to rest: {rates}"
+        assert time.monotonic() < end, f"exits a second of linux2, which never came to rest: {rates}"
         before, since = exits(appliance, "linux2")
         time.sleep(EXITS_WINDOW)
         after, until = exits(appliance, "linux2")

@@ -411,7 +411,7 @@ def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
         lan = {interface["switch"]: interface for interface in shell.json("net")["interfaces"]}["lan"]
         assert lan["address"] == "10.0.2.15" and lan["gateway"] == "10.0.2.2" and not lan["dhcp_server"]
         assert {v["domain"]: v["label"] for v in shell.json("disk")["volumes"]}["linux1"] == "data"
-        refused = appliance.bhctl("version", check=False)
+        refused = appliance.bhctl("version", check=False, wait=True)
         assert refused.returncode == 125 and "certificate is not accepted" in refused.stderr
         found = appliance.bhctl_json("version", certificates=own)
         assert not found["development_certificates"]

@@ -34,8 +34,8 @@ def test_stream_between_guests_is_right(pair):
     features = one.run("cat /sys/class/net/eth1/device/features")
     for bit, name in ((0, "CSUM"), (11, "HOST_TSO4"), (15, "MRG_RXBUF"), (28, "INDIRECT_DESC"), (29, "EVENT_IDX"), (32, "VERSION_1")):
         assert features[bit] == "1", f"virtio feature {name} was not negotiated: {features}"
-    two.run("nettest server >/dev/null 2>&1 & sleep 1")
-    one.run("nettest server >/dev/null 2>&1 & sleep 1")
+    two.serve()
+    one.serve()
     assert "content right" in one.run("nettest stream 192.168.77.2 64 check", timeout=600)
     assert "content right" in two.run("nettest stream 192.168.77.1 64 check", timeout=600)
     assert "exchanges" in one.run("nettest request 192.168.77.2 200", timeout=300)

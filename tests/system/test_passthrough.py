@@ -7,6 +7,7 @@ import http.server
 import os
 import re
 import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -99,13 +100,14 @@ def interface_of(guest, driver):
 def reaches(guest, interface, subnet, server):
     """A download over the interface, whose digest must be right."""
     guest.run(f"ip address flush dev {interface}; ip address add 10.0.{subnet}.15/24 dev {interface} && ip link set {interface} up")
-    found = guest.wait_for(f"wget -q -O - http://10.0.{subnet}.2:{server.port}/ | sha256sum", "([0-9a-f]{64})", tries=20)[1]
+    found = guest.wait_for(f"wget -q -O /tmp/got http://10.0.{subnet}.2:{server.port}/ && sha256sum /tmp/got", "([0-9a-f]{64})")[1]
     assert found == server.whole, f"{guest.name}: {interface} delivers other bytes"
 
 
 def interfaces(guest, count):
     """{driver: network interface} of the PCI functions that the guest has, once there are so many."""
-    for _ in range(120):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         found = re.findall(r"=(\w+):(\w+)=", guest.run("for n in /sys/class/net/*; do readlink -f $n | grep -q /pci && "
                                                        "d=$(readlink $n/device/driver) && echo =${d##*/}:${n##*/}=; done; true"))
         if len(found) == count:
@@ -116,7 +118,8 @@ def interfaces(guest, count):
 
 def disks_of(guest, count):
     """{disk: digest} of the PCI functions that the guest has."""
-    for _ in range(120):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         found = guest.run("cd /sys/block; for b in *; do [ -b /dev/$b ] && readlink -f $b | grep -q -e /pci -e /nvme && echo =$b=; done; cd /").split()
         found = [name.strip("=") for name in found if re.fullmatch("=.+=", name)]
         if len(found) == count:
@@ -253,10 +256,13 @@ def test_platform_device(build_with, tmp_path):
         appliance.shell.wait_prompt()
         guest = attach(appliance, "linux1").wait_ready()
         with connect(appliance.qemu, tmp_path / "second", tmp_path / "qemu.log") as second:
-            guest.run("stty -F /dev/ttyAMA1 raw -echo 115200; (while read -r line; do echo got $line >/dev/ttyAMA1; done </dev/ttyAMA1) & sleep 1")
-            second.settimeout(60)
+            guest.run("stty -F /dev/ttyAMA1 raw -echo 115200; "
+                      "(echo ready; while read -r line; do echo got $line; done) </dev/ttyAMA1 >/dev/ttyAMA1 2>/dev/null & true")
+            second.settimeout(PATIENCE)
+            said = second.makefile("rb")
+            assert said.readline().strip() == b"ready"
             second.sendall(b"hello there\n")
-            assert second.makefile("rb").readline().strip() == b"got hello there"
+            assert said.readline().strip() == b"got hello there"
         interrupts = guest.run("cat /proc/interrupts")
         assert re.search(r" [1-9]\d* .*GICv3\s+40 Level\s+uart-pl011", interrupts), interrupts
 

@@ -23,7 +23,7 @@ def test_a_stream_survives_the_management_domain(pair):
     """The switch is gone for a moment; the queues go on where they were, and every byte of the stream is compared."""
     appliance, one, two = pair
     address = fault.management_address(appliance, "loop_turn")
-    two.run("(nettest server >/dev/null 2>&1 &)")
+    two.serve()
     one.run(f"(nettest stream 192.168.77.2 {STREAM_MB} check >/tmp/stream 2>&1 &)")
     one.run("(ping -i 0.2 192.168.77.2 >/tmp/ping 2>&1 &)")
     one.wait_for("cat /proc/net/dev", r"eth1: +\d+ +\d+ +(?:\d+ +){6}\d{7,}")
@@ -36,7 +36,7 @@ def test_a_stream_survives_the_management_domain(pair):
     one = attach(appliance, "linux1")
     one.line.expect("linux1# ")
     one.line.send_line("")
-    result = one.wait_for("cat /tmp/stream", r"nettest.*", tries=240)
+    result = one.wait_for("cat /tmp/stream", r"nettest.*", 2 * PATIENCE)
     assert "content right" in result.group(0), result.group(0)
     one.run("killall -INT ping; sleep 1")
     lost = re.search(r"(\d+)% packet loss", one.run("cat /tmp/ping"))

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from appliance import TOP
+from appliance import PATIENCE, TOP
 
 pytestmark = pytest.mark.once
 
@@ -17,7 +17,7 @@ def resolve(tmp_path, changes, *options, base=BASE):
     config = tmp_path / "broken.config"
     config.write_text(base + "".join(f"{change}\n" for change in changes))
     return subprocess.run(["/usr/bin/python3", "-B", "-m", "tools.resolver", "--config", str(config), "--output", str(tmp_path / "out"), *options],
-                          cwd=TOP, capture_output=True, text=True, timeout=120)
+                          cwd=TOP, capture_output=True, text=True, timeout=PATIENCE)
 
 
 IOMMU, IOMMU_X86 = ["CONFIG_IOMMU_SMMUV3=y"], ["CONFIG_IOMMU_VTD=y"]

@@ -50,6 +50,7 @@ def test_an_update_from_the_first_byte_to_its_confirmation(image, update, machin
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
         stored_state(appliance.shell)
+        appliance.bhctl("version")
         for at, why in ((0, "this is no update"), (70, "it is for the board"), (460, "its signature is wrong")):
             data = bytearray(update.read_bytes()[:1 << 20])
             data[at] ^= 1

@@ -24,6 +24,12 @@ static inline void dsb_sy(void)
     asm volatile("dsb sy" ::: "memory");
 }
 
+/* Stage 1 and 2 of the current VMID, and what instructions were fetched through them, after changes of its tables. */
+static inline void tlb_invalidate_current(void)
+{
+    asm volatile("dsb ishst\n\ttlbi vmalls12e1is\n\tic ialluis\n\tdsb ish\n\tisb" ::: "memory");
+}
+
 /* Sleep until an interrupt is pending, masked or not. */
 static inline void cpu_wait(void)
 {

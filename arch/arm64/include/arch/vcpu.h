@@ -23,7 +23,7 @@ struct arch_vcpu {
 };
 
 struct arch_domain {
-    uint64_t *stage2;        /* root: concatenated level 1 tables */
+    uint64_t *stage2;        /* root */
     uint64_t vttbr;          /* VTTBR_EL2 with the VMID, which is the domain's index + 1 */
     uint64_t counter_offset; /* CNTVOFF_EL2 since the domain's start; 0 for the management domain */
     struct vgic_domain vgic;

@@ -12,6 +12,7 @@ struct arch_vcpu {
 };
 
 struct arch_domain {
+    uint64_t *stage2, vttbr;
     uint64_t counter_offset;
     struct vgic_domain vgic;
 };

@@ -13,6 +13,11 @@ static inline void dsb_sy(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
-void cpu_wait(void); /* of a test that parks vCPUs: the CPU sleeps, another goes on */
+static inline void dsb_ishst(void)
+{
+    dsb_sy();
+}
+void tlb_invalidate_current(void); /* of a test that has stage 2 */
+void cpu_wait(void);               /* of a test that parks vCPUs: the CPU sleeps, another goes on */
 
 #endif

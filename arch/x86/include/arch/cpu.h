@@ -35,13 +35,6 @@ static inline uint8_t port_read8(uint16_t port)
     __asm__ volatile("in %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
-static inline uint32_t port_read32(uint16_t port)
-{
-    uint32_t value;
-
-    __asm__ volatile("in %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
 static inline void port_write8(uint16_t port, uint8_t value)
 {
     __asm__ volatile("out %0, %1" ::"a"(value), "Nd"(port) : "memory");
