@@ -53,7 +53,7 @@ def attest(appliance):
     """The report, once the TPM is read."""
     end = time.monotonic() + PATIENCE
     while True:
-        done = appliance.bhctl("attest", "--json", check=False)
+        done = appliance.bhctl("attest", "--json", check=False, wait=True)
         if "still being read" not in done.stderr:
             return json.loads(done.stdout), done
         assert time.monotonic() < end, done.stderr
