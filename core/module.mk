@@ -8,4 +8,4 @@ kernel-pci-x86 += core/pci_placed.o
 kernel-sriov += core/pci_virtual.o
 kernel-no-sriov += core/pci_virtual_absent.o
 kernel-no-pci += core/pci_absent.o
-kernel-small += $(addprefix core/,bundle.o crash.o domain.o domain_tree.o format.o loader.o memory.o pci.o pci_place.o pci_virtual.o seed.o status.o vpci.o)
+kernel-small += $(addprefix core/,bundle.o crash.o domain.o domain_tree.o format.o loader.o log.o memory.o pci.o pci_place.o pci_virtual.o seed.o status.o vpci.o)

@@ -18,15 +18,12 @@
 /* IOAPIC: registers behind an index and a window (82093AA). */
 #define IOAPIC_INDEX 0
 #define IOAPIC_WINDOW 4
-#define IOAPIC_VERSION 1
 #define IOAPIC_ENTRY(pin) (0x10 + 2 * (pin))
 #define IOAPIC_BROADCAST 0xff /* destinations have 8 bits */
 #define ENTRY_LOW_ACTIVE (1u << 13)
 #define ENTRY_LEVEL (1u << 15)
-#define ENTRY_MASKED (1u << 16)
 
 static volatile uint32_t *ioapics[IOAPICS_MAX];
-static uint32_t pins[IOAPICS_MAX];
 
 static void ioapic_write(uint32_t unit, uint32_t index, uint32_t value)
 {
@@ -36,13 +33,8 @@ static void ioapic_write(uint32_t unit, uint32_t index, uint32_t value)
 
 void ioapic_init(void)
 {
-    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
+    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++)
         ioapics[unit] = kernel_map_device(platform.arch.ioapic[unit].base, PAGE_SIZE);
-        ioapics[unit][IOAPIC_INDEX] = IOAPIC_VERSION;
-        pins[unit] = (ioapics[unit][IOAPIC_WINDOW] >> 16 & 0xff) + 1;
-        for (uint32_t pin = 0; pin < pins[unit]; pin++)
-            ioapic_write(unit, IOAPIC_ENTRY(pin), ENTRY_MASKED);
-    }
 }
 
 /* An IOAPIC sends what its entry says as a message: address bits 19 to 4 stand in its bits 63 to 48, bit 2 in 11. */
@@ -65,7 +57,7 @@ bool ioapic_route(uint32_t line, uint32_t cpu, uint32_t vector, bool level, bool
     for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
         uint32_t pin = line - platform.arch.ioapic[unit].first;
 
-        if (line < platform.arch.ioapic[unit].first || pin >= pins[unit])
+        if (line < platform.arch.ioapic[unit].first || pin >= platform.arch.ioapic[unit].pins)
             continue;
         return route(unit, pin, cpu, vector, (low ? ENTRY_LOW_ACTIVE : 0) | (level ? ENTRY_LEVEL : 0));
     }

@@ -24,6 +24,7 @@
     pushq $1f
     lretq
 1:  call mmu_build_tables
+    mov $PHYSICAL(level4), %rax
     mov %rax, %cr3
     mov %rbp, %rdi
     xor %ebp, %ebp
@@ -96,7 +97,7 @@ cpu_entry:
     lea cpu_areas + CPU_VCPU(%rcx), %rsp
     mov %rsp, %rbx
     call load_segments
-    mov kernel_cr3, %rax
+    mov $PHYSICAL(level4), %rax
     mov %rax, %cr3
     mov %rbx, %rdi
     xor %ebp, %ebp

@@ -31,7 +31,7 @@ struct table {
     uint64_t entry[ENTRIES];
 } __attribute__((aligned(4096)));
 
-static struct table level4, level3;
+static struct table level3;
 static struct table level2_small;   /* KERNEL_VA, DEVICE_VA */
 static struct table level2_blocks;  /* BLOCK_VA */
 static struct table level2_windows; /* WINDOW_VA */
@@ -39,12 +39,11 @@ static struct table level1_kernel[KERNEL_MEMORY_SIZE / BLOCK_SIZE];
 static struct table level1_devices[DEVICE_VA_SIZE / BLOCK_SIZE];
 
 /* By which a started CPU comes up: the kernel's, and the trampoline and the kernel where they lie. */
-extern struct table boot_level4;
-struct table boot_level4;
+extern struct table level4, boot_level4;
+struct table level4, boot_level4;
 static struct table boot_level3, boot_level2;
 
 static uint64_t devices_used, blocks_used;
-uint64_t kernel_cr3;
 
 extern char image_head[], image_text_end[], image_rodata_end[], image_end[], cpu_areas[];
 
@@ -59,7 +58,7 @@ static uint64_t physical(const void *address)
     return (uint64_t)address - KERNEL_VA + KERNEL_HPA;
 }
 
-uint64_t mmu_build_tables(void)
+void mmu_build_tables(void)
 {
     uint64_t text = (uint64_t)(image_text_end - image_head), rodata = (uint64_t)(image_rodata_end - image_head);
 
@@ -82,8 +81,6 @@ uint64_t mmu_build_tables(void)
     boot_level3.entry[0] = physical(&boot_level2) | TABLE;
     boot_level2.entry[0] = TABLE | LARGE;
     boot_level2.entry[index_at(KERNEL_HPA, 2)] = KERNEL_HPA | TABLE | LARGE;
-    kernel_cr3 = physical(&level4);
-    return kernel_cr3;
 }
 
 void *kernel_image(void)

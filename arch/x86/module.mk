@@ -9,4 +9,4 @@ kernel-pci += arch/x86/message.o
 kernel-no-pci += arch/x86/message_absent.o
 kernel-no-vtd += arch/x86/vtd_absent.o
 kernel-no-amdvi += arch/x86/amdvi_absent.o
-kernel-small += $(addprefix arch/x86/,crash.o guest_boot.o init.o iommu.o message.o mmu.o passthrough.o reset.o smp.o)
+kernel-small += $(addprefix arch/x86/,crash.o domain.o guest_boot.o init.o iommu.o message.o mmu.o passthrough.o reset.o smp.o)

@@ -117,7 +117,7 @@ void cpu_halt(void)
 }
 
 /* A core's threads share its caches and predictors: what one computes, the other may find out by timing. */
-void cpus_tell_threads(void)
+void arch_close(void)
 {
     struct cpuid level = cpuid(0, 0).eax >= 0xb ? cpuid(0xb, 0) : (struct cpuid){0};
     uint32_t shift = (level.ecx >> 8 & 0xff) == LEVEL_THREADS ? level.eax & 31 : 0;

@@ -15,14 +15,6 @@ struct time_scale {
     uint64_t ns_per_count, counts_per_ns;
 };
 
-/* `hz`: 4 MHz to 200 GHz. */
-static inline struct time_scale time_scale(uint64_t hz)
-{
-    uint64_t ns = divide128(NS_PER_S >> (64 - SCALE_SHIFT), NS_PER_S << SCALE_SHIFT, hz);
-
-    return (struct time_scale){ns, divide128(1ull << (2 * SCALE_SHIFT - 64), 0, ns) + 1};
-}
-
 static inline uint64_t scale_by(uint64_t value, uint64_t factor)
 {
     unsigned __int128 product = (unsigned __int128)value * factor >> SCALE_SHIFT;

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Time: the TSC; and the local APIC's timer for deadlines. */
-#include "time_scale.h"
-
 #include <arch/apic.h>
 #include <arch/timer.h>
 #include <core/arch.h>
 #include <core/deadline.h>
 #include <core/platform.h>
-
-static struct time_scale tsc_scale;
-static uint64_t apic_counts_per_ns; /* as in struct time_scale */
-
-void timer_init(void)
-{
-    uint64_t apic_hz = platform.arch.apic_hz / TIMER_DIVISOR;
-
-    tsc_scale = time_scale(platform.arch.tsc_hz);
-    apic_counts_per_ns = divide128(apic_hz >> (64 - SCALE_SHIFT), apic_hz << SCALE_SHIFT, NS_PER_S);
-}
 
 void timer_init_cpu(void)
 {
@@ -33,7 +20,7 @@ uint64_t time_wall_s(void)
 
 uint64_t time_ns(void)
 {
-    return scale_to_ns(&tsc_scale, timer_count());
+    return scale_to_ns(&platform.arch.tsc_scale, timer_count());
 }
 
 uint64_t timer_guest_count(const struct domain *domain)
@@ -44,7 +31,7 @@ uint64_t timer_guest_count(const struct domain *domain)
 uint64_t timer_guest_count_to_ns(const struct domain *domain, uint64_t count)
 {
     uint64_t tsc = count - domain->arch.counter_offset;
-    uint64_t ns = tsc < count ? UINT64_MAX : scale_to_ns(&tsc_scale, tsc); /* the offset is negative */
+    uint64_t ns = tsc < count ? UINT64_MAX : scale_to_ns(&platform.arch.tsc_scale, tsc); /* the offset is negative */
 
     return ns + (ns != UINT64_MAX);
 }
@@ -55,7 +42,7 @@ static void arm_by_count(uint64_t at_ns)
 
     if (at_ns == 0)
         return msr_write(X2APIC_TIMER_INITIAL, 0);
-    counts = at_ns > now ? scale_by(at_ns - now, apic_counts_per_ns) : 0;
+    counts = at_ns > now ? scale_by(at_ns - now, platform.arch.apic_counts_per_ns) : 0;
     msr_write(X2APIC_TIMER_INITIAL,
               counts < UINT32_MAX ? counts + 1 : UINT32_MAX); /* early: core/deadline.c looks again */
 }
@@ -66,5 +53,5 @@ void timer_arm(uint64_t at_ns)
         return;
     if (!platform.arch.tsc_deadline)
         return arm_by_count(at_ns);
-    msr_write(MSR_TSC_DEADLINE, at_ns ? scale_to_count(&tsc_scale, at_ns) : 0);
+    msr_write(MSR_TSC_DEADLINE, at_ns ? scale_to_count(&platform.arch.tsc_scale, at_ns) : 0);
 }

@@ -16,10 +16,16 @@
 #define COM1 0x3f8
 #define CMOS_CLOCK 0x70
 #define FIXED_REGISTERS 0xfec00000ull /* IOAPICs, HPET, IOMMUs, local APICs */
+#define IOAPIC_INDEX 0 /* registers behind an index and a window (82093AA) */
+#define IOAPIC_WINDOW 4
+#define IOAPIC_VERSION 1
+#define IOAPIC_ENTRY(pin) (0x10 + 2 * (pin))
+#define IOAPIC_MASKED (1u << 16)
 #define PIC_MASK_1 0x21 /* of the 8259As */
 #define PIC_MASK_2 0xa1
 #define CPUID_TOPOLOGY 0xbu
 #define CPUID_X2APIC (1u << 21)
+#define CPUID_RDRAND (1u << 30)
 
 #define ENTRIES 512
 #define BLOCK_SIZE (2 * MIB)
@@ -107,8 +113,22 @@ static void map_kernel(void)
 volatile uint8_t *stage_map_device(uint64_t address)
 {
     level2.entry[DEVICE >> 21 & (ENTRIES - 1)] = (address & ~(BLOCK_SIZE - 1)) | LARGE_PAGE | UNCACHED;
-    __asm__ volatile("" ::: "memory"); /* was not present, so it is in no TLB */
+    __asm__ volatile("invlpg (%0)" ::"r"(DEVICE) : "memory");
     return (volatile uint8_t *)(DEVICE + (address & (BLOCK_SIZE - 1)));
+}
+
+static void mask_ioapics(void)
+{
+    for (uint32_t unit = 0; unit < platform.arch.ioapic_count; unit++) {
+        volatile uint32_t *ioapic = (volatile uint32_t *)stage_map_device(platform.arch.ioapic[unit].base.value);
+
+        ioapic[IOAPIC_INDEX] = IOAPIC_VERSION;
+        platform.arch.ioapic[unit].pins = (ioapic[IOAPIC_WINDOW] >> 16 & 0xff) + 1;
+        for (uint32_t pin = 0; pin < platform.arch.ioapic[unit].pins; pin++) {
+            ioapic[IOAPIC_INDEX] = IOAPIC_ENTRY(pin);
+            ioapic[IOAPIC_WINDOW] = IOAPIC_MASKED;
+        }
+    }
 }
 
 /* Nothing comes from the 8259As. The other CPUs wait for the start-up that the kernel sends them; 10 ms from here on
@@ -128,6 +148,25 @@ static void silence(void)
     platform.arch.init_count = timer_count();
 }
 
+static void add_entropy(uint64_t number)
+{
+    memcpy(machine.seed + machine.seed_size, &number, sizeof(number));
+    machine.seed_size += sizeof(number);
+}
+
+static void gather_entropy(void)
+{
+    unsigned long long number;
+    bool valid;
+
+    add_entropy(timer_count());
+    for (uint32_t i = 0; i < SEED_SIZE / sizeof(number) && (cpuid(1, 0).ecx & CPUID_RDRAND); i++) {
+        __asm__ volatile("rdrand %0" : "=r"(number), "=@ccc"(valid)::"cc");
+        if (valid)
+            add_entropy(number);
+    }
+}
+
 static const char *find_out(void)
 {
     const char *flaw = acpi_read();
@@ -137,7 +176,9 @@ static const char *find_out(void)
     if (!(cpuid(1, 0).ecx & CPUID_X2APIC))
         return "the CPU has no x2APIC";
     find_pci_window();
+    mask_ioapics();
     silence();
+    gather_entropy();
     return timers_measure();
 }
 

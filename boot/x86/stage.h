@@ -22,6 +22,14 @@ static inline uint32_t port_read32(uint16_t port)
     return value;
 }
 
+/* `hz`: 4 MHz to 200 GHz. */
+static inline struct time_scale time_scale(uint64_t hz)
+{
+    uint64_t ns = divide128(NS_PER_S >> (64 - SCALE_SHIFT), NS_PER_S << SCALE_SHIFT, hz);
+
+    return (struct time_scale){ns, divide128(1ull << (2 * SCALE_SHIFT - 64), 0, ns) + 1};
+}
+
 /* RAM that the loader gives. */
 void stage_add_ram(uint64_t base, uint64_t size);
 /* Part of what is under `address` is needed at where the kernel goes. */
@@ -29,7 +37,7 @@ bool stage_in_the_way(uint64_t address, uint64_t size);
 /* The loader has said what it has to: finds out the rest, and enters the kernel. `flaw`: NULL, or why it must not run. */
 _Noreturn void stage_leave(const char *flaw);
 
-/* A page of registers; for one device. */
+/* A page of registers, until the next is mapped. */
 volatile uint8_t *stage_map_device(uint64_t address);
 /* The machine's clocks, into `platform`. NULL, or why it cannot be used. */
 const char *timers_measure(void);

@@ -126,6 +126,8 @@ const char *timers_measure(void)
         return "its timers do not count";
     platform.arch.tsc_deadline = deadline;
     platform.arch.tsc_hz = tsc_hz;
+    platform.arch.tsc_scale = time_scale(tsc_hz);
+    platform.arch.apic_counts_per_ns = divide128(apic_hz >> (64 - SCALE_SHIFT), apic_hz << SCALE_SHIFT, NS_PER_S);
     platform.arch.apic_hz = apic_hz * TIMER_DIVISOR;
     platform.arch.guest_apic_hz = apic_hz != 0 ? platform.arch.apic_hz >> TIMER_GUEST_SHIFT : GUEST_APIC_HZ;
     now_s = clock_read();

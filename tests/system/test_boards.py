@@ -55,7 +55,8 @@ def test_gicv2(build_with, tmp_path):
 CARDS = {"zcu102": (1, []), "rpi4": (0, ["-accel", "tcg,thread=single"])}
 
 
-@pytest.mark.parametrize("board", ["zcu102", pytest.param("rpi4", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["zcu102", "rpi4"])
 def test_starts_from_its_card(build_with, tmp_path, board):
     """The flashed image as SD card (issue 5, points 2 and 6): U-Boot takes slot B's only try and starts it, with guests. After a reset it
     is slot A's turn again, which is damaged by then: it is named, and slot B starts once more."""

@@ -55,6 +55,7 @@ def test_a_trial_that_hangs(hanging, build_with, machine, tmp_path):
             handle.seek(places["state"]["start"] * 512 + offset)
             handle.write(state.slot_record([state.confirmed(14), state.Slot(15, 1)], "_a"))
     with start(hanging, machine, disk, tmp_path) as appliance, connect(appliance.qemu, appliance.folder / "qmp", appliance.folder / "qemu.log") as connection:
+        connection.settimeout(PATIENCE)
         stream = connection.makefile("rw")
         stream.write('{"execute": "qmp_capabilities"}\n')
         stream.flush()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* x86: counts to nanoseconds and back (arch/x86/time_scale.h), on machines slow and fast, young and very old. */
-#include "../../arch/x86/time_scale.h"
+#include <boot/x86/stage.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

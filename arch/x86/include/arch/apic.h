@@ -53,7 +53,7 @@ enum x2apic_register {
 #define LVT_MASKED (1u << 16)
 #define LVT_TSC_DEADLINE (2u << 17)
 
-void ioapic_init(void);   /* boot CPU: all pins masked */
+void ioapic_init(void);   /* boot CPU; boot/x86 has masked all pins */
 void apic_init_cpu(void); /* each CPU: x2APIC mode, nothing pending, own vectors on */
 /* Start-up, after its INIT, to the CPU with that x2APIC ID. */
 void apic_send_startup(uint32_t id, uint8_t page);

@@ -5,11 +5,10 @@
 
 #include <core/vcpu.h>
 
-/* Boot CPU, on boot/x86's tables: builds the kernel's own; returns what CR3 is to be. */
-uint64_t mmu_build_tables(void);
+/* Boot CPU, on boot/x86's tables: builds the kernel's own (level4), and what a started CPU comes up on (boot_level4). */
+void mmu_build_tables(void);
 _Noreturn void cpu_main(struct vcpu *vcpu); /* every other CPU, with the vCPU that its stack belongs to */
 void cpus_init(void);                       /* boot CPU: platform's CPUs into cpus[]; the caller is number 0 */
-void cpus_tell_threads(void);               /* boot CPU, domains built: which of them share a core */
 void cpu_setup(void);                       /* own CPU: control registers, IDT, local APIC, timer, once */
 void idt_init(void);                        /* boot CPU, once */
 void idt_load(void);                        /* own CPU */
@@ -24,6 +23,5 @@ extern uint32_t cpu_ids[BULKHEAD_CPUS_MAX];
 extern uint32_t platform_cpus;
 /* head.S: the code that a started CPU runs at TRAMPOLINE_HPA. */
 extern const uint8_t trampoline_start[], trampoline_end[];
-extern uint64_t kernel_cr3; /* what a started CPU is to load */
 
 #endif

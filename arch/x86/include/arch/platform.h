@@ -3,6 +3,7 @@
 #ifndef ARCH_PLATFORM_H
 #define ARCH_PLATFORM_H
 
+#include <arch/x86/time_scale.h>
 #include <bulkhead/limits.h>
 #include <core/address.h>
 
@@ -14,6 +15,7 @@ struct arch_platform {
     struct {
         struct hpa base;
         uint32_t first; /* global system interrupt of its first pin */
+        uint32_t pins;
         uint8_t id;
         uint16_t requester; /* by which an IOMMU that remaps interrupts knows it */
     } ioapic[IOAPICS_MAX];
@@ -30,6 +32,8 @@ struct arch_platform {
     bool can_sleep;         /* S5 is known */
     uint16_t serial_port;   /* the kernel's own output; 0: none */
     uint64_t tsc_hz;
+    struct time_scale tsc_scale;
+    uint64_t apic_counts_per_ns; /* by TIMER_DIVIDE; as in struct time_scale */
     bool tsc_deadline;
     uint64_t apic_hz;       /* of APIC timers, undivided; 0: not known, and not used */
     uint64_t guest_apic_hz; /* of guests' */

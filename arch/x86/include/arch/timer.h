@@ -5,7 +5,6 @@
 
 #include <core/vcpu.h>
 
-void timer_init(void);     /* boot CPU, before the first time_ns() */
 void timer_init_cpu(void); /* each CPU, APIC on */
 /* Own CPU: interrupt at time_ns() `at_ns`, or at once if that has passed; 0: never. */
 void timer_arm(uint64_t at_ns);
