@@ -8,7 +8,7 @@
 #define TPM_ECC_NIST_P256 0x0003u
 /* fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, restricted, sign */
 #define KEY_ATTRIBUTES 0x00050472u
-#define PUBLIC_BYTES 26u /* of the template below, without its size */
+#define PUBLIC_BYTES 24u /* of the template below, without its size */
 
 static struct quote quote;
 static uint8_t nonce[QUOTE_NONCE_MAX];

@@ -156,9 +156,9 @@ static void create_key(void)
 {
     put(4, 0x80000000);
     put(4, 90);
-    put(2, 89);
-    memcpy(it.answer + it.size, it.command + 35, 22); /* the template as it was given */
-    it.size += 22;
+    put(2, 87);
+    memcpy(it.answer + it.size, it.command + 35, 20); /* the template as it was given */
+    it.size += 20;
     put_number(0x11, 32);
     put_number(0x22, 31); /* one begins with a zero byte */
     put_number(0, 30);    /* what follows is not looked at */

@@ -275,7 +275,7 @@ static void test_quotes_of_a_hostile_tpm(void **state)
 {
     static const struct {
         uint32_t command, size, needed;
-    } answers[] = {{0x131, 10 + 10 + 22 + 34 + 33 + 32, 10 + 10 + 22 + 34 + 33},
+    } answers[] = {{0x131, 10 + 10 + 20 + 34 + 33 + 32, 10 + 10 + 20 + 34 + 33},
                    {0x158, 10 + 4 + 131 + 4 + 34 + 34 + 4, 10 + 4 + 131 + 4 + 34 + 34}};
 
     (void)state;
