@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <devices/tpm/tpm.h>
+#include <devices/tpm/command.h>
 #include <lib/native.h>
 #include <mbedtls/sha256.h>
 #include <mgmt/attest.h>
@@ -13,13 +13,6 @@
 #define LOG_MAX (1u << 20)
 #define EVENTS_MAX 1024u /* of the loader's log: what is behind is not read */
 
-/* TPM 2.0, part 2: tags, commands, algorithms, handles. */
-#define TPM_ST_NO_SESSIONS 0x8001u
-#define TPM_ST_SESSIONS 0x8002u
-#define TPM_CC_STARTUP 0x144u
-#define TPM_CC_PCR_READ 0x17eu
-#define TPM_CC_PCR_EXTEND 0x182u
-#define TPM_RS_PW 0x40000009u
 #define PCR_READ_ANSWER (TPM_HEADER_BYTES + 4 + 4 + 6 + 4 + 2 + EVENT_DIGEST_BYTES)
 
 static const uint8_t zero[EVENT_DIGEST_BYTES];
@@ -45,7 +38,7 @@ static uint8_t state_digest[EVENT_DIGEST_BYTES];
 static uint8_t log_pcr[ATTEST_PCRS][EVENT_DIGEST_BYTES], tpm_pcr[ATTEST_PCRS][EVENT_DIGEST_BYTES];
 static bool log_used[ATTEST_PCRS];
 static enum attest_tpm tpm;
-static const char *trouble = "this configuration has none (menu Board)";
+static const char *trouble = "none is known of";
 static uint32_t identity, next, number; /* PCR that is being read; own event that is looked at */
 static bool started, waits_for_state;
 
@@ -157,18 +150,41 @@ static void own_event(struct attest_event *event, uint32_t pcr, const char *sour
         event->text[i] = name[i];
 }
 
-/* Behind the loader's log: the bundle, unless that has it; its images; the state. The images are counted by the kernel,
- * which is believed. */
+/* The kernel's digest, as a loader without an event log of its own told it. */
+static bool kernel_told(uint8_t digest[EVENT_DIGEST_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *text = platform_status()->kernel_sha256;
+
+    for (uint32_t i = 0; i < 2 * EVENT_DIGEST_BYTES; i++) {
+        const char *at = text[i] != 0 ? strchr(digits, text[i]) : NULL;
+
+        if (at == NULL)
+            return false;
+        digest[i / 2] = (uint8_t)(digest[i / 2] << 4 | (at - digits));
+    }
+    return !loader_has[ATTEST_KERNEL];
+}
+
+/* Behind the loader's log: kernel and bundle, unless that has them; the images; the state. The images are counted by the
+ * kernel, which is believed. */
 static bool own(uint32_t index, struct attest_event *event)
 {
     const struct status_page *page = platform_status();
     uint32_t first = loader_has[ATTEST_BUNDLE] ? 1 : 0;
+    uint8_t digest[EVENT_DIGEST_BYTES] = {0};
 
+    if (kernel_told(digest)) {
+        if (index == 0) {
+            own_event(event, ATTEST_KERNEL, "loader", "kernel", digest);
+            return true;
+        }
+        index--;
+    }
     if (index < page->measured_count - first) {
         const struct measured *measured = &page->measured[index + first];
 
-        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name,
-                  measured->sha256);
+        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name, measured->sha256);
         return true;
     }
     if (index > page->measured_count - first || !state_known || loader_has[ATTEST_STATE])
@@ -263,42 +279,6 @@ void attest_pcr(uint32_t index, struct attest_pcr *pcr)
 
 /* --- The TPM --- */
 
-struct message {
-    uint8_t bytes[TPM_COMMAND_MAX];
-    uint32_t length;
-};
-
-static void put(struct message *message, uint32_t width, uint32_t value)
-{
-    for (uint32_t i = width; i-- > 0;)
-        message->bytes[message->length++] = (uint8_t)(value >> 8 * i);
-}
-
-static void put_digest(struct message *message, const uint8_t *digest)
-{
-    memcpy(message->bytes + message->length, digest, EVENT_DIGEST_BYTES);
-    message->length += EVENT_DIGEST_BYTES;
-}
-
-static struct message begin(uint32_t tag, uint32_t command)
-{
-    struct message message = {.length = 0};
-
-    put(&message, 2, tag);
-    put(&message, 4, 0);
-    put(&message, 4, command);
-    return message;
-}
-
-static void send(struct message *message, void (*done)(uint32_t code, const uint8_t *response, uint32_t size))
-{
-    uint32_t length = message->length;
-
-    message->length = 2;
-    put(message, 4, length);
-    tpm_send(message->bytes, length, done);
-}
-
 static void fail(const char *why)
 {
     tpm = ATTEST_TPM_FAILED;
@@ -373,22 +353,18 @@ static bool stands_at(uint32_t pcr, uint32_t count)
 static void extend_next(void)
 {
     struct attest_event event;
-    struct message message;
+    struct tpm_command command;
 
     for (; own(number, &event); number++) {
         if ((event.pcr != ATTEST_IMAGES && event.pcr != ATTEST_STATE) || !stands_at(event.pcr, number))
             continue;
-        message = begin(TPM_ST_SESSIONS, TPM_CC_PCR_EXTEND);
-        put(&message, 4, event.pcr);
-        put(&message, 4, 9); /* an empty password */
-        put(&message, 4, TPM_RS_PW);
-        put(&message, 2, 0);
-        put(&message, 1, 0);
-        put(&message, 2, 0);
-        put(&message, 4, 1);
-        put(&message, 2, EVENT_SHA256);
-        put_digest(&message, event.sha256);
-        send(&message, extended);
+        command = tpm_begin(TPM_ST_SESSIONS, TPM_CC_PCR_EXTEND);
+        tpm_put(&command, 4, event.pcr);
+        tpm_put_password(&command);
+        tpm_put(&command, 4, 1);
+        tpm_put(&command, 2, TPM_ALG_SHA256);
+        tpm_put_bytes(&command, event.sha256, EVENT_DIGEST_BYTES);
+        tpm_run(&command, extended);
         return;
     }
     conclude();
@@ -399,12 +375,12 @@ static void got(uint32_t code, const uint8_t *response, uint32_t size)
     static const uint8_t one_digest[] = {0, 0, 0, 1, 0, EVENT_DIGEST_BYTES};
 
     if (code == TPM_RC_INITIALIZE && !started) {
-        struct message message = begin(TPM_ST_NO_SESSIONS, TPM_CC_STARTUP);
+        struct tpm_command command = tpm_begin(TPM_ST_NO_SESSIONS, TPM_CC_STARTUP);
 
         started = true;
         bulkhead_log("attest: nobody has started the TPM: what is in front of the kernel measures nothing");
-        put(&message, 2, 0); /* TPM_SU_CLEAR */
-        send(&message, got);
+        tpm_put(&command, 2, 0); /* TPM_SU_CLEAR */
+        tpm_run(&command, got);
         return;
     }
     if (!is_good(code, response))
@@ -424,19 +400,14 @@ static void got(uint32_t code, const uint8_t *response, uint32_t size)
 
 static void read_next(void)
 {
-    struct message message = begin(TPM_ST_NO_SESSIONS, TPM_CC_PCR_READ);
+    struct tpm_command command = tpm_begin(TPM_ST_NO_SESSIONS, TPM_CC_PCR_READ);
 
     if (next == ATTEST_PCRS) {
         extend_next();
         return;
     }
-    put(&message, 4, 1);
-    put(&message, 2, EVENT_SHA256);
-    put(&message, 1, 3);
-    put(&message, 1, next < 8 ? 1u << next : 0);
-    put(&message, 1, next >= 8 ? 1u << (next - 8) : 0);
-    put(&message, 1, 0);
-    send(&message, got);
+    tpm_put_pcrs(&command, 1u << next);
+    tpm_run(&command, got);
 }
 
 /* The values of the state store, unless the loader has measured them. */
@@ -463,6 +434,7 @@ static void attest_start(void)
     loader_log_whole = true;
     state_known = started = false;
     tpm = ATTEST_TPM_NONE;
+    trouble = "the machine tells of none, or this configuration leaves it out (TPM in menu Board)";
     memset(loader_has, 0, sizeof loader_has);
     memset(log_used, 0, sizeof log_used);
     memset(log_pcr, 0, sizeof log_pcr);

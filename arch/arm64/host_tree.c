@@ -347,10 +347,13 @@ static void read_chosen(void)
     int chosen = top_node("chosen"), length, node;
     const fdt32_t *start, *end;
     struct memory_range range;
-    const char *slot;
+    const char *slot, *digest;
 
     if (chosen < 0)
         return;
+    digest = property(chosen, "bulkhead,kernel-sha256", &length);
+    if (digest && length == sizeof(platform.kernel_sha256) + 1)
+        memcpy(platform.kernel_sha256, digest, sizeof(platform.kernel_sha256));
     slot = property(chosen, "bulkhead,slot", &length);
     platform.slot = slot && length == 2 ? slot[0] : 0;
     node = stdout_node(chosen);

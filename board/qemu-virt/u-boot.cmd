@@ -6,3 +6,5 @@ setenv disks "0 1 2 3"
 setenv slot_at 44000000
 setenv slot_max 10000000
 setenv tree 40000000
+# Of a TPM, in that tree.
+setenv tpm /platform-bus@c000000/tpm_tis@0

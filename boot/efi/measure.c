@@ -62,15 +62,15 @@ static void measure(uint32_t pcr, const char *what, const struct bytes *data)
     uint32_t letters = (uint32_t)strlen(what) + 1;
     uint8_t digest[SHA256_SIZE];
 
-    if (tcg2 == NULL) {
-        sha256_generic(data->data, data->length, digest);
-        note(pcr, what, digest);
-        return;
-    }
     memcpy(event.data, what, letters);
     event.size = EVENT_HEADER_BYTES + 4 + letters;
-    if (tcg2->hash_log_extend_event(tcg2, 0, (uint64_t)data->data, data->length, &event))
-        say("Bulkhead: the TPM does not take a measurement\r\n");
+    if (tcg2 != NULL && !tcg2->hash_log_extend_event(tcg2, 0, (uint64_t)data->data, data->length, &event))
+        return;
+    if (tcg2 != NULL)
+        say("Bulkhead: the TPM does not take measurements; they are in the log only\r\n");
+    tcg2 = NULL;
+    sha256_generic(data->data, data->length, digest);
+    note(pcr, what, digest);
 }
 
 void measure_slot(const struct bytes *kernel, const struct bytes *bundle, const struct bytes *state)

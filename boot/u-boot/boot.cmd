@@ -14,10 +14,14 @@ setenv note_wipe 'if bcb load ${devtype} ${disk} state && bcb set command boot-r
 
 # The slot as it stands: a FIT, whose header says how long it is, and the SHA-256 of all of it behind it.
 setenv read_slot 'part start ${devtype} ${disk} boot-${slot} first && part size ${devtype} ${disk} boot-${slot} room && ${devtype} read ${slot_at} ${first} 1 && fdt addr ${slot_at} && fdt header get bytes totalsize && test 0x${bytes} -le 0x${slot_max} && setexpr sum ${slot_at} + ${bytes} && setexpr blocks ${bytes} + 21f && setexpr blocks ${blocks} / 200 && test 0x${blocks} -le 0x${room} && ${devtype} read ${slot_at} ${first} ${blocks}'
-# What bootm adds to the device tree for the kernel: which slot it is.
-setenv fdt_fixup 'fdt set /chosen bulkhead,slot ${slot}'
+# Measured boot (docs/attestation.md), before the slot is started: the SHA-256 of its kernel, into PCR 8 where the board has a TPM
+# (its path in the tree for the kernel: ${tpm}), and that of its bundle up to the signature, the last 112 bytes of the tree, into PCR 9.
+setenv measure 'setenv kernel_sha256; setexpr digest ${sum} + 40; fdt addr -q ${slot_at} && fdt get addr at /images/kernel data && fdt get size count /images/kernel data && hash sha256 ${at} ${count} kernel_sha256; if test -n "${tpm}" && fdt addr -q ${tree} && fdt get value found ${tpm} compatible && tpm2 autostart; then run extend; fi'
+setenv extend 'hash sha256 ${at} ${count} *${digest} && tpm2 pcr_extend 8 0x${digest}; fdt addr -q ${slot_at} && fdt get addr at /images/bundle data && fdt get size count /images/bundle data && fdt addr -q ${at} && fdt header get total totalsize && test 0x${total} -le 0x${count} && setexpr total ${total} - 70 && hash sha256 ${at} ${total} *${digest} && tpm2 pcr_extend 9 0x${digest}'
+# What bootm adds to the device tree for the kernel: which slot it is, and what was measured of it.
+setenv fdt_fixup 'fdt set /chosen bulkhead,slot ${slot}; fdt set /chosen bulkhead,kernel-sha256 "${kernel_sha256}"'
 # bootm checks the signature, and with it each image; it comes back only when it refuses the slot.
-setenv try_slot 'echo "Bulkhead: slot ${slot}"; if run read_slot; then if hash -v sha256 ${slot_at} ${bytes} *${sum}; then bootm ${slot_at}#bulkhead ${slot_at}#bulkhead ${tree}; else iminfo ${slot_at}; fi; echo "Bulkhead: slot ${slot} is damaged, or its signature is not of the key of this U-Boot"; else echo "Bulkhead: slot ${slot} holds no kernel"; fi'
+setenv try_slot 'echo "Bulkhead: slot ${slot}"; if run read_slot; then if hash -v sha256 ${slot_at} ${bytes} *${sum}; then run measure; bootm ${slot_at}#bulkhead ${slot_at}#bulkhead ${tree}; else iminfo ${slot_at}; fi; echo "Bulkhead: slot ${slot} is damaged, or its signature is not of the key of this U-Boot"; else echo "Bulkhead: slot ${slot} holds no kernel"; fi'
 
 # ab_select takes a try from a slot that is not confirmed, stable on the disk, before it is started.
 setenv try_disk 'if test -n "${wipe}"; then run note_wipe; fi; setenv tried; setenv tried_too; if bcb ab_select slot ${devtype} ${disk}#state; then setenv tried ${slot}; run try_slot; if bcb ab_select slot ${devtype} ${disk}#state; then if test ${slot} != ${tried}; then setenv tried_too ${slot}; run try_slot; fi; fi; else echo "Bulkhead: the record of slots cannot be used, or has no slot that boots"; fi; for other in a b; do if test ${other} != "${tried}" && test ${other} != "${tried_too}"; then setenv slot ${other}; run try_slot; fi; done'

@@ -158,6 +158,7 @@ struct status_page {
     uint32_t bundle_version;
     uint32_t bundle_development; /* 1: its key is one that the build made */
     uint32_t boot_slot;          /* by the loader: 'a' or 'b'; 0: it does not tell */
+    char kernel_sha256[64];      /* hexadecimal, of the kernel's file, by a loader without an event log; zeros: not told */
     uint32_t measured_count;
     struct measured measured[BULKHEAD_MEASURED_MAX];
 };

@@ -3,20 +3,22 @@
 #include <mgmt/attest.h>
 #include <mgmt/command.h>
 #include <mgmt/output.h>
+#include <mgmt/quote.h>
 #include <mgmt/session_internal.h>
 #include <stdio.h>
+#include <string.h>
 
-static void hex(char text[2 * EVENT_DIGEST_BYTES + 1], const uint8_t *digest)
+static void put_hex(char *text, const uint8_t *bytes, uint32_t length)
 {
-    for (uint32_t i = 0; i < EVENT_DIGEST_BYTES; i++)
-        snprintf(text + (size_t)2 * i, 3, "%02x", digest[i]);
+    for (uint32_t i = 0; i < length; i++)
+        snprintf(text + (size_t)2 * i, 3, "%02x", bytes[i]);
 }
 
 static void row_digest(struct output_row *row, const uint8_t *digest)
 {
     char text[2 * EVENT_DIGEST_BYTES + 1];
 
-    hex(text, digest);
+    put_hex(text, digest, EVENT_DIGEST_BYTES);
     row_text(row, text);
 }
 
@@ -141,7 +143,7 @@ static int run_attest(struct session *session, int arguments, char **argument)
         attest_pcr(i, &pcr);
         if (pcr.match != ATTEST_DIFFERS)
             continue;
-        hex(tpm, pcr.tpm);
+        put_hex(tpm, pcr.tpm, sizeof pcr.tpm);
         output_error(session, "PCR %u (%s) is not what the log gives; the TPM has %s", (unsigned)i, attest_meaning(i),
                      tpm);
         status = COMMAND_FAILED;
@@ -152,4 +154,69 @@ static int run_attest(struct session *session, int arguments, char **argument)
     return status;
 }
 COMMAND(attest, "attest", "[--json]", "what was measured of this boot, and whether the TPM says the same", run_attest,
+        NULL);
+
+/* attest quote */
+
+static enum output_step quote_row(struct output_row *row, struct output_cursor *cursor)
+{
+    static const char *const what[] = {"quote", "signature", "key"};
+    const struct quote *quote = quote_get();
+    char text[2 * QUOTE_ATTEST_MAX + 16] = "";
+
+    if (quote->state == QUOTE_BUSY)
+        return OUTPUT_WAIT;
+    if (quote->state == QUOTE_FAILED && cursor->row == 0) {
+        row_format(row, "failed: %s", quote->trouble);
+        return OUTPUT_ROW;
+    }
+    if (quote->state != QUOTE_DONE || cursor->row > 2)
+        return OUTPUT_END;
+    snprintf(text, 16, "%s ", what[cursor->row]);
+    if (cursor->row == 0)
+        put_hex(text + strlen(text), quote->attest, quote->attest_bytes);
+    else
+        put_hex(text + strlen(text), cursor->row == 1 ? quote->signature : quote->key, sizeof quote->key);
+    row_text(row, text);
+    return OUTPUT_ROW;
+}
+
+static const struct output_section quote_section = {.key = "quote", .kind = OUTPUT_TEXT, .row = quote_row};
+
+/* Bytes; 0: that is not a nonce. */
+static uint32_t read_nonce(const char *text, uint8_t nonce[QUOTE_NONCE_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t length = strlen(text);
+
+    if (length % 2 != 0 || length > (size_t)2 * QUOTE_NONCE_MAX || strspn(text, digits) != length)
+        return 0;
+    for (size_t i = 0; i < length; i++)
+        nonce[i / 2] = (uint8_t)(nonce[i / 2] << 4 | (strchr(digits, text[i]) - digits));
+    return (uint32_t)(length / 2);
+}
+
+static int run_quote(struct session *session, int arguments, char **argument)
+{
+    uint8_t nonce[QUOTE_NONCE_MAX] = {0};
+    uint32_t bytes = read_nonce(argument[0], nonce);
+
+    (void)arguments;
+    if (bytes == 0) {
+        output_error(session, "the nonce is 1 to %u bytes in hexadecimal, a-f small", QUOTE_NONCE_MAX);
+        return COMMAND_WRONG_USE;
+    }
+    if (attest_tpm() != ATTEST_TPM_READ) {
+        output_error(session, "no TPM can be asked: %s",
+                     attest_tpm() == ATTEST_TPM_BUSY ? "it is still being read" : attest_trouble());
+        return COMMAND_FAILED;
+    }
+    if (!quote_start(nonce, bytes, output_wake)) {
+        output_error(session, "the TPM is making another quote; ask again in a moment");
+        return COMMAND_FAILED;
+    }
+    output_section(session, &quote_section, 0);
+    return COMMAND_OK;
+}
+COMMAND(attest_quote, "attest quote", "NONCE", "PCRs and a nonce, signed by the TPM (docs/attestation.md)", run_quote,
         NULL);

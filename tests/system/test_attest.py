@@ -46,8 +46,6 @@ def copy(image, target):
 
 def by_uefi(machine, out, disk, folder, tpm):
     extra = ["-bios", FIRMWARE[machine.arch], *tpm.options, *fault.stub_arguments(folder)]
-    if machine.arch == "arm64":  # what ACPI says of a TPM is in AML, too
-        extra += ["-M", "acpi=off"]
     return Appliance(out, loader="none", disk=disk, extra=extra, folder=folder)
 
 
@@ -105,6 +103,15 @@ def test_the_tpm_matches_the_log(image, machine, tmp_path):
         assert (5, "Exit Boot Services Returned with Success") in stages  # the firmware's last event
         verdict = expect(appliance, expected)
         assert verdict.returncode == 0 and "the appliance runs what was expected" in verdict.stdout, verdict.stdout + verdict.stderr
+        # The TPM signs it, with a key that was noted before.
+        key = tmp_path / "tpm.pub"
+        appliance.bhctl("attest", "--enrol", str(key))
+        verdict = appliance.bhctl("attest", "--expect", str(expected), "--key", str(key), check=False)
+        assert verdict.returncode == 0 and "these PCRs, just now, signed by the TPM" in verdict.stdout, verdict.stdout + verdict.stderr
+        other_key = tmp_path / "other.pub"
+        subprocess.run(f"openssl ecparam -name prime256v1 -genkey -noout | openssl pkey -pubout -out {other_key}", shell=True, check=True)
+        verdict = appliance.bhctl("attest", "--expect", str(expected), "--key", str(other_key), check=False)
+        assert verdict.returncode == 1 and "NOT signed by" in verdict.stdout, verdict.stdout
         # What another build gives is named by PCR and stage.
         other = json.loads(expected.read_text())
         next(event for event in other["events"] if event["stage"] == "debian")["sha256"] = "00" * 32
@@ -134,3 +141,20 @@ def test_another_bundle_is_named(image, build_with, machine, tmp_path):
         lines = verdict.stdout.splitlines()
         assert "PCR  9 (bundle): DIFFERS: 'bundle' is not what was built" in lines, verdict.stdout
         assert any(line.startswith("PCR 11 (the bundle's images): DIFFERS: ") and "'plan-linux1'" in line and "'debian'" not in line for line in lines), verdict.stdout
+
+
+@pytest.mark.arch("arm64")
+@pytest.mark.parametrize("firmware", ["u-boot", pytest.param("acpi", marks=pytest.mark.slow), pytest.param("tree", marks=pytest.mark.slow)])
+def test_arm64(image, machine, tmp_path, firmware):
+    """Our U-Boot extends what the loader for UEFI does; a TPM that ACPI tells of, or the device tree."""
+    out, disk, expected = image
+    with Tpm(tmp_path, machine.arch) as tpm:
+        extra = ["-bios", str(out / "u-boot.bin") if firmware == "u-boot" else FIRMWARE["arm64"], *tpm.options]
+        if firmware == "tree":
+            extra += ["-M", "acpi=off"]
+        with Appliance(out, loader="none", disk=copy(disk, tmp_path / "disk"), extra=extra, folder=tmp_path) as appliance:
+            appliance.shell.wait_prompt()
+            report, done = attest(appliance)
+            assert done.returncode == 0 and {8, 9, 11, 12} <= states(report).keys() and set(states(report).values()) == {"matches"}, done.stdout
+            verdict = expect(appliance, expected)
+            assert verdict.returncode == 0, verdict.stdout + verdict.stderr

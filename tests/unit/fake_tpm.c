@@ -145,6 +145,36 @@ static void extend_pcr(void)
     fake_tpm.extends++;
 }
 
+static void put_number(uint8_t fill, uint32_t bytes)
+{
+    put(2, bytes);
+    memset(it.answer + it.size, fill, bytes);
+    it.size += bytes;
+}
+
+static void create_key(void)
+{
+    put(4, 0x80000000);
+    put(4, 90);
+    put(2, 87);
+    memcpy(it.answer + it.size, it.command + 35, 20); /* the template as it was given */
+    it.size += 20;
+    put_number(0x11, 32);
+    put_number(0x22, 31); /* one begins with a zero byte */
+    put_number(0, 30);    /* what follows is not looked at */
+}
+
+static void quote(void)
+{
+    put(4, 0);
+    put_number(0x55, 129);
+    put(2, 0x18);
+    put(2, 0x0b);
+    put_number(0x33, 32);
+    put_number(0x44, 32);
+    put(4, 0);
+}
+
 static void answer(void)
 {
     uint32_t command = (uint32_t)it.command[8] << 8 | it.command[9], code = fake_tpm.code, size;
@@ -163,6 +193,12 @@ static void answer(void)
         read_pcr();
     if (code == 0 && command == 0x182)
         extend_pcr();
+    if (code == 0 && command == 0x131)
+        create_key();
+    if (code == 0 && command == 0x158)
+        quote();
+    if (command == fake_tpm.cut_command)
+        it.size -= fake_tpm.cut < it.size - 10 ? fake_tpm.cut : it.size - 10;
     size = fake_tpm.answer_size ? fake_tpm.answer_size : it.size;
     for (uint32_t i = 0; i < 4; i++)
         it.answer[2 + i] = (uint8_t)(size >> 8 * (3 - i));

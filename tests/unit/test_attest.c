@@ -4,6 +4,7 @@
 #include <mbedtls/sha256.h>
 #include <mgmt/attest.h>
 #include <mgmt/module.h>
+#include <mgmt/quote.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -151,6 +152,27 @@ static void test_no_loader_measures(void **state)
     assert_int_equal(fake_tpm.extends, 3);
 }
 
+/* U-Boot: no log, but the kernel's digest; the PCRs are extended. */
+static void test_a_loader_without_a_log(void **state)
+{
+    struct attest_event event;
+
+    (void)state;
+    for (uint32_t i = 0; i < 64; i++)
+        fake_status.kernel_sha256[i] = "04"[i & 1];
+    extend(fake_tpm.pcr[ATTEST_KERNEL], digests[3]);
+    extend(fake_tpm.pcr[ATTEST_BUNDLE], digests[0]);
+    start();
+    for (uint32_t i = ATTEST_KERNEL; i <= ATTEST_STATE; i++)
+        assert_int_equal(match(i), i == 10 ? ATTEST_UNUSED : ATTEST_MATCHES);
+    assert_int_equal(fake_tpm.extends, 3);
+    assert_true(attest_event(0, &event));
+    assert_string_equal(event.text, "kernel");
+    fake_status.kernel_sha256[9] = 'x'; /* that is none */
+    start();
+    assert_int_equal(match(ATTEST_KERNEL), ATTEST_DIFFERS);
+}
+
 static void test_without_a_tpm(void **state)
 {
     (void)state;
@@ -214,6 +236,64 @@ static void test_a_hostile_tpm(void **state)
     fails("no SHA-256");
 }
 
+static uint32_t quotes;
+
+static void quote_made(void)
+{
+    quotes++;
+}
+
+static enum quote_state take_quote(void)
+{
+    quotes = 0;
+    assert_true(quote_start((const uint8_t *)"nonce", 5, quote_made));
+    assert_false(quote_start((const uint8_t *)"nonce", 5, quote_made)); /* one at a time */
+    fake_tpm_run();
+    assert_int_equal(quotes, 1);
+    return quote_get()->state;
+}
+
+static void test_a_quote(void **state)
+{
+    (void)state;
+    by_a_loader();
+    start();
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(take_quote(), QUOTE_DONE);
+        assert_int_equal(quote_get()->attest_bytes, 129);
+        assert_int_equal(quote_get()->signature[31], 0x33);
+        assert_int_equal(quote_get()->signature[32], 0x44);
+        assert_int_equal(quote_get()->key[0], 0x11);
+        assert_int_equal(quote_get()->key[32], 0);
+        assert_int_equal(quote_get()->key[33], 0x22);
+    }
+    assert_false(quote_start((const uint8_t *)"", QUOTE_NONCE_MAX + 1, quote_made));
+}
+
+/* Answers that are cut anywhere before what is needed of them. */
+static void test_quotes_of_a_hostile_tpm(void **state)
+{
+    static const struct {
+        uint32_t command, size, needed;
+    } answers[] = {{0x131, 10 + 10 + 20 + 34 + 33 + 32, 10 + 10 + 20 + 34 + 33},
+                   {0x158, 10 + 4 + 131 + 4 + 34 + 34 + 4, 10 + 4 + 131 + 4 + 34 + 34}};
+
+    (void)state;
+    start();
+    for (uint32_t i = 0; i < 2; i++)
+        for (fake_tpm.cut = 0; fake_tpm.cut <= answers[i].size - 10; fake_tpm.cut++) {
+            fake_tpm.cut_command = answers[i].command;
+            assert_int_equal(take_quote(),
+                             answers[i].size - fake_tpm.cut >= answers[i].needed ? QUOTE_DONE : QUOTE_FAILED);
+        }
+    fake_tpm.cut_command = 0;
+    fake_tpm.code = 0x922;
+    assert_int_equal(take_quote(), QUOTE_FAILED);
+    assert_string_equal(quote_get()->trouble, "it answers with error 0x922");
+    fake_tpm.never_answers = true;
+    assert_int_equal(take_quote(), QUOTE_FAILED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,9 +301,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_extends_once_over_restarts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_what_differs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_loader_measures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_loader_without_a_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_tpm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hostile_tpm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_quote, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_quotes_of_a_hostile_tpm, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,10 @@ enum { IORT_ITS = 0, IORT_ROOT_COMPLEX = 2, IORT_SMMUV3 = 4, IORT_RESERVED = 6 }
 #define SMMU_SIZE 0x20000u
 #define RANGE_BYTES 20u
 
+/* TPM2 (TCG ACPI Specification 1.3, 8) */
+#define TPM2_START_METHOD 48u
+#define TPM2_START_TIS 6u
+
 /* The device tree's */
 #define GIC_SPI 0
 #define GIC_PPI 1
@@ -740,6 +744,13 @@ static void put_chosen(const struct board_device *console)
     end();
 }
 
+/* A TPM, of which a table tells that it is there, and AML where. */
+static bool is_there(const struct board_device *device)
+{
+    return has_compatible(device, "tcg,tpm-tis-mmio") &&
+           get32(find_table("TPM2"), TPM2_START_METHOD) == TPM2_START_TIS;
+}
+
 static void put_devices(const struct board_device *console)
 {
     begin_plain("clock");
@@ -751,7 +762,7 @@ static void put_devices(const struct board_device *console)
     if (console->base != 0)
         put_device(console, true);
     for (uint32_t i = 0; i < facts->device_count; i++)
-        if (facts->device[i].in_aml && facts->device[i].base != console->base)
+        if ((facts->device[i].in_aml || is_there(&facts->device[i])) && facts->device[i].base != console->base)
             put_device(&facts->device[i], false);
 }
 
