@@ -2,7 +2,8 @@
 #ifndef TESTS_GUESTS_SUPPORT_STORM_H
 #define TESTS_GUESTS_SUPPORT_STORM_H
 
-/* When an interrupt storm is over. The guest defines STORM_MS before, and counts into `taken`; included once a guest. */
+/* When an interrupt storm is over. The guest defines STORM_MS before, and counts into `taken`; included once a guest.
+ */
 #include "tests/guests/support/guest.h"
 
 #define ENOUGH 100 /* interrupts that make a storm */

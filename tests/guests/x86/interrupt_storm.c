@@ -13,7 +13,8 @@
 
 static volatile uint64_t timer_begin;
 
-/* The timer's comes again at once, so that only it may end its storm: what it interrupts may not get to run between two. */
+/* The timer's comes again at once, so that only it may end its storm: what it interrupts may not get to run between
+ * two. */
 static void count(uint32_t id)
 {
     taken[(uint32_t)msr_read(MSR_X2APIC_ID) % CPUS]++;
