@@ -624,7 +624,16 @@ static bool take_status(struct sdhci *host, uint32_t status)
     return true;
 }
 
-/* One piece of what is under way; false: the controller has to report something first. */
+/* Whether that is reported, which is answered: a report that stays would interrupt again and again. */
+static bool take(const struct sdhci *host, uint32_t status, uint32_t report)
+{
+    if (!(status & report))
+        return false;
+    set(host, R_STATUS, report);
+    return true;
+}
+
+/* One piece of what is under way; false: the controller has to report something first, or some time to pass. */
 static bool advance(struct sdhci *host)
 {
     uint32_t status = get(host, R_STATUS), buffer = is_read(host) ? STATUS_READ_READY : STATUS_WRITE_READY;
@@ -636,16 +645,15 @@ static bool advance(struct sdhci *host)
         if (!send(host, SEND_STATUS, host->card.address, 0))
             trouble(host, "the controller stays busy", true);
     } else if (host->phase == ASKED) {
-        return status & STATUS_COMMAND && take_status(host, get(host, R_RESPONSE));
+        return take(host, status, STATUS_COMMAND) && take_status(host, get(host, R_RESPONSE));
     } else if (!host->accepted) {
-        host->accepted = status & STATUS_COMMAND;
+        host->accepted = take(host, status, STATUS_COMMAND);
         if (host->accepted && get(host, R_RESPONSE) & CARD_ERRORS)
             trouble(host, "the card refuses the command", true);
         return host->accepted;
-    } else if (host->moved < host->blocks && status & buffer) {
-        set(host, R_STATUS, buffer); /* first: the next one may be ready with the last word of this one */
-        move(host);
-    } else if (status & STATUS_TRANSFER) {
+    } else if (host->moved < host->blocks && take(host, status, buffer)) {
+        move(host); /* the next one may be ready with the last word of this one */
+    } else if (take(host, status, STATUS_TRANSFER)) {
         if (host->moved < host->blocks)
             trouble(host, "the transfer ends too early", true);
         else
@@ -687,7 +695,7 @@ static void serve(struct loop_source *source)
     if (pieces == PIECES_A_TURN)
         loop_signal(source);
     else
-        set(host, R_SIGNAL_ENABLE, host->request ? STATUS_WANTED : STATUS_REMOVED);
+        set(host, R_SIGNAL_ENABLE, host->request && host->phase != ASKING ? STATUS_WANTED : STATUS_REMOVED);
 }
 
 static void look(struct loop_timer *timer)

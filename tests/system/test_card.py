@@ -60,7 +60,7 @@ def test_slots_state_and_volumes(build_with, tmp_path, board):
     card = tmp_path / "card"
     places = make_card(out, card, [state.confirmed(14), state.Slot(15, 1)])
     index, options = CARDS[board]
-    with Appliance(out, loader="none", folder=tmp_path, disk=card,
+    with Appliance(out, loader="none", folder=tmp_path / "run", disk=card,  # a disk in its own folder would be gone at its end
                    extra=["-kernel", str(out / "u-boot.bin"), "-drive", f"if=sd,index={index},file={card},format=raw", *options]) as appliance:
         shell = appliance.shell
         appliance.serial.expect("Bulkhead: slot b", PATIENCE)
