@@ -8,7 +8,7 @@ import time
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance
-from test_boards import CARDS
+from test_boards import CARDS, inserted
 from test_guests import partition
 from test_image import partitions
 from test_locked_uboot import record
@@ -24,14 +24,13 @@ SMALL = [*partition(1, "witness", "witness", "1", "DISK0=y", "DISK0_GPT=y", 'DIS
 
 
 def make_card(out, card, slots):
-    """The flashed image of a build, its slots as given, as large as QEMU wants an SD card to be; where its partitions begin."""
+    """The flashed image of a build, its slots as given; where its partitions begin."""
     environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     done = subprocess.run(["make", "-C", str(TOP), f"O={out}", f"{out}/bulkhead.img"], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     subprocess.run(["cp", "--sparse=always", out / "bulkhead.img", card], check=True)
     places = {name: entry["start"] * 512 for name, entry in partitions(card)[1].items()}
     record(card, slots)
-    os.truncate(card, 1 << card.stat().st_size.bit_length())
     return places
 
 
@@ -56,12 +55,11 @@ def keeps_its_volume(shell):
 @pytest.mark.parametrize("board", CARDS)
 def test_slots_state_and_volumes(build_with, tmp_path, board):
     """U-Boot takes slot B's only try; the trial is confirmed on the card. A value is still there after the reset, and so is slot B."""
-    out = build_with(f"{board}-card", SMALL, board)
+    out = build_with(f"{board}-witness", SMALL, board)
     card = tmp_path / "card"
     places = make_card(out, card, [state.confirmed(14), state.Slot(15, 1)])
-    index, options = CARDS[board]
     with Appliance(out, loader="none", folder=tmp_path / "run", disk=card,  # a disk in its own folder would be gone at its end
-                   extra=["-kernel", str(out / "u-boot.bin"), "-drive", f"if=sd,index={index},file={card},format=raw", *options]) as appliance:
+                   extra=["-kernel", str(out / "u-boot.bin"), *inserted(board, card), *CARDS[board][1]]) as appliance:
         shell = appliance.shell
         appliance.serial.expect("Bulkhead: slot b", PATIENCE)
         shell.wait_prompt()
