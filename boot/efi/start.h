@@ -5,6 +5,8 @@
 
 #include "efi.h"
 
+#include <boot/watchdog.h>
+
 #define PAGE 4096u
 
 struct bytes {
@@ -18,13 +20,8 @@ extern struct efi_boot_services *boot;
 extern const struct efi_guid loaded_image_guid, file_system_guid, device_path_guid;
 #pragma GCC visibility pop
 
-/* To whom watches the firmware. */
-void say(const char *text);
 /* Whole pages, until the firmware's services end; NULL: there is no memory. */
 void *allocate(uint64_t bytes);
-
-/* The machine's watchdog, where the configuration wants it: without the management domain it resets the machine. */
-void start_watchdog(void);
 
 /* A file of the folder `folder`. */
 bool read_contents(struct efi_file *folder, const char16_t *name, struct bytes *contents);
