@@ -55,7 +55,7 @@ void kernel_main(struct hpa handover)
 
     status_page->cpus = cpus_present();
     status_page->bundle_version = bundle_version();
-    status_page->bundle_development = bundle_key_is_development;
+    status_page->bundle_development = bundle_trust.is_development;
     status_page->boot_slot = (uint8_t)platform.slot;
     memcpy(status_page->kernel_sha256, platform.kernel_sha256, sizeof(status_page->kernel_sha256));
     status_page->kernel_bytes = kernel_pages_base() - (uint64_t)kernel_image();
