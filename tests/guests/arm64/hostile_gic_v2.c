@@ -26,6 +26,8 @@ static void quieten(void)
         write32(GUEST_GICD_BASE + 0xf10 + i, ~0u); /* GICD_CPENDSGIR */
     for (uint32_t i = 0; i < 32; i += 4)
         write32(GUEST_GICD_BASE + 0x400 + i, 0x80808080); /* GICD_IPRIORITYR */
+    for (uint32_t i = 0; i < 32; i += 4)
+        write32(GUEST_GICC_BASE + 0xd0 + i, 0); /* GICC_APR, GICC_NSAPR: no priority is active */
 }
 
 /* Acknowledges and ends what is pending, until nothing is; whether `id` was among it. */
