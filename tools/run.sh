@@ -106,6 +106,9 @@ zcu102 | rpi4) # nothing can be plugged in but a card
     sd=0
     [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none) sd=1
     tree=(-dtb "$output/board.dtb")
+    # The board's own Ethernet controller is the last of the SoC's four.
+    net=()
+    [ "$board" = rpi4 ] || net=(-net nic -net nic -net nic -net nic,netdev=n0 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992")
     # The disk is an SD card, whose size is a power of two.
     size=$((1 << 28))
     while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
@@ -118,7 +121,7 @@ zcu102 | rpi4) # nothing can be plugged in but a card
         tree=()
     fi
     exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-        "${tree[@]}" "${start[@]}" "${card[@]}"
+        "${net[@]}" "${tree[@]}" "${start[@]}" "${card[@]}"
     ;;
 sbsa-ref) # its firmware finds the image on an NVMe disk
     qemu=qemu-system-aarch64
