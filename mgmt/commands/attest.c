@@ -164,6 +164,12 @@ static enum output_step quote_row(struct output_row *row, struct output_cursor *
     const struct quote *quote = quote_get();
     char text[2 * QUOTE_ATTEST_MAX + 16] = "";
 
+    if (quote->number != cursor->argument && cursor->position[0]++ == 0) {
+        row_text(row, "failed: another quote was asked for before this one was read");
+        return OUTPUT_ROW;
+    }
+    if (quote->number != cursor->argument)
+        return OUTPUT_END;
     if (quote->state == QUOTE_BUSY)
         return OUTPUT_WAIT;
     if (quote->state == QUOTE_FAILED && cursor->row == 0) {
@@ -215,7 +221,7 @@ static int run_quote(struct session *session, int arguments, char **argument)
         output_error(session, "the TPM is making another quote; ask again in a moment");
         return COMMAND_FAILED;
     }
-    output_section(session, &quote_section, 0);
+    output_section(session, &quote_section, quote_get()->number);
     return COMMAND_OK;
 }
 COMMAND(attest_quote, "attest quote", "NONCE", "PCRs and a nonce, signed by the TPM (docs/attestation.md)", run_quote,
