@@ -30,6 +30,11 @@ static enum output_step tpm_row(struct output_row *row, struct output_cursor *cu
         [ATTEST_TPM_FAILED] = "failed",
         [ATTEST_TPM_READ] = "read",
     };
+    static const char *const secure_boot[] = {
+        [ATTEST_SECURE_BOOT_UNKNOWN] = "not told",
+        [ATTEST_SECURE_BOOT_OFF] = "off",
+        [ATTEST_SECURE_BOOT_ON] = "on",
+    };
     enum attest_tpm tpm = attest_tpm();
 
     (void)cursor;
@@ -43,11 +48,13 @@ static enum output_step tpm_row(struct output_row *row, struct output_cursor *cu
     else
         row_format(row, "%04x:%04x", (unsigned)(attest_identity() & 0xffff), (unsigned)(attest_identity() >> 16));
     row_flag(row, attest_log_whole());
+    row_text(row, secure_boot[attest_secure_boot()]);
     return OUTPUT_ROW;
 }
 
 static const struct output_column tpm_columns[] = {
-    {"tpm", "TPM 2.0"}, {"trouble", "why"}, {"identity", "vendor, device"}, {"log_whole", "log is whole"}};
+    {"tpm", "TPM 2.0"}, {"trouble", "why"}, {"identity", "vendor, device"}, {"log_whole", "log is whole"},
+    {"secure_boot", "Secure Boot"}};
 static const struct output_section tpm_section = {
     .key = "attest",
     .kind = OUTPUT_RECORD,
