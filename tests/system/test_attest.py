@@ -101,6 +101,7 @@ def test_the_tpm_matches_the_log(image, machine, tmp_path):
         appliance.shell.wait_prompt()
         report, done = attest(appliance)
         assert done.returncode == 0 and report["attest"]["tpm"] == "read" and report["attest"]["log_whole"], done.stdout
+        assert report["attest"]["secure_boot"] == "off", done.stdout
         measured = states(report)
         assert {0, 4, 5, 7, 8, 9, 11, 12} <= measured.keys() and set(measured.values()) == {"matches"}, measured
         stages = [(event["pcr"], event["stage"]) for event in report["events"]]
