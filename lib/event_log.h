@@ -19,6 +19,8 @@
 #define EV_SEPARATOR 0x4u
 #define EV_IPL 0xdu
 #define EV_EVENT_TAG 0x6u
+#define EV_EFI_VARIABLE_DRIVER_CONFIG 0x80000001u
+#define EV_EFI_VARIABLE_AUTHORITY 0x800000e0u
 
 struct event {
     uint32_t pcr, type;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <devices/tpm/command.h>
+#include <lib/certificate_name.h>
 #include <lib/native.h>
 #include <mbedtls/sha256.h>
 #include <mgmt/attest.h>
@@ -34,6 +35,7 @@ static const char *const meanings[ATTEST_PCRS] = {
 static const uint8_t *loader_log; /* NULL: there is none */
 static uint32_t loader_log_bytes, loader_events;
 static bool loader_log_whole = true, loader_has[ATTEST_PCRS], state_known;
+static enum attest_secure_boot secure_boot;
 static uint8_t state_digest[EVENT_DIGEST_BYTES];
 static uint8_t log_pcr[ATTEST_PCRS][EVENT_DIGEST_BYTES], tpm_pcr[ATTEST_PCRS][EVENT_DIGEST_BYTES];
 static bool log_used[ATTEST_PCRS];
@@ -54,6 +56,10 @@ uint32_t attest_identity(void)
 {
     return identity;
 }
+enum attest_secure_boot attest_secure_boot(void)
+{
+    return secure_boot;
+}
 bool attest_log_whole(void)
 {
     return loader_log_whole;
@@ -65,15 +71,48 @@ const char *attest_meaning(uint32_t index)
 
 /* --- Events --- */
 
-/* UEFI_VARIABLE_DATA: a GUID, two lengths, a name in UTF-16. */
+/* Whether an event's digest is that of the bytes in the log: then its PCR vouches for them. */
+static bool is_of_its_data(const struct event *event)
+{
+    uint8_t digest[EVENT_DIGEST_BYTES];
+
+    if (event->sha256 == NULL)
+        return false;
+    mbedtls_sha256(event->data, event->length, digest, 0);
+    return memcmp(digest, event->sha256, sizeof digest) == 0;
+}
+
+/* Whose certificate a variable holds: EFI_SIGNATURE_DATA of a signer, or the first of EFI_SIGNATURE_LISTs (UEFI 2.10, 32.4.1). */
+static void put_signer(struct attest_event *event, const struct event *from, const uint8_t *data, uint32_t length)
+{
+    static const uint8_t x509[] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
+    uint32_t at = 16, end = length, header, list, text = (uint32_t)strlen(event->text);
+    char name[sizeof event->text];
+
+    if (from->type != EV_EFI_VARIABLE_AUTHORITY) {
+        if (length < 28 || memcmp(data, x509, sizeof x509) != 0)
+            return;
+        memcpy(&list, data + 16, sizeof list);
+        memcpy(&header, data + 20, sizeof header);
+        if (list > length || header > length - 28)
+            return;
+        at = 28 + header + 16;
+        end = list;
+    }
+    if (at < end && is_of_its_data(from) && certificate_name(data + at, end - at, name, sizeof name))
+        snprintf(event->text + text, sizeof event->text - text, ": %s%s", name, end < length ? ", ..." : "");
+}
+
+/* UEFI_VARIABLE_DATA: a GUID, two lengths, a name in UTF-16, what it holds. */
 static bool put_variable(struct attest_event *event, const struct event *from)
 {
-    uint64_t letters;
+    uint64_t letters, held;
     uint32_t at = 0;
 
     if (from->length < 32)
         return false;
     memcpy(&letters, from->data + 16, sizeof letters);
+    memcpy(&held, from->data + 24, sizeof held);
     if (letters == 0 || letters > (from->length - 32) / 2 || letters >= sizeof event->text)
         return false;
     for (; at < letters; at++) {
@@ -82,6 +121,8 @@ static bool put_variable(struct attest_event *event, const struct event *from)
         event->text[at] = (char)(high == 0 && low >= 0x20 && low < 0x7f ? low : '?');
     }
     event->text[at] = 0;
+    if (held == from->length - 32 - 2 * letters)
+        put_signer(event, from, from->data + 32 + 2 * at, (uint32_t)held);
     return true;
 }
 
@@ -114,7 +155,7 @@ static void describe(struct attest_event *event, const struct event *from)
         {0x8, "version of the firmware's first code"},
         {0x7, "first code of the firmware"},
         {0xa, "the firmware's configuration"},
-        {0x80000001, "variable"},
+        {EV_EFI_VARIABLE_DRIVER_CONFIG, "variable"},
         {0x80000002, "boot variable"},
         {0x80000003, "boot application"},
         {0x80000004, "boot services driver"},
@@ -125,11 +166,11 @@ static void describe(struct attest_event *event, const struct event *from)
         {0x80000009, "tables handed over"},
         {0x8000000b, "tables handed over"},
         {0x8000000c, "boot variable"},
-        {0x800000e0, "signer's certificate"},
+        {EV_EFI_VARIABLE_AUTHORITY, "signer's certificate"},
     };
 
-    if (((from->type == 0x80000001 || from->type == 0x80000002 || from->type == 0x8000000c ||
-          from->type == 0x800000e0) &&
+    if (((from->type == EV_EFI_VARIABLE_DRIVER_CONFIG || from->type == 0x80000002 || from->type == 0x8000000c ||
+          from->type == EV_EFI_VARIABLE_AUTHORITY) &&
          put_variable(event, from)) ||
         (from->type != EV_SEPARATOR && put_text(event, from)))
         return;
@@ -228,6 +269,21 @@ static void replay(uint32_t pcr, const uint8_t *digest)
     log_used[pcr] = true;
 }
 
+/* The variable SecureBoot, of EFI_GLOBAL_VARIABLE and of one byte, as UEFI_VARIABLE_DATA has it; the event's digest, and with it
+ * PCR 7, is that of these bytes. */
+static enum attest_secure_boot secure_boot_of(const struct event *event)
+{
+    static const uint8_t head[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03,
+                                   0x2b, 0x8c, 10,   0,    0,    0,    0,    0,    0,    0,    1,    0,    0,    0,
+                                   0,    0,    0,    0,    'S',  0,    'e',  0,    'c',  0,    'u',  0,    'r',  0,
+                                   'e',  0,    'B',  0,    'o',  0,    'o',  0,    't',  0};
+
+    if (event->pcr != ATTEST_SECURE_BOOT_PCR || event->type != EV_EFI_VARIABLE_DRIVER_CONFIG ||
+        event->length != sizeof head + 1 || memcmp(event->data, head, sizeof head) != 0 || !is_of_its_data(event))
+        return ATTEST_SECURE_BOOT_UNKNOWN;
+    return event->data[sizeof head] == 1 ? ATTEST_SECURE_BOOT_ON : ATTEST_SECURE_BOOT_OFF;
+}
+
 static void read_loader_log(void)
 {
     const struct status_shared *shared = &platform_status()->shared;
@@ -249,6 +305,8 @@ static void read_loader_log(void)
             log_pcr[0][EVENT_DIGEST_BYTES - 1] = locality;
         if (event.type == EV_NO_ACTION || event.sha256 == NULL || event.pcr >= ATTEST_PCRS)
             continue;
+        if (secure_boot == ATTEST_SECURE_BOOT_UNKNOWN) /* the first one: what comes later, anybody may have measured */
+            secure_boot = secure_boot_of(&event);
         replay(event.pcr, event.sha256);
         loader_has[event.pcr] = true;
     }
@@ -432,6 +490,7 @@ static void attest_start(void)
     loader_log = NULL;
     loader_events = next = number = 0;
     loader_log_whole = true;
+    secure_boot = ATTEST_SECURE_BOOT_UNKNOWN;
     state_known = started = false;
     tpm = ATTEST_TPM_NONE;
     trouble = "the machine tells of none, or this configuration leaves it out (TPM in menu Board)";

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #define ATTEST_PCRS 16u
+#define ATTEST_SECURE_BOOT_PCR 7u
 #define ATTEST_KERNEL 8u  /* extended by the boot loader, */
 #define ATTEST_BUNDLE 9u  /* so is this; */
 #define ATTEST_IMAGES 11u /* by the management domain; */
@@ -35,6 +36,9 @@ struct attest_event {
     char text[64]; /* of what, in printable ASCII */
 };
 bool attest_event(uint32_t number, struct attest_event *event);
+/* Secure Boot, as the firmware measured it into PCR 7. */
+enum attest_secure_boot { ATTEST_SECURE_BOOT_UNKNOWN, ATTEST_SECURE_BOOT_OFF, ATTEST_SECURE_BOOT_ON };
+enum attest_secure_boot attest_secure_boot(void);
 bool attest_log_whole(void); /* false: a part of the loader's log cannot be read */
 
 enum attest_match {

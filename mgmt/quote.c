@@ -42,6 +42,13 @@ static bool is_good(uint32_t code, const uint8_t *response)
     return code == 0;
 }
 
+/* The next command. */
+static void ask(struct tpm_command *command, void (*answered)(uint32_t code, const uint8_t *response, uint32_t size))
+{
+    if (!tpm_run(command, answered))
+        end(QUOTE_FAILED, "it is asked something else");
+}
+
 static void take_number(struct tpm_answer *answer, uint8_t *number)
 {
     uint32_t length = tpm_take(answer, 2);
@@ -105,7 +112,7 @@ static void created(uint32_t code, const uint8_t *response, uint32_t size)
     tpm_put_bytes(&command, nonce, nonce_bytes);
     tpm_put(&command, 2, TPM_ALG_NULL); /* the key's own scheme */
     tpm_put_pcrs(&command, QUOTE_PCRS);
-    tpm_run(&command, quoted);
+    ask(&command, quoted);
 }
 
 static void flushed(uint32_t code, const uint8_t *response, uint32_t size)
@@ -134,7 +141,7 @@ static void flushed(uint32_t code, const uint8_t *response, uint32_t size)
     tpm_put(&command, 4, 0);            /* x, y */
     tpm_put(&command, 2, 0);            /* outside information */
     tpm_put(&command, 4, 0);            /* creation PCRs */
-    tpm_run(&command, created);
+    ask(&command, created);
 }
 
 bool quote_start(const uint8_t *wanted, uint32_t bytes, void (*done)(void))
@@ -150,5 +157,6 @@ bool quote_start(const uint8_t *wanted, uint32_t bytes, void (*done)(void))
     if (!tpm_run(&command, flushed))
         return false;
     quote.state = QUOTE_BUSY;
+    quote.number++;
     return true;
 }

@@ -19,6 +19,7 @@ enum quote_state { QUOTE_NONE, QUOTE_BUSY, QUOTE_FAILED, QUOTE_DONE };
 
 struct quote {
     enum quote_state state;
+    uint32_t number;                    /* another one for each quote_start() */
     const char *trouble;                /* QUOTE_FAILED */
     uint8_t attest[QUOTE_ATTEST_MAX];   /* TPMS_ATTEST, as it was signed (SHA-256) */
     uint32_t attest_bytes;

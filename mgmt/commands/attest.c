@@ -30,6 +30,11 @@ static enum output_step tpm_row(struct output_row *row, struct output_cursor *cu
         [ATTEST_TPM_FAILED] = "failed",
         [ATTEST_TPM_READ] = "read",
     };
+    static const char *const secure_boot[] = {
+        [ATTEST_SECURE_BOOT_UNKNOWN] = "not told",
+        [ATTEST_SECURE_BOOT_OFF] = "off",
+        [ATTEST_SECURE_BOOT_ON] = "on",
+    };
     enum attest_tpm tpm = attest_tpm();
 
     (void)cursor;
@@ -43,11 +48,13 @@ static enum output_step tpm_row(struct output_row *row, struct output_cursor *cu
     else
         row_format(row, "%04x:%04x", (unsigned)(attest_identity() & 0xffff), (unsigned)(attest_identity() >> 16));
     row_flag(row, attest_log_whole());
+    row_text(row, secure_boot[attest_secure_boot()]);
     return OUTPUT_ROW;
 }
 
 static const struct output_column tpm_columns[] = {
-    {"tpm", "TPM 2.0"}, {"trouble", "why"}, {"identity", "vendor, device"}, {"log_whole", "log is whole"}};
+    {"tpm", "TPM 2.0"}, {"trouble", "why"}, {"identity", "vendor, device"}, {"log_whole", "log is whole"},
+    {"secure_boot", "Secure Boot"}};
 static const struct output_section tpm_section = {
     .key = "attest",
     .kind = OUTPUT_RECORD,
@@ -164,6 +171,12 @@ static enum output_step quote_row(struct output_row *row, struct output_cursor *
     const struct quote *quote = quote_get();
     char text[2 * QUOTE_ATTEST_MAX + 16] = "";
 
+    if (quote->number != cursor->argument && cursor->position[0]++ == 0) {
+        row_text(row, "failed: another quote was asked for before this one was read");
+        return OUTPUT_ROW;
+    }
+    if (quote->number != cursor->argument)
+        return OUTPUT_END;
     if (quote->state == QUOTE_BUSY)
         return OUTPUT_WAIT;
     if (quote->state == QUOTE_FAILED && cursor->row == 0) {
@@ -215,7 +228,7 @@ static int run_quote(struct session *session, int arguments, char **argument)
         output_error(session, "the TPM is making another quote; ask again in a moment");
         return COMMAND_FAILED;
     }
-    output_section(session, &quote_section, 0);
+    output_section(session, &quote_section, quote_get()->number);
     return COMMAND_OK;
 }
 COMMAND(attest_quote, "attest quote", "NONCE", "PCRs and a nonce, signed by the TPM (docs/attestation.md)", run_quote,

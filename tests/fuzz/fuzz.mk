@@ -13,10 +13,12 @@ fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
 fuzz-targets += state
 fuzz-state-sources := tests/fuzz/fuzz_state.c storage/state_format.c storage/slots.c storage/gpt.c
 
-fuzz-targets += event_log tpm
+fuzz-targets += event_log tpm quote
 fuzz-event_log-sources := tests/fuzz/fuzz_event_log.c lib/event_log.c
 fuzz-tpm-sources := tests/fuzz/fuzz_tpm.c $(attest-under-test)
 fuzz-tpm-cflags := $(attest-cflags)
+fuzz-quote-sources := tests/fuzz/fuzz_quote.c $(attest-under-test)
+fuzz-quote-cflags := $(attest-cflags)
 
 fuzz-targets += sdhci
 fuzz-sdhci-sources := tests/fuzz/fuzz_sdhci.c tests/unit/fake_pci.c devices/disk/sdhci.c lib/segment.c

@@ -2,13 +2,18 @@
 """Measured boot (issue 5, point 4): every stage is in a log that the management domain shows, and in a TPM 2.0 where there is one (swtpm).
 docs/attestation.md."""
 
+import hashlib
+import importlib.machinery
+import importlib.util
 import json
+import os
+import struct
 import subprocess
 import time
 
 import fault
 import pytest
-from appliance import PATIENCE, Appliance, have
+from appliance import PATIENCE, TOP, Appliance, have
 from test_uefi import FIRMWARE, make
 
 DEVICE = {"x86": "tpm-tis", "arm64": "tpm-tis-device"}
@@ -96,6 +101,7 @@ def test_the_tpm_matches_the_log(image, machine, tmp_path):
         appliance.shell.wait_prompt()
         report, done = attest(appliance)
         assert done.returncode == 0 and report["attest"]["tpm"] == "read" and report["attest"]["log_whole"], done.stdout
+        assert report["attest"]["secure_boot"] == "off", done.stdout
         measured = states(report)
         assert {0, 4, 5, 7, 8, 9, 11, 12} <= measured.keys() and set(measured.values()) == {"matches"}, measured
         stages = [(event["pcr"], event["stage"]) for event in report["events"]]
@@ -158,3 +164,53 @@ def test_arm64(image, machine, tmp_path, firmware):
             assert done.returncode == 0 and {8, 9, 11, 12} <= states(report).keys() and set(states(report).values()) == {"matches"}, done.stdout
             verdict = expect(appliance, expected)
             assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+@pytest.fixture
+def bhctl():
+    loader = importlib.machinery.SourceFileLoader("bhctl", str(TOP / "tools/bhctl"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bhctl", loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.arch("arm64")
+def test_whom_bhctl_believes(bhctl, tmp_path, monkeypatch):
+    """Quotes as a TPM signs them, and appliances that lie about what is in it."""
+    key, public = tmp_path / "key.pem", tmp_path / "key.pub"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+    zero, kernel, bundle, state = "00" * 32, "88" * 32, "99" * 32, "cc" * 32
+    expected = {8: kernel, 9: bundle}
+    nonce = os.urandom(32)
+
+    def signed(attest):
+        der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=attest, capture_output=True, check=True).stdout
+        r = der[4:4 + der[3]]
+        s = der[6 + len(r):]
+        return b"".join(int.from_bytes(number, "big").to_bytes(32, "big") for number in (r, s))
+
+    def attest(pcrs, over=nonce, selection=struct.pack(">IHB", 1, 11, 3) + b"\xff\x1b\0"):
+        digest = hashlib.sha256(bytes.fromhex("".join(pcrs.get(pcr, zero) for pcr in (*range(10), 11, 12)))).digest()
+        return bytes.fromhex("ff5443478018") + b"\0\x22" + bytes(34) + struct.pack(">H", len(over)) + over + bytes(25) + selection + b"\0\x20" + digest
+
+    def verdict(quote, told, signature=None):
+        monkeypatch.setattr(bhctl, "take_quote", lambda options: (quote, signature or signed(quote), bytes(64), nonce))
+        entries = [{"pcr": pcr, "meaning": "of", "state": "matches", "log": log, "tpm": tpm} for pcr, (log, tpm) in told.items()]
+        report = bhctl.read_report(json.dumps({"pcrs": entries, "events": []}))
+        return bhctl.vouch(None, str(public), report, expected)
+
+    right = {8: (kernel, kernel), 9: (bundle, bundle), 12: (state, state)}
+    good = attest({8: kernel, 9: bundle, 12: state})
+    assert verdict(good, right)[1]
+    assert "NOT signed by" in verdict(good, right, signed(b"another"))[0]
+    for other in (attest({8: kernel, 9: bundle, 12: state}, os.urandom(32)), attest({8: kernel, 9: bundle, 12: state}, nonce[:31]),
+                  attest({8: kernel, 9: bundle, 12: state}, selection=struct.pack(">IHB", 1, 11, 3) + b"\xff\x13\0"), good + b"\0", good[:40]):
+        assert "NOT over these PCRs" in verdict(other, right)[0]
+    assert "NOT those that the appliance tells" in verdict(attest({8: bundle, 9: bundle, 12: state}), right)[0]
+    # Nothing measured the kernel: the log alone says what would be right.
+    line, vouched = verdict(attest({9: bundle, 12: state}), {**right, 8: (kernel, None)})
+    assert not vouched and "PCR 8 is NOT among" in line
+    for wrong in (kernel + bundle, "", " ", kernel.upper()[:-1], 8):
+        with pytest.raises(ValueError):
+            verdict(good, {**right, 8: (kernel, wrong)})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance
+from test_attest import Tpm, attest
 from test_image import image, partitions  # noqa: F401 (a fixture)
 
 sys.path.insert(0, str(TOP))
@@ -126,7 +127,8 @@ def test_nothing_starts_that_is_not_signed(image, machine, enrolled, tmp_path): 
     with open(disk, "r+b") as handle:
         handle.seek(partitions(image)[1]["boot-a"]["start"] * 512)
         handle.write(forged(image, folder))
-    with start(image.parent, disk, machine.arch, sparse_copy(enrolled, folder / "variables"), folder, extra) as appliance:
+    with Tpm(folder, machine.arch) as tpm, \
+            start(image.parent, disk, machine.arch, sparse_copy(enrolled, folder / "variables"), folder, [*extra, *tpm.options]) as appliance:
         for _ in bad:
             appliance.serial.expect("BdsDxe: failed to load [^\r\n]*: Access Denied", PATIENCE)
         appliance.serial.expect("Secure Boot is on", PATIENCE)
@@ -134,6 +136,10 @@ def test_nothing_starts_that_is_not_signed(image, machine, enrolled, tmp_path): 
         appliance.serial.expect("slot b: starting", PATIENCE)
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
+        report, done = attest(appliance)
+        assert done.returncode == 0 and report["attest"]["secure_boot"] == "on", done.stdout
+        assert (7, "db: Bulkhead DEVELOPMENT (Secure Boot)") in \
+            {(event["pcr"], event["stage"]) for event in report["events"]}, done.stdout
     log = (folder / "serial.log").read_text(errors="replace")
     assert log.count("DEVELOPMENT key (") == 0 and len(re.findall("loader and kernel are signed", log)) == 1  # the good one alone ran
 

@@ -175,6 +175,20 @@ static void quote(void)
     put(4, 0);
 }
 
+static void put_raw(void)
+{
+    uint32_t length = fake_tpm.raw_left > 0 ? *fake_tpm.raw : 0;
+
+    fake_tpm.raw += fake_tpm.raw_left > 0;
+    fake_tpm.raw_left -= fake_tpm.raw_left > 0;
+    if (length > fake_tpm.raw_left)
+        length = fake_tpm.raw_left;
+    memcpy(it.answer + it.size, fake_tpm.raw, length);
+    it.size += length;
+    fake_tpm.raw += length;
+    fake_tpm.raw_left -= length;
+}
+
 static void answer(void)
 {
     uint32_t command = (uint32_t)it.command[8] << 8 | it.command[9], code = fake_tpm.code, size;
@@ -189,6 +203,10 @@ static void answer(void)
     if (command == 0x182 && fake_tpm.extends == fake_tpm.stops_after)
         code = 0x101;
     put(4, code);
+    if (fake_tpm.raw != NULL) {
+        put_raw();
+        command = 0;
+    }
     if (code == 0 && command == 0x17e)
         read_pcr();
     if (code == 0 && command == 0x182)

@@ -20,6 +20,8 @@ extern struct fake_tpm {
     uint32_t stops_after;  /* extends that still work; UINT32_MAX: all */
     uint32_t code;         /* of each answer */
     uint32_t cut, cut_command; /* bytes that answers to this command lack, by their header too */
+    const uint8_t *raw; /* what follows the header of each answer, instead of that: a length, then bytes */
+    uint32_t raw_left;
     const uint8_t *script; /* bytes that registers read as, instead of all that; fuzzing */
     uint32_t script_left;
 } fake_tpm;

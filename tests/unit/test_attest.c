@@ -236,6 +236,94 @@ static void test_a_hostile_tpm(void **state)
     fails("no SHA-256");
 }
 
+/* UEFI_VARIABLE_DATA */
+static struct event variable(uint8_t *to, const char *name, const uint8_t *data, uint32_t bytes, uint8_t *digest)
+{
+    static const uint8_t global[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
+    uint32_t letters = (uint32_t)strlen(name), at = 32 + 2 * letters;
+
+    memset(to, 0, at);
+    memcpy(to, global, sizeof global);
+    to[16] = (uint8_t)letters;
+    to[24] = (uint8_t)bytes;
+    for (uint32_t i = 0; i < letters; i++)
+        to[32 + 2 * i] = (uint8_t)name[i];
+    memcpy(to + at, data, bytes);
+    mbedtls_sha256(to, at + bytes, digest, 0);
+    return (struct event){7, EV_EFI_VARIABLE_DRIVER_CONFIG, digest, to, at + bytes};
+}
+
+static void put_event(const struct event *event)
+{
+    length += event_log_put(log + length, 4096 - length, event);
+    extend(fake_tpm.pcr[event->pcr], event->sha256);
+}
+
+static void test_secure_boot(void **state)
+{
+    static const struct {
+        uint8_t value;
+        const char *name;
+        bool forged;
+        enum attest_secure_boot expected;
+    } cases[] = {{1, "SecureBoot", false, ATTEST_SECURE_BOOT_ON},      {0, "SecureBoot", false, ATTEST_SECURE_BOOT_OFF},
+                 {1, "SecureBoot", true, ATTEST_SECURE_BOOT_UNKNOWN}, {1, "SecureBoos", false, ATTEST_SECURE_BOOT_UNKNOWN}};
+    uint8_t data[64], later[64], digest[32], later_digest[32];
+    struct event event;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        tear_down(state);
+        set_up(state);
+        by_a_loader();
+        event = variable(data, cases[i].name, &cases[i].value, 1, digest);
+        data[52] ^= cases[i].forged;
+        put_event(&event);
+        if (i == 1) { /* somebody later says the opposite */
+            event = variable(later, "SecureBoot", (const uint8_t *)"\1", 1, later_digest);
+            put_event(&event);
+        }
+        start();
+        assert_int_equal(attest_secure_boot(), cases[i].expected);
+        assert_int_equal(match(7), ATTEST_MATCHES);
+    }
+}
+
+/* The name of the first certificate of a list, cut anywhere. */
+static void test_names_of_keys(void **state)
+{
+    static const uint8_t der[] = {0x30, 0x1f, 0x30, 0x1b, 0xa0, 0x00, 0x02, 0x00, 0x30, 0x00, 0x30, 0x00, 0x30, 0x00, 0x30, 0x0f, 0x31,
+                                  0x0d, 0x30, 0x0b, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x04, 'a',  0x1b, 'K',  'e',  0x30, 0x00};
+    static const uint8_t x509[] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
+    uint8_t list[28 + 16 + sizeof der] = {0}, data[160], digest[32];
+    const uint32_t named = 28 + 16 + 31; /* bytes that a name needs */
+    struct attest_event found;
+    struct event event;
+
+    for (uint32_t bytes = 0; bytes <= sizeof list; bytes++) {
+        tear_down(state);
+        set_up(state);
+        by_a_loader();
+        memcpy(list, x509, sizeof x509);
+        list[16] = (uint8_t)bytes;
+        memcpy(list + 44, der, sizeof der);
+        list[45] = (uint8_t)(bytes >= named ? bytes - 46 : 0x1f); /* the certificate ends with the list */
+        event = variable(data, "db", list, bytes, digest);
+        put_event(&event);
+        start();
+        assert_true(attest_event(3, &found));
+        assert_string_equal(found.text, bytes >= named ? "db: a?Ke" : "db");
+    }
+    memcpy(list, "another", 7); /* not a list of certificates */
+    tear_down(state);
+    set_up(state);
+    by_a_loader();
+    event = variable(data, "db", list, sizeof list, digest);
+    put_event(&event);
+    start();
+    assert_true(attest_event(3, &found));
+    assert_string_equal(found.text, "db");
+}
+
 static uint32_t quotes;
 
 static void quote_made(void)
@@ -305,6 +393,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_a_tpm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hostile_tpm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_secure_boot, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_of_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_quote, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_quotes_of_a_hostile_tpm, set_up, tear_down),
     };
