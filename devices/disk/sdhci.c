@@ -291,7 +291,7 @@ static void give_up(struct sdhci *host, const char *why)
 /* It does not come up: once more, or never. */
 static void fail(struct sdhci *host, const char *why)
 {
-    if (host->failures++ < DISK_RESETS_MAX && has_card(host))
+    if (host->failures++ < (host->known ? DISK_RESETS_MAX : 1) && has_card(host))
         reset(host);
     else
         give_up(host, why);
@@ -734,8 +734,7 @@ static INTERRUPT_CONTEXT void interrupted(struct interrupt_handler *handler)
 static const char *open_registers(struct sdhci *host, int node, uint32_t clock_mhz)
 {
     struct tree_range range = tree_reg(node, 0);
-    uint32_t capabilities, interrupt;
-    bool level;
+    uint32_t capabilities;
 
     host->base = range.base;
     if (range.size < REGISTERS)
@@ -749,14 +748,15 @@ static const char *open_registers(struct sdhci *host, int node, uint32_t clock_m
     host->detects = !tree_has(node, "broken-cd") && !tree_has(node, "non-removable");
     host->has_switch = !tree_has(node, "disable-wp");
     reset(host); /* whatever its former life has left under way */
-    interrupt = tree_interrupt(node, 0, &level);
-    return interrupt && interrupt_register(interrupt, level, &host->handler) ? NULL : "it has no interrupt";
+    return NULL;
 }
 
 static void found(int node, uint32_t clock_mhz)
 {
     struct sdhci *host = calloc(1, sizeof *host);
     const char *why;
+    uint32_t interrupt;
+    bool level;
 
     if (!host)
         panic("no memory for a disk");
@@ -772,7 +772,13 @@ static void found(int node, uint32_t clock_mhz)
     while (host->state != READY && host->state != GONE)
         step(host);
     loop_timer_cancel(&host->timer);
-    if (host->state == READY)
+    if (host->state != READY)
+        return;
+    /* Controllers without a card may share its interrupt. */
+    interrupt = tree_interrupt(node, 0, &level);
+    if (!interrupt || !interrupt_register(interrupt, level, &host->handler))
+        give_up(host, "it has no interrupt");
+    else
         disk_add(&host->disk);
 }
 
@@ -782,7 +788,7 @@ static void sdhci_start(void)
     static const struct {
         const char *compatible;
         uint32_t clock_mhz;
-    } known[] = {{"arasan,sdhci-8.9a", 200}, {"brcm,bcm2711-emmc2", 100}};
+    } known[] = {{"arasan,sdhci-8.9a", 200}, {"brcm,bcm2711-emmc2", 100}, {"brcm,bcm2835-sdhci", 250}};
 
     for (uint32_t i = 0; i < sizeof known / sizeof *known; i++)
         for (int node = -1; (node = tree_compatible(node, known[i].compatible)) >= 0;)
