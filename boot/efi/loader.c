@@ -8,7 +8,6 @@
 #include "measure.h"
 #include "secure_boot.h"
 #include "start.h"
-#include <lib/sha256/sha256.h>
 #include <libfdt.h>
 #include <storage/gpt.h>
 #include <storage/slots.h>
@@ -263,7 +262,7 @@ static bool is_damaged(const void *fit, int node, const struct bytes *image)
     int hash = fdt_subnode_offset(fit, node, "hash-1"), length;
     const uint8_t *expected = fdt_getprop(fit, hash, "value", &length);
 
-    sha256_generic(image->data, image->length, digest);
+    digest_of(image->data, image->length, digest);
     return expected != NULL && length == SHA256_SIZE && memcmp(digest, expected, SHA256_SIZE) != 0;
 }
 
@@ -273,7 +272,7 @@ static const char *open_fit(const uint8_t *fit, uint32_t size, struct bytes *ker
     uint8_t digest[SHA256_SIZE];
     int kernel_node = find_image(fit, "kernel", kernel), bundle_node = find_image(fit, "bundle", bundle);
 
-    sha256_generic(fit, size, digest);
+    digest_of(fit, size, digest);
     if (memcmp(digest, fit + size, SHA256_SIZE) == 0)
         return kernel_node >= 0 && bundle_node >= 0 ? NULL : "lacks kernel or bundle";
     if (kernel_node >= 0 && is_damaged(fit, kernel_node, kernel))

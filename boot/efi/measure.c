@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "measure.h"
 #include <lib/event_log.h>
-#include <lib/sha256/sha256.h>
 #include <libfdt.h>
 #include <string.h>
 
@@ -69,7 +68,7 @@ static void measure(uint32_t pcr, const char *what, const struct bytes *data)
     if (tcg2 != NULL)
         say("Bulkhead: the TPM does not take measurements; they are in the log only\r\n");
     tcg2 = NULL;
-    sha256_generic(data->data, data->length, digest);
+    digest_of(data->data, data->length, digest);
     note(pcr, what, digest);
 }
 

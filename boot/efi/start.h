@@ -4,6 +4,7 @@
 #define BOOT_EFI_START_H
 
 #include "efi.h"
+#include <lib/sha256/sha256.h>
 
 #define PAGE 4096u
 
@@ -25,6 +26,9 @@ void *allocate(uint64_t bytes);
 
 /* The machine's watchdog, where the configuration wants it: without the management domain it resets the machine. */
 void start_watchdog(void);
+
+/* lib/sha256, by the CPU's instructions where it has them: a slot is tens of megabytes. */
+EFI void digest_of(const void *data, size_t length, uint8_t digest[SHA256_SIZE]);
 
 /* A file of the folder `folder`. */
 bool read_contents(struct efi_file *folder, const char16_t *name, struct bytes *contents);

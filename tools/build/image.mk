@@ -26,7 +26,10 @@ $(O)/starter.bin: boot/starter/start.S boot/starter/starter.c boot/starter/start
 	$(Q)$(TARGET_OBJCOPY) -O binary -j .starter $@.elf $@
 $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(slot-starter) $(O)/bulkhead.bin $(O)/bundle.itb $(slot-tree)
 	$(call say,FIT,$(call shown,$@))
-	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)cp $< $@.its
+	$(Q)mkimage -f $@.its $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)$(PYTHON) -m tools.image.container --place $@.its $@.new $(O)/bundle.itb
+	$(Q)mkimage -f $@.its $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
 	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
 		$(PYTHON) -m tools.image.container --seal $@.new)
 	$(Q)mv $@.new $@
@@ -79,15 +82,23 @@ loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include)
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
 loader-flags-arm64 := -ffixed-x18
 loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
+# SHA-256, by registers that nothing else of it uses.
+loader-digest := $(addprefix $(O)/loader/,digest.o $(sha256-arch))
+$(O)/loader/digest.o: boot/efi/$(ARCH)/digest.c
+$(O)/loader/$(sha256-arch): lib/sha256/$(sha256-arch:.o=.c)
+$(loader-digest): $(wildcard boot/efi/*.h boot/efi/$(ARCH)/*.h lib/sha256/*.h) $(config-header) | $(MBEDTLS_DIR)/.unpacked
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(filter-out -mgeneral-regs-only,$(loader-flags)) $(sha256-arch-flags) -c -o $@ $(filter %.c,$^)
 loader-sources := $(addprefix boot/efi/,$(ARCH)/head.S loader.c measure.c secure_boot.c $(ARCH)/start.c $(ARCH)/watchdog.c) \
 	$(O)/generated/secure_boot_key.c $(loader-sources-$(ARCH)) $(addprefix storage/,gpt.c slots.c state_format.c) lib/event_log.c lib/string.c \
 	lib/sha256/generic.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
-$(O)/boot.efi: $(loader-sources) $(sign-pe-needs) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) \
+$(O)/boot.efi: $(loader-sources) $(loader-digest) $(sign-pe-needs) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) \
 		boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
-		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/efi/loader.lds -o $@.elf $(loader-sources)
+		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/efi/loader.lds -o $@.elf $(loader-sources) $(loader-digest)
 	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@.new
 	$(call sign-pe,$@.new,$(@F))
 	$(Q)mv $@.new $@
