@@ -11,7 +11,6 @@
 #include <core/vpci.h>
 #include <devices/iommu/iommu.h>
 #include <devices/serial/early.h>
-#include <string.h>
 #include <version.h>
 
 static uint64_t ram_bytes(void)
@@ -57,7 +56,6 @@ void kernel_main(struct hpa handover)
     status_page->bundle_version = bundle_version();
     status_page->bundle_development = bundle_key_is_development;
     status_page->boot_slot = (uint8_t)platform.slot;
-    memcpy(status_page->kernel_sha256, platform.kernel_sha256, sizeof(status_page->kernel_sha256));
     status_page->kernel_bytes = kernel_pages_base() - (uint64_t)kernel_image();
     status_page->kernel_pages_bytes = memory_kernel_bytes();
     log_line("Kernel: %lu KiB in use, %lu of it image", memory_kernel_bytes() / 1024, status_page->kernel_bytes / 1024);

@@ -29,7 +29,6 @@ struct platform {
     uint32_t reserved_count;
     struct memory_range kernel;     /* the memory that the kernel keeps: image, zeroed data, memory_pages() */
     struct memory_range bundle;     /* size 0: none given */
-    char kernel_sha256[64];         /* hexadecimal, by the loader; zeros: it does not tell */
     char slot;                      /* which boot slot this is, by the loader: 'a', 'b'; 0: it does not tell */
     const void *tree;               /* the host's device tree, checked, mapped until boot is done */
     struct memory_range persistent; /* RAM that a warm reset keeps, for the log (board); size 0: none */

@@ -102,6 +102,11 @@ struct tree_message tree_message(int node, const char *property, uint32_t index)
     return (struct tree_message){fdt32_to_cpu(cell[0]), fdt32_to_cpu(cell[1]), fdt32_to_cpu(cell[2])};
 }
 
+bool tree_has(int node, const char *property)
+{
+    return node >= 0 && fdt_getprop(tree, node, property, NULL) != NULL;
+}
+
 uint64_t tree_number(int node, const char *property, uint64_t otherwise)
 {
     int length;

@@ -31,6 +31,8 @@ struct tree_message {
     uint32_t address, data, interrupt; /* interrupt 0: there is none */
 };
 struct tree_message tree_message(int node, const char *property, uint32_t index);
+/* Whether the node has the property, whatever it holds. */
+bool tree_has(int node, const char *property);
 /* A 32-bit or 64-bit property, or `otherwise`. */
 uint64_t tree_number(int node, const char *property, uint64_t otherwise);
 

@@ -6,6 +6,7 @@
 #include <arch/sysreg.h>
 #include <core/arch.h>
 #include <core/log.h>
+#include <core/status.h>
 #include <devices/serial/early.h>
 #include <libfdt.h>
 #include <string.h>
@@ -342,6 +343,8 @@ static int stdout_node(int chosen)
     return index_of(fdt_path_offset_namelen(platform.tree, path, options ? (int)(options - path) : length - 1));
 }
 
+static char kernel_sha256[sizeof(status_page->kernel_sha256)]; /* by the loader */
+
 static void read_chosen(void)
 {
     int chosen = top_node("chosen"), length, node;
@@ -352,8 +355,8 @@ static void read_chosen(void)
     if (chosen < 0)
         return;
     digest = property(chosen, "bulkhead,kernel-sha256", &length);
-    if (digest && length == sizeof(platform.kernel_sha256) + 1)
-        memcpy(platform.kernel_sha256, digest, sizeof(platform.kernel_sha256));
+    if (digest && length == sizeof(kernel_sha256) + 1)
+        memcpy(kernel_sha256, digest, sizeof(kernel_sha256));
     slot = property(chosen, "bulkhead,slot", &length);
     platform.slot = slot && length == 2 ? slot[0] : 0;
     node = stdout_node(chosen);
@@ -422,4 +425,5 @@ void host_tree_close(void)
 {
     kernel_unmap_blocks(platform.tree, TREE_BYTES_MAX);
     platform.tree = NULL;
+    memcpy(status_page->kernel_sha256, kernel_sha256, sizeof(kernel_sha256));
 }

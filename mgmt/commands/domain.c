@@ -50,6 +50,25 @@ static void row_text_or_none(struct output_row *row, const char *text)
         row_none(row);
 }
 
+static void row_uptime(struct output_row *row, const struct domain_status *status, uint32_t state)
+{
+    if (lives(state) && status->started_ns != 0 && time_ns() > status->started_ns)
+        row_duration(row, time_ns() - status->started_ns);
+    else
+        row_none(row);
+}
+
+/* How often it started and crashed, and why it stopped last. */
+static void row_lives(struct output_row *row, const struct domain_status *status)
+{
+    row_number(row, status->starts);
+    row_number(row, status->crashes);
+    if (status->cause != CAUSE_NONE)
+        row_text(row, stop_cause_text(status->cause));
+    else
+        row_none(row);
+}
+
 /* domain list */
 
 static enum output_step list_row(struct output_row *row, struct output_cursor *cursor)
@@ -70,16 +89,8 @@ static enum output_step list_row(struct output_row *row, struct output_cursor *c
     row_text(row, text);
     row_number(row, status->vcpus);
     row_size(row, partitions[cursor->row].memory_size);
-    if (lives(state) && status->started_ns != 0 && time_ns() > status->started_ns)
-        row_duration(row, time_ns() - status->started_ns);
-    else
-        row_none(row);
-    row_number(row, status->starts);
-    row_number(row, status->crashes);
-    if (status->cause != CAUSE_NONE)
-        row_text(row, stop_cause_text(status->cause));
-    else
-        row_none(row);
+    row_uptime(row, status, state);
+    row_lives(row, status);
     supervision_text(text, sizeof text, (uint32_t)cursor->row);
     row_text_or_none(row, text);
     return OUTPUT_ROW;
@@ -129,16 +140,8 @@ static enum output_step show_row(struct output_row *row, struct output_cursor *c
 
     row_text(row, config->name);
     row_text(row, domain_state_text(state));
-    if (lives(state) && status->started_ns != 0 && time_ns() > status->started_ns)
-        row_duration(row, time_ns() - status->started_ns);
-    else
-        row_none(row);
-    row_number(row, status->starts);
-    row_number(row, status->crashes);
-    if (status->cause != CAUSE_NONE)
-        row_text(row, stop_cause_text(status->cause));
-    else
-        row_none(row);
+    row_uptime(row, status, state);
+    row_lives(row, status);
     if (status->cause != CAUSE_NONE && status->detail != 0)
         row_hex(row, status->detail);
     else

@@ -18,6 +18,10 @@ fuzz-event_log-sources := tests/fuzz/fuzz_event_log.c lib/event_log.c
 fuzz-tpm-sources := tests/fuzz/fuzz_tpm.c $(attest-under-test)
 fuzz-tpm-cflags := $(attest-cflags)
 
+fuzz-targets += sdhci
+fuzz-sdhci-sources := tests/fuzz/fuzz_sdhci.c tests/unit/fake_pci.c devices/disk/sdhci.c lib/segment.c
+fuzz-sdhci-cflags := -include tests/unit/host_module.h
+
 fuzz-targets += bundle
 fuzz-bundle-sources := tests/fuzz/fuzz_bundle.c core/bundle.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
 # libfdt loads words where the tree says that there are some; the kernel's CPUs do that at any address.

@@ -135,7 +135,6 @@ def test_the_password_of_the_serial_line(output, machine, tmp_path):
         assert "sesame" not in (tmp_path / "run/serial.log").read_text(errors="replace")
 
 
-@pytest.mark.slow
 @pytest.mark.arch("x86")
 def test_by_a_variable(output, machine, tmp_path):
     """Set in the firmware's own shell, which starts where there is nothing else: no NIC to boot from, an empty disk."""

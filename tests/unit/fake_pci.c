@@ -18,7 +18,7 @@ uint32_t fake_id, fake_class;
 bool fake_master;
 struct interrupt_handler *fake_handler;
 uint32_t fake_log_lines;
-uint64_t fake_now;
+uint64_t fake_now, fake_look_ns = 1000;
 static struct loop_source *first, **last = &first;
 static struct loop_timer *timers;
 
@@ -78,7 +78,7 @@ _Noreturn void panic(const char *format, ...)
 
 uint64_t time_ns(void)
 {
-    return fake_now += 1000;
+    return fake_now += fake_look_ns;
 }
 
 void loop_signal(struct loop_source *source)

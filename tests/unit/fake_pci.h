@@ -22,7 +22,7 @@ extern uint32_t fake_id, fake_class; /* of its configuration space */
 extern bool fake_master;
 extern struct interrupt_handler *fake_handler; /* NULL: no interrupt was registered */
 extern uint32_t fake_log_lines;
-extern uint64_t fake_now; /* ns; each look at it takes a microsecond */
+extern uint64_t fake_now, fake_look_ns; /* and how long each look at it takes: a microsecond */
 
 void fake_pci_reset(void);
 void fake_interrupt(void);

@@ -113,7 +113,9 @@ unit-driver_queue-sources := tests/unit/test_driver_queue.c devices/virtio/drive
 unit-tests += virtio_pci
 unit-virtio_pci-sources := tests/unit/test_virtio_pci.c devices/virtio/pci_transport.c devices/virtio/device.c \
 	devices/virtio/driver_queue.c devices/pci/ecam.c
-unit-tests += nvme ahci intel igb_virtual
+unit-tests += nvme ahci sdhci intel igb_virtual
+unit-sdhci-sources := tests/unit/test_sdhci.c tests/unit/fake_pci.c devices/disk/sdhci.c lib/segment.c
+unit-sdhci-cflags := -include tests/unit/host_module.h
 unit-igb_virtual-sources := tests/unit/test_igb_virtual.c tests/unit/fake_pci.c devices/nic/igb_virtual.c
 unit-ahci-sources := tests/unit/test_ahci.c tests/unit/fake_pci.c devices/disk/ahci.c lib/segment.c
 unit-intel-sources := tests/unit/test_intel.c tests/unit/fake_pci.c devices/nic/intel.c devices/nic/e1000e.c devices/nic/igb.c \

@@ -36,7 +36,8 @@ $(foreach list,kernel native mgmt guests guest-support,$(eval $(list)-y += $($(l
 include-flags := -I. -Iinclude -I$(O)/generated
 config-header := $(O)/generated/config.h
 
-# $(call flags-file,NAME,FLAGS): a file that changes when the flags do, so that objects are built again.
+# $(call flags-file,NAME,WORDS): a file that changes when the words do: flags, so that objects are built again, or objects, so that
+# what they make is linked again.
 define flags-file
 $(if $(building),$(shell mkdir -p $(O)/flags; \
 	printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $(O)/flags/$(1) || printf '%s\n' '$(subst ','\'',$(2))' > $(O)/flags/$(1)))

@@ -40,10 +40,11 @@ $(O)/kernel/lib/p256/p256.o: lib/p256/p256.c $(MBEDTLS_DIR)/.unpacked $(config-h
 kernel-objects := $(addprefix $(O)/kernel/,$(sort $(kernel-y)) generated/partitions.o generated/bundle_key.o lib/p256/p256.o) \
 	$(libfdt-objects) $(sha256-objects)
 $(call depend,$(kernel-objects))
+$(call flags-file,kernel-objects,$(kernel-objects))
 
 # A CPU's stack; arch.mk says where the kernel is entered, and what comes on top (tools/stack_depth.py).
 kernel-stack-size = $(shell sed -n 's/^.define [A-Z0-9]*_STACK_SIZE \([0-9]*\).*/\1/p' arch/$(ARCH)/include/arch/layout.h)
-$(O)/bulkhead.elf: $(kernel-objects) $(O)/arch/$(ARCH)/kernel.lds tools/stack_depth.py
+$(O)/bulkhead.elf: $(kernel-objects) $(O)/flags/kernel-objects $(O)/arch/$(ARCH)/kernel.lds tools/stack_depth.py
 	$(call say,LD,$(call shown,$@))
 	$(Q)$(TARGET_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,--fatal-warnings \
 		-Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,-Map=$(O)/bulkhead.map \

@@ -49,6 +49,7 @@ $(O)/mgmt/lib/p256/p256.o: lib/p256/p256.c $(MBEDTLS_DIR)/.unpacked $(config-hea
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(mgmt-flags) $(warnings) $(p256-flags) -MMD -MP -c -o $@ $<
 $(call depend,$(native-objects) $(filter $(O)/%,$(mgmt-objects)))
+$(call flags-file,mgmt-objects,$(native-objects) $(mgmt-objects))
 
 # Its name stands for the list of its members too.
 libmbedtls := $(third-party-objects)/libmbedtls-$(shell echo $(sort $(mbedtls-sources)) | sha256sum | cut -c1-8).a
@@ -62,7 +63,7 @@ link-native = $(TARGET_CC) -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,
 native-libraries := -L$(PICOLIBC_DIR)/lib -Wl,--start-group -lc -Wl,--end-group \
 	$(shell $(TARGET_CC) -print-libgcc-file-name 2>/dev/null)
 
-$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(libmbedtls) $(O)/arch/$(ARCH)/native/native.lds
+$(O)/mgmt.elf: $(native-objects) $(mgmt-objects) $(native-fdt) $(libmbedtls) $(O)/flags/mgmt-objects $(O)/arch/$(ARCH)/native/native.lds
 	$(call say,LD,$(call shown,$@))
 	$(Q)$(link-native) -Wl,-Map=$(O)/mgmt.map -o $@ $(native-objects) $(mgmt-objects) $(native-fdt) \
 		$(libmbedtls) $(native-libraries)

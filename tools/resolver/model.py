@@ -209,7 +209,7 @@ class Reader:
             c.number(f"{p}_PROGRESS_MS"), c.first(f"{p}_POLICY_RESTART", f"{p}_POLICY_STOP", f"{p}_POLICY_RESET"),
             c.number(f"{p}_RESTART_LIMIT"), c.number(f"{p}_RESTART_WINDOW"), c.number(f"{p}_BACKOFF_MS"),
             c.number(f"{p}_BACKOFF_MAX_MS"), c.on(f"{p}_CRITICAL"),
-            c.text(f"{p}_DEVICES").split() + ([c.text("TPM_DEVICE")] if index == 0 and c.on("TPM") else []),
+            c.text(f"{p}_DEVICES").split() + [c.text(f"{name}_DEVICE") for name in ("TPM", "SD_CARD") if index == 0 and c.on(name)],
             [self.nic(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_NIC{i}")],
             [self.disk(p, i) for i in range(DEVICES_OF_A_KIND) if index and c.on(f"{p}_DISK{i}")],
             pci)

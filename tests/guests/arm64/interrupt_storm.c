@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Interrupt storms: SGI floods between CPUs, levels that stay high, a timer in the past (issue 2, point 7). */
-#include "tests/guests/support/guest.h"
-
 #define STORM_MS 2000
-#define ENOUGH 100
+#include "tests/guests/support/guest.h"
+#include "tests/guests/support/storm.h"
+
 #define BROADCAST (1ull << 40)
 #define UART_MASK 0x38
 
-static volatile uint64_t taken[BULKHEAD_CPUS_MAX];
-static volatile bool stop;
 static volatile bool level; /* the sources are levels, which the handler ends when the storm is over */
 static volatile uint64_t storm_begin;
-static uint32_t cpus;
-
-/* A storm lasts its time, and on a machine so slow that this is not much of one, until it is. */
-static bool is_over(uint64_t begin, bool enough)
-{
-    uint64_t lasts = now_ms() - begin;
-
-    return lasts >= PATIENCE_MS || (lasts >= STORM_MS && enough);
-}
 
 static uint32_t this_cpu(void)
 {
@@ -41,20 +30,6 @@ static void count(uint32_t id)
     taken[this_cpu()]++;
     if (level && is_over(storm_begin, taken[0] > ENOUGH))
         quieten();
-}
-
-static uint64_t taken_elsewhere(void)
-{
-    uint64_t others = 0;
-
-    for (uint32_t i = 1; i < cpus; i++)
-        others += taken[i];
-    return others;
-}
-
-static bool taken_by_all(void)
-{
-    return taken[0] > 0 && (cpus == 1 || taken_elsewhere() > 0);
 }
 
 /* The first CPU's ends when it and others have taken some, and theirs then. */

@@ -1,49 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Interrupts from every source at once, as fast as they come (issue 2, point 7). */
+#define STORM_MS 1000
 #include "tests/guests/support/guest.h"
+#include "tests/guests/support/storm.h"
 #include <bulkhead/guest_map.h>
 
-#define STORM_MS 1000
-#define ENOUGH 100
 #define UART_INTERRUPTS 1
 #define UART_TRANSMIT 2u
 #define ALL_BUT_SELF 0xc0000u
 #define ALL 0x80000u
 #define SELF 0x40000u
 
-static volatile uint64_t taken[CPUS];
-static volatile bool stop;
 static volatile uint64_t timer_begin;
-static uint32_t cpus;
 
-/* A storm lasts its time, and on a machine so slow that this is not much of one, until it is. */
-static bool is_over(uint64_t begin, bool enough)
-{
-    uint64_t lasts = now_ms() - begin;
-
-    return lasts >= PATIENCE_MS || (lasts >= STORM_MS && enough);
-}
-
-/* The timer's comes again at once, so that only it may end its storm: what it interrupts may not get to run between two. */
+/* The timer's comes again at once, so that only it may end its storm: what it interrupts may not get to run between
+ * two. */
 static void count(uint32_t id)
 {
     taken[(uint32_t)msr_read(MSR_X2APIC_ID) % CPUS]++;
     if (id == TIMER_INTERRUPT && !is_over(timer_begin, taken[0] > ENOUGH))
         msr_write(MSR_TSC_DEADLINE, 1); /* in the past */
-}
-
-static uint64_t taken_elsewhere(void)
-{
-    uint64_t others = 0;
-
-    for (uint32_t i = 1; i < cpus; i++)
-        others += taken[i];
-    return others;
-}
-
-static bool taken_by_all(void)
-{
-    return taken[0] > 0 && (cpus == 1 || taken_elsewhere() > 0);
 }
 
 /* The first CPU's ends when it and others have taken some, and theirs then. */

@@ -7,7 +7,7 @@
 
 /* Boot CPU: maps and checks the tree at hpa `base`, and fills in `platform`. */
 void host_tree_read(struct hpa base);
-/* The tree is not needed any more; its memory may belong to a domain. */
+/* The tree is not needed any more; its memory may belong to a domain. What management needs of it is in the status page. */
 void host_tree_close(void);
 
 /* Nodes are named by numbers of host_tree.c's own, valid until host_tree_close(). */

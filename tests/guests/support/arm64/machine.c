@@ -93,10 +93,38 @@ static void synchronous(struct frame *frame)
     frame->elr = class == FAULT_INSTRUCTION_ABORT ? frame->x[30] : frame->elr + 4;
 }
 
+/* GICv2, where the CPU has no system registers of a GIC (ID_AA64PFR0_EL1.GIC): for its own interrupts and SPIs. */
+#define GUEST_GICC_BASE 0x08010000ull
+#define GICC_ACKNOWLEDGE (GUEST_GICC_BASE + 0xc)
+#define GICC_END (GUEST_GICC_BASE + 0x10)
+
+static bool gic_is_v2(void)
+{
+    uint64_t features;
+
+    __asm__("mrs %0, id_aa64pfr0_el1" : "=r"(features));
+    return !(features >> 24 & 15);
+}
+
+static void interrupt_v2(void)
+{
+    uint32_t acknowledged = read32(GICC_ACKNOWLEDGE), id = acknowledged & 0x3ff;
+
+    if (id >= 1020)
+        return;
+    if (interrupt_handler != NULL)
+        interrupt_handler(id);
+    write32(GICC_END, acknowledged);
+}
+
 static void interrupt(void)
 {
     uint64_t id;
 
+    if (gic_is_v2()) {
+        interrupt_v2();
+        return;
+    }
     __asm__ volatile("mrs %0, icc_iar1_el1\n\tdsb sy" : "=r"(id)::"memory");
     if (id >= 1020)
         return;
@@ -127,6 +155,12 @@ void gic_start(void)
 {
     uint64_t redistributor = GUEST_GICR_BASE + cpu_index() * 0x20000ull;
 
+    if (gic_is_v2()) {
+        write32(GUEST_GICD_BASE, 1);
+        write32(GUEST_GICC_BASE + 4, 0xf0); /* PMR */
+        write32(GUEST_GICC_BASE, 1);
+        return;
+    }
     write32(GUEST_GICD_BASE, 0x12);                                    /* affinity routing, group 1 */
     write32(redistributor + 0x14, read32(redistributor + 0x14) & ~2u); /* WAKER: awake */
     while (read32(redistributor + 0x14) & 4)
@@ -142,6 +176,10 @@ void gic_enable(uint32_t id)
 {
     uint64_t redistributor = GUEST_GICR_BASE + cpu_index() * 0x20000ull;
 
+    if (gic_is_v2()) {
+        write32(GUEST_GICD_BASE + 0x100 + id / 32 * 4, 1u << id % 32);
+        return;
+    }
     if (id < 32) {
         write32(redistributor + 0x10100, 1u << id);
         return;

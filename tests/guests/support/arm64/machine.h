@@ -34,7 +34,7 @@ static inline uint32_t fault_class(struct fault fault)
 extern volatile uint64_t serror_count;
 #define machine_errors() serror_count
 
-/* Interrupts: GICv3. */
+/* Interrupts: GICv3; GICv2 for what interrupts_start() and interrupt_enable() are needed for. */
 #define TIMER_INTERRUPT 27
 /* Messages of PCI functions: what a device writes to be MESSAGE_INTERRUPT (+ 1, ...), an edge, on this CPU. */
 #define MESSAGE_INTERRUPT 448u
