@@ -2,7 +2,6 @@
 #include <core/arch.h>
 #include <core/bundle.h>
 #include <core/log.h>
-#include <core/slot.h>
 #include <core/status.h>
 #include <lib/p256/p256.h>
 #include <libfdt.h>
@@ -30,7 +29,7 @@ static uint64_t identity(const uint8_t id[8])
 }
 
 /* Reads nothing of the bundle but where the block is, by two numbers, and the block. */
-static bool is_signed(const uint8_t *bundle, uint64_t size)
+static bool is_signed(const uint8_t *bundle, uint64_t size, const struct bundle_trust *trust)
 {
     uint8_t digest[32];
     struct signature_block block;
@@ -49,9 +48,9 @@ static bool is_signed(const uint8_t *bundle, uint64_t size)
     total -= sizeof(block);
     memcpy(&block, bundle + total, sizeof(block));
     digest_sha256(bundle, total, digest);
-    genuine = p256_verify(block.signature, bundle_key, digest);
+    genuine = p256_verify(block.signature, trust->key, digest);
     whole = !memcmp(block.digest, digest, sizeof(digest));
-    ours = !memcmp(block.key_id, bundle_key_id, sizeof(block.key_id));
+    ours = !memcmp(block.key_id, trust->key_id, sizeof(block.key_id));
     marked = !memcmp(block.mark, MARK, sizeof(block.mark));
     if (genuine && whole && ours && marked) {
         status_measured("bundle", digest);
@@ -63,7 +62,7 @@ static bool is_signed(const uint8_t *bundle, uint64_t size)
         log_line("Bundle: its tree is damaged (header, names, sizes or digests)");
     else if (!genuine && !ours)
         log_line("Bundle: it is signed with another key, %016lx; this kernel's is %016lx", identity(block.key_id),
-                 identity(bundle_key_id));
+                 identity(trust->key_id));
     else
         log_line("Bundle: its signature is damaged, or not the key's");
     return false;
@@ -81,18 +80,16 @@ static bool get_number(const void *bundle, int node, const char *property, uint3
     return true;
 }
 
-static bool is_recent(const void *bundle)
+static bool is_recent(const void *bundle, const struct bundle_trust *trust)
 {
-    uint32_t stored = slot_version_minimum(),
-             oldest = stored > bundle_version_minimum ? stored : bundle_version_minimum;
-
     version = 0;
     get_number(bundle, 0, "bulkhead,version", &version);
-    if (version < oldest)
-        log_line("Bundle: version %u is too old: this machine takes version %u or later", version, oldest);
+    if (version < trust->version_minimum)
+        log_line("Bundle: version %u is too old: this machine takes version %u or later", version,
+                 trust->version_minimum);
     else
-        log_line("Bundle: version %u, signed with key %016lx", version, identity(bundle_key_id));
-    return version >= oldest;
+        log_line("Bundle: version %u, signed with key %016lx", version, identity(trust->key_id));
+    return version >= trust->version_minimum;
 }
 
 /* From the byte behind what was checked before, `end`, to its own last one. */
@@ -128,15 +125,15 @@ static bool add_image(const uint8_t *bundle, uint64_t size, int node)
     return true;
 }
 
-bool bundle_open(const void *bundle, uint64_t size)
+bool bundle_open(const void *bundle, uint64_t size, const struct bundle_trust *trust)
 {
     int parent, node;
     bool good = true;
 
-    if (bundle_key_is_development)
+    if (trust->is_development)
         log_line("DANGER: this kernel takes bundles of a DEVELOPMENT key: whoever has that key decides what runs here");
     image_count = 0;
-    if (!is_signed(bundle, size) || !is_recent(bundle))
+    if (!is_signed(bundle, size, trust) || !is_recent(bundle, trust))
         return false;
     end = fdt_totalsize(bundle);
     parent = fdt_path_offset(bundle, "/images");

@@ -22,8 +22,9 @@
 #include <lib/stop_cause.h>
 #include <string.h>
 
-/* The management domain is started again by the kernel, unless it never gets going. */
-#define QUICK_STOP_NS 10000000000ull
+/* The management domain is started again by the kernel, unless it never gets going: one that hangs at once is stopped
+ * when its first heartbeat is due. */
+#define QUICK_STOP_NS(domain) ((10000 + (domain)->config->heartbeat_ms) * 1000000ull)
 #define QUICK_STOPS_MAX 8
 
 struct domain domains[BULKHEAD_PARTITIONS_MAX];
@@ -301,7 +302,7 @@ static bool restarts_by_kernel(struct domain *domain)
 {
     if (!domain_manages(domain))
         return false;
-    quick_stops = domain->status->stopped_ns - domain->status->started_ns < QUICK_STOP_NS ? quick_stops + 1 : 0;
+    quick_stops = domain->status->stopped_ns - domain->status->started_ns < QUICK_STOP_NS(domain) ? quick_stops + 1 : 0;
     if (quick_stops < QUICK_STOPS_MAX)
         return true;
     log_line("%s: stopped %u times soon after its start: resetting the appliance", domain->config->name, quick_stops);

@@ -27,8 +27,8 @@ void loader_init(void)
 {
     if (!platform.bundle.size)
         log_line("Bundle: there is none");
-    refused = !platform.bundle.size ||
-              !bundle_open(kernel_map_blocks(platform.bundle.base, platform.bundle.size), platform.bundle.size);
+    refused = !platform.bundle.size || !bundle_open(kernel_map_blocks(platform.bundle.base, platform.bundle.size),
+                                                    platform.bundle.size, &bundle_trust);
     if (refused)
         slot_refused();
 }

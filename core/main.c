@@ -54,7 +54,7 @@ void kernel_main(struct hpa handover)
 
     status_page->cpus = cpus_present();
     status_page->bundle_version = bundle_version();
-    status_page->bundle_development = bundle_key_is_development;
+    status_page->bundle_development = bundle_trust.is_development;
     status_page->boot_slot = (uint8_t)platform.slot;
     status_page->kernel_bytes = kernel_pages_base() - (uint64_t)kernel_image();
     status_page->kernel_pages_bytes = memory_kernel_bytes();

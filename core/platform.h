@@ -33,7 +33,7 @@ struct platform {
     const void *tree;               /* the host's device tree, checked, mapped until boot is done */
     struct memory_range persistent; /* RAM that a warm reset keeps, for the log (board); size 0: none */
     struct hpa uart;                /* of stdout; value 0: none */
-    struct hpa clock;               /* PL031; value 0: none */
+    struct hpa clock;               /* its register of seconds (UNIX time); value 0: none */
     uint32_t cpu_count;             /* entries of cpus[] that exist */
     struct platform_pci pci;
     struct arch_platform arch;

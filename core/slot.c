@@ -7,12 +7,6 @@
 
 #define READABLE_S 30u
 
-/* The loader and the management domain know it; the kernel reads no disk. */
-uint32_t slot_version_minimum(void)
-{
-    return 0;
-}
-
 void slot_refused(void)
 {
     uint64_t until = time_ns() + READABLE_S * 1000000000ull;

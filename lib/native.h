@@ -53,6 +53,9 @@ void background_run(void);
 void background_yield(void);
 /* Takes one page-aligned page of the program's own data away, below a stack. Boot only. */
 void memory_guard(void *page);
+/* Whole pages of the program's own data that a device reads and writes too, line by line among its own writes (rings of
+ * descriptors): not cached from now on, where devices do not see the caches. Boot only. */
+void memory_uncache(void *pages, size_t size);
 
 /* Prints why on the console, reports CAUSE_PANIC. For mistakes of this program. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -116,3 +116,14 @@ uint64_t tree_number(int node, const char *property, uint64_t otherwise)
         return fdt32_to_cpu(*value);
     return value && length == 8 ? cells(value) : otherwise;
 }
+
+bool tree_bytes(int node, const char *property, void *bytes, uint32_t length)
+{
+    int found;
+    const void *value = node < 0 ? NULL : fdt_getprop(tree, node, property, &found);
+
+    if (!value || (uint32_t)found != length)
+        return false;
+    memcpy(bytes, value, length);
+    return true;
+}

@@ -35,5 +35,7 @@ struct tree_message tree_message(int node, const char *property, uint32_t index)
 bool tree_has(int node, const char *property);
 /* A 32-bit or 64-bit property, or `otherwise`. */
 uint64_t tree_number(int node, const char *property, uint64_t otherwise);
+/* A property of that many bytes; false: there is none. */
+bool tree_bytes(int node, const char *property, void *bytes, uint32_t length);
 
 #endif

@@ -93,7 +93,7 @@ uint32_t update_version_minimum(void)
         memcpy(text, value.data, value.length);
         stored = (uint32_t)strtoul(text, NULL, 10);
     }
-    return stored > bundle_version_minimum ? stored : bundle_version_minimum;
+    return stored > bundle_trust.version_minimum ? stored : bundle_trust.version_minimum;
 }
 
 /* Phases. */
@@ -307,8 +307,7 @@ static void checked(bool readable, const uint8_t digest[32])
     else if (memcmp(digest, manifest.digest, sizeof manifest.digest) != 0)
         fail("the disk does not keep what it is given: slot %c reads back otherwise", (int)('a' + status.slot));
     else
-        transfer(DISK_READ, status.slot, slot_room(status.slot), buffer[0], SLOT_MANIFEST_BYTES,
-                 open_slot);
+        transfer(DISK_READ, status.slot, slot_room(status.slot), buffer[0], SLOT_MANIFEST_BYTES, open_slot);
 }
 
 static void flushed(struct disk_request *done, enum disk_result result)
@@ -341,8 +340,7 @@ static void seal(void)
         return;
     }
     enter(UPDATE_SEALING);
-    transfer(DISK_WRITE, status.slot, slot_room(status.slot), sealed, sizeof sealed,
-             manifest_written);
+    transfer(DISK_WRITE, status.slot, slot_room(status.slot), sealed, sizeof sealed, manifest_written);
 }
 
 /* Receiving */
@@ -473,7 +471,7 @@ static void verify(struct work *work)
 
     (void)work;
     mbedtls_sha256(sealed, MANIFEST_SIGNED, digest, 0);
-    genuine = p256_verify(sealed + MANIFEST_SIGNED, bundle_key, digest);
+    genuine = p256_verify(sealed + MANIFEST_SIGNED, bundle_trust.key, digest);
 }
 
 static uint64_t key_name(const uint8_t id[8])
@@ -495,9 +493,9 @@ static void verified(struct work *work)
         candidates = 0;
         enter(UPDATE_KEPT);
         check_kept(1 - status.slot);
-    } else if (memcmp(manifest.key_id, bundle_key_id, sizeof manifest.key_id) != 0) {
+    } else if (memcmp(manifest.key_id, bundle_trust.key_id, sizeof manifest.key_id) != 0) {
         fail("it is signed with another key, %016" PRIx64 "; this appliance's is %016" PRIx64,
-             key_name(manifest.key_id), key_name(bundle_key_id));
+             key_name(manifest.key_id), key_name(bundle_trust.key_id));
     } else {
         fail("its signature is wrong");
     }

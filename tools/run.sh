@@ -101,11 +101,14 @@ q35)
     fi
     virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;
-zcu102 | rpi4) # nothing can be plugged in: no network, no disk
+zcu102 | rpi4) # nothing can be plugged in
     machine=(-M raspi4b)
     sd=0
     [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none) sd=1
     tree=(-dtb "$output/board.dtb")
+    # The board's own Ethernet controller is the last of the SoC's four.
+    net=()
+    [ "$board" = rpi4 ] || net=(-net nic -net nic -net nic -net nic,netdev=n0 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992")
     if [ -n "${IMAGE:-}" ]; then # as an SD card, whose size is a power of two
         size=$((1 << 30))
         while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
@@ -116,7 +119,7 @@ zcu102 | rpi4) # nothing can be plugged in: no network, no disk
         tree=()
     fi
     exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-        "${tree[@]}" "${start[@]}"
+        "${net[@]}" "${tree[@]}" "${start[@]}"
     ;;
 sbsa-ref) # its firmware finds the image on an NVMe disk
     qemu=qemu-system-aarch64

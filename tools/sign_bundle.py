@@ -21,6 +21,7 @@ import sys
 import tempfile
 
 MAGIC = b"BHSIGN01"
+TRUST_MARK = "BHTRUST1"  # core/bundle.h
 BLOCK = struct.Struct(">8s8s32s64s")  # mark, key's id, SHA-256 of the tree before this block, r and s
 FDT_MAGIC = 0xD00DFEED
 P256_PUBLIC = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")  # SubjectPublicKeyInfo up to X
@@ -237,16 +238,20 @@ def check(arguments):
     print(f"{arguments.bundle}: version {version}, signed with key {identity.hex()}")
 
 
+def numbers(data):
+    return ", ".join(f"{byte:#04x}" for byte in data)
+
+
 def rows(data):
-    return "".join("    " + ", ".join(f"{byte:#04x}" for byte in data[at:at + 16]) + ",\n" for at in range(0, len(data), 16))
+    return "".join(f"        {numbers(data[at:at + 16])},\n" for at in range(0, len(data), 16))
 
 
 def source(arguments):
     public = public_key(arguments.key)
+    letters = ", ".join(f"'{letter}'" for letter in TRUST_MARK)
     text = ("/* SPDX-License-Identifier: Apache-2.0 */\n/* Made by tools/sign_bundle.py. */\n#include <core/bundle.h>\n\n"
-            f"const uint8_t bundle_key[{len(public)}] = {{\n{rows(public)}}};\nconst uint8_t bundle_key_id[8] = {{\n{rows(key_id(public))}}};\n"
-            f"const bool bundle_key_is_development = {'true' if arguments.development else 'false'};\n"
-            f"const uint32_t bundle_version_minimum = {arguments.minimum};\n")
+            f"const struct bundle_trust bundle_trust = {{\n    {{{letters}}},\n    {{{numbers(key_id(public))}}},\n    {{\n{rows(public)}    }},\n"
+            f"    .version_minimum = {arguments.minimum},\n    .is_development = {int(arguments.development)},\n}};\n")
     with open(arguments.output, "w", encoding="ascii") as handle:
         handle.write(text)
 

@@ -18,6 +18,7 @@
 #define TIMER_VIRTUAL 2 /* entries of the timer node's `interrupts` */
 #define TIMER_HYPERVISOR 3
 #define TIMER_LINES 4
+#define ZYNQMP_RTC_CURRENT_TIME 0x10
 
 struct platform platform;
 
@@ -414,7 +415,10 @@ void host_tree_read(struct hpa base)
     read_pci();
     node = next_compatible("arm,pl031", -1);
     if (node >= 0 && host_tree_regs(node, &range, 1))
-        platform.clock = range.base;
+        platform.clock = range.base; /* RTCDR is its first register */
+    node = next_compatible("xlnx,zynqmp-rtc", -1);
+    if (node >= 0 && host_tree_regs(node, &range, 1))
+        platform.clock = hpa(range.base.value + ZYNQMP_RTC_CURRENT_TIME);
     platform.persistent = (struct memory_range){hpa(CONFIG_LOG_BASE), CONFIG_LOG_SIZE};
     reserve(platform.persistent);
     platform.kernel = kernel_memory();

@@ -22,6 +22,10 @@
 #define UART_ICR 0x44
 #define UART_DMACR 0x48
 
+/* Cadence GEM (AMD UG1087, GEM) */
+#define GEM_NETWORK_CONTROL 0x00
+#define GEM_INT_DISABLE 0x2c
+
 /* A device that the kernel can quieten has its registers mapped. */
 static struct device {
     struct domain *domain;
@@ -93,6 +97,15 @@ static void quieten_pl011(volatile uint8_t *registers)
     write32(registers, UART_ICR, 0x7ff);
 }
 
+/* Its descriptors are the domain's memory, and one that is zero again would be a buffer at address 0. What it is about
+ * to write arrives before the read does. */
+static void quieten_gem(volatile uint8_t *registers)
+{
+    write32(registers, GEM_NETWORK_CONTROL, 0);
+    write32(registers, GEM_INT_DISABLE, ~0u);
+    read32(registers, GEM_NETWORK_CONTROL);
+}
+
 /* All streams that the tree gives the device are the domain's. What reaches memory by itself and has none is nothing
  * for a guest, whose addresses it does not know. */
 static bool confine(struct domain *domain, int node)
@@ -130,6 +143,9 @@ static void add(struct domain *domain, int node)
     } else if (host_tree_is_compatible(node, "arm,pl011") && !(domain->config->flags & PARTITION_MANAGEMENT)) {
         device->registers = map_page(ranges[0].base);
         device->quieten = quieten_pl011;
+    } else if (host_tree_is_compatible(node, "cdns,gem")) {
+        device->registers = map_page(ranges[0].base);
+        device->quieten = quieten_gem;
     }
     if (!confine(domain, node)) {
         log_line("%s: '%s' reaches memory by itself, and no IOMMU confines it: not passed through",

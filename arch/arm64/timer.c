@@ -17,7 +17,7 @@ static uint64_t scale(uint64_t value, uint64_t factor)
     return (uint64_t)((unsigned __int128)value * factor >> 32);
 }
 
-/* UNIX time at system counter time 0, from the board's PL031; 0: it has none. */
+/* UNIX time at system counter time 0, from the board's clock; 0: it has none. */
 static uint64_t wall_origin_s;
 
 void timer_init(void)
@@ -26,8 +26,8 @@ void timer_init(void)
 
     ns_per_count = (NS_PER_S << 32) / frequency; /* NS_PER_S < 2^30 */
     counts_per_ns = (frequency << 30) / (NS_PER_S >> 2);
-    if (platform.clock.value != 0) /* RTCDR is its first register */
-        wall_origin_s = *(const volatile uint32_t *)kernel_map_device(platform.clock, PAGE_SIZE) - time_ns() / NS_PER_S;
+    if (platform.clock.value != 0)
+        wall_origin_s = *(const volatile uint32_t *)kernel_map_device(platform.clock, 4) - time_ns() / NS_PER_S;
 }
 
 uint64_t time_wall_s(void)

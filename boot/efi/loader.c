@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The loader for UEFI machines: chooses the boot slot as U-Boot's ab_select does, reads the slot's FIT, checks the
- * SHA-256 of all of it and the bundle's version, and has the firmware load the kernel (which is where Secure Boot
- * checks it). A slot that is damaged or too old is named and left for the other one. How the kernel is entered is
- * the architecture's (start.h). Runs wherever the firmware put it.
+ * SHA-256 of all of it and the bundle's signature and version, and has the firmware load the kernel (which is where
+ * Secure Boot checks it). A slot that is damaged, forged or too old is named and left for the other one. How the kernel
+ * is entered is the architecture's (start.h). Runs wherever the firmware put it.
  */
+#include "bundle.h"
 #include "measure.h"
 #include "secure_boot.h"
 #include "start.h"
@@ -282,26 +283,6 @@ static const char *open_fit(const uint8_t *fit, uint32_t size, struct bytes *ker
     return "is damaged: its header, names or digests, or the seal behind it";
 }
 
-/* A tree of its own inside of the container, where it need not be aligned. */
-static const char *check_version(const struct bytes *bundle)
-{
-    uint32_t size = bundle->length >= PAGE ? fdt_totalsize(bundle->data) : 0;
-    const fdt32_t *version;
-    uint8_t *tree;
-    int length;
-
-    if (version_minimum == 0)
-        return NULL;
-    tree = size >= sizeof(struct fdt_header) && size <= bundle->length ? allocate(size) : NULL;
-    if (tree == NULL)
-        return "the bundle is damaged";
-    memcpy(tree, bundle->data, size);
-    version = fdt_check_header(tree) ? NULL : fdt_getprop(tree, 0, "bulkhead,version", &length);
-    if (version == NULL || length != sizeof(*version) || fdt32_ld(version) < version_minimum)
-        return "its version is too old: the appliance has confirmed a later one";
-    return NULL;
-}
-
 static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *bundle)
 {
     static const char *const unreadable = "cannot be read";
@@ -328,7 +309,7 @@ static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *
     if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size)
         return "its header is damaged";
     problem = open_fit(fit, size, kernel, bundle);
-    return problem != NULL ? problem : check_version(bundle);
+    return problem != NULL ? problem : check_bundle(kernel, bundle, version_minimum);
 }
 
 /* --- Without slots: files beside the loader, as on a stick or a network disk --- */

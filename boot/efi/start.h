@@ -4,6 +4,7 @@
 #define BOOT_EFI_START_H
 
 #include "efi.h"
+#include <boot/watchdog.h>
 #include <lib/sha256/sha256.h>
 
 #define PAGE 4096u
@@ -19,13 +20,8 @@ extern struct efi_boot_services *boot;
 extern const struct efi_guid loaded_image_guid, file_system_guid, device_path_guid;
 #pragma GCC visibility pop
 
-/* To whom watches the firmware. */
-void say(const char *text);
 /* Whole pages, until the firmware's services end; NULL: there is no memory. */
 void *allocate(uint64_t bytes);
-
-/* The machine's watchdog, where the configuration wants it: without the management domain it resets the machine. */
-void start_watchdog(void);
 
 /* lib/sha256, by the CPU's instructions where it has them: a slot is tens of megabytes. */
 EFI void digest_of(const void *data, size_t length, uint8_t digest[SHA256_SIZE]);

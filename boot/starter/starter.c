@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What U-Boot on x86 takes for a Linux kernel: it enters the separation kernel, which is a Multiboot one, with the
- * bundle as its module. U-Boot has checked all three, and loaded this one and the kernel's file; the bundle lies where
- * it was read.
+ * bundle as its module, and its watchdog started. U-Boot has checked all three, and loaded this one and the kernel's
+ * file; the bundle lies where it was read.
  */
+#include <boot/watchdog.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -66,7 +67,7 @@ static uint8_t in(uint16_t port)
     return value;
 }
 
-static void say(const char *text)
+void say(const char *text)
 {
     for (; *text != 0; text++) {
         for (uint32_t spins = 0; spins < READY_SPINS && !(in(COM1 + 5) & READY); spins++)
@@ -161,6 +162,7 @@ void starter_main(const uint8_t *parameters)
     struct header header;
     uint64_t head;
 
+    start_watchdog();
     if (found == 0 || !(found->flags & HAS_ADDRESSES))
         give_up("the kernel has no Multiboot header");
     header = *found;

@@ -4,7 +4,6 @@
 #include <core/arch.h>
 #include <core/bundle.h>
 #include <core/log.h>
-#include <core/slot.h>
 #include <core/status.h>
 #include <lib/p256/p256.h>
 #include <libfdt.h>
@@ -15,9 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-const uint8_t bundle_key[64], bundle_key_id[8];
-const bool bundle_key_is_development = false;
-const uint32_t bundle_version_minimum = 1;
+static const struct bundle_trust trust = {.version_minimum = 1};
 static bool holds;
 
 void log_line(const char *format, ...)
@@ -42,10 +39,6 @@ void status_measured(const char *name, const uint8_t sha256[32])
 {
     (void)name, (void)sha256;
 }
-uint32_t slot_version_minimum(void)
-{
-    return 0;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -62,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memset(bundle + total - BLOCK, 0, BLOCK);
         memcpy(bundle + total - BLOCK, "BHSIGN01", 8);
     }
-    if (bundle_open(bundle, size) && !holds)
+    if (bundle_open(bundle, size, &trust) && !holds)
         abort();
     for (uint32_t i = 0; bundle_image_at(i); i++) {
         const struct image *image = bundle_image_at(i);

@@ -173,6 +173,8 @@ class Appliance:
         ]
         if machine.bare:
             self.arguments += ["-dtb", str(self.out / "board.dtb")] if loader != "none" else []
+            if machine.nics:
+                self.arguments += ["-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nics]
         else:
             self.arguments += [
                 "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.tls_port}-:992", *machine.nic(hardware[0], "n0"),

@@ -32,6 +32,7 @@ class Machine:
     ahci: str = "ide.0"  # a port of an AHCI controller
     ahci_options: tuple = field(default=())  # what makes that
     own_iommu: bool = False  # QEMU has no option for it
+    nics: tuple = field(default=())  # of a bare board: QEMU's options for its own, the last joined to the netdev n0
     bare: bool = False  # nothing can be plugged in; QEMU is given the device tree that the build made
 
     def nic(self, kind, netdev):
@@ -67,7 +68,8 @@ BY_ARCH = {machine.arch: machine for machine in MACHINES.values()}
 ARM64 = replace(MACHINES["qemu-virt"], models=(), extra=(), interrupts="GIC-0", poor="", kernel=0x200000, hardware=(), bare=True)
 MACHINES |= {
     "zcu102": replace(ARM64, configuration="zcu102", cpu="cortex-a53",
-                      machine=("-M", "xlnx-zcu102,virtualization=on,secure=off", "-audio", "none")),
+                      machine=("-M", "xlnx-zcu102,virtualization=on,secure=off", "-audio", "none"),
+                      nics=(*("-net", "nic") * 3, "-net", "nic,netdev=n0")),
     "rpi4": replace(ARM64, configuration="rpi4", cpu="cortex-a72", machine=("-M", "raspi4b")),
     "sbsa-ref": replace(MACHINES["qemu-virt"], configuration="sbsa_ref", machine=("-M", "sbsa-ref"), models=(), extra=(), own_iommu=True),
 }

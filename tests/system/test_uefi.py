@@ -3,13 +3,19 @@
 disk that also holds the bundle. arm64 (issue 5, point 2): Debian's edk2 starts the loader, which finds both beside it; the machine
 describes itself by ACPI alone."""
 
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance
-from test_image import partitions
+from test_image import partitions, stored_state
+from test_power import CONFIGURATION
+
+sys.path.insert(0, str(TOP / "tools"))
+import sign_bundle  # noqa: E402
 
 FIRMWARE = {"x86": "/usr/share/ovmf/OVMF.fd", "arm64": "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
 
@@ -89,3 +95,43 @@ def test_the_image_boots_by_uefi_too(default_build, tmp_path):
         appliance.serial.expect("the machine describes itself by ACPI")
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
+
+
+def container_of(out, bundle, folder):
+    """A slot's contents around another bundle, with digests and seal that fit."""
+    source = (out / "generated/boot.its").read_text()
+    assert f'"{out}/bundle.itb"' in source
+    (folder / "boot.its").write_text(source.replace(f'"{out}/bundle.itb"', f'"{bundle}"'))
+    subprocess.run(["mkimage", "-f", folder / "boot.its", folder / "boot.itb"], check=True, capture_output=True)
+    fit = (folder / "boot.itb").read_bytes()
+    return fit + hashlib.sha256(fit).digest()
+
+
+@pytest.mark.parametrize("forged, why", [("key", "Bundle: it is signed with another key, [0-9a-f]{16}; this kernel's is"), ("image", "Bundle: image 'mgmt' is damaged")])
+def test_a_forged_bundle_is_left_for_the_other_slot(build_with, tmp_path, machine, forged, why):
+    """Slot a is confirmed, and all that it says of itself is right; but its kernel would refuse the bundle, and reset, for ever."""
+    out, disk, bundle = build_with("power", CONFIGURATION), tmp_path / "image", tmp_path / "bundle.itb"
+    subprocess.run(["cp", "--sparse=always", make(out, "bulkhead.img"), disk], check=True)
+    shutil.copy(out / "bundle.itb", bundle)
+    if forged == "key":
+        subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", tmp_path / "other.pem"], check=True)
+        subprocess.run([TOP / "tools/sign_bundle.py", "sign", tmp_path / "other.pem", bundle], check=True)
+    else:
+        found = sign_bundle.Bundle(str(bundle))
+        first, end = found.places()["mgmt"]
+        with open(bundle, "r+b") as handle:
+            handle.seek(len(found.tree) + len(found.block) + (first + end) // 2)
+            byte = handle.read(1)[0]
+            handle.seek(-1, os.SEEK_CUR)
+            handle.write(bytes([byte ^ 1]))
+    with open(disk, "r+b") as handle:
+        handle.seek(partitions(disk)[1]["boot-a"]["start"] * 512)
+        handle.write(container_of(out, bundle, tmp_path))
+    with Appliance(out, loader="none", disk=disk, extra=["-bios", FIRMWARE[machine.arch]], folder=tmp_path) as appliance:
+        appliance.serial.expect(why, PATIENCE)
+        appliance.serial.expect("slot a: the kernel would refuse its bundle")
+        appliance.serial.expect("slot b: starting", PATIENCE)
+        appliance.serial.expect("images checked", PATIENCE)
+        appliance.shell.wait_prompt()
+        assert [slot["slot"] for slot in stored_state(appliance.shell)["slots"] if slot["last"]] == ["b"]
+        assert appliance.shell.json("version")["slot"] == "b"

@@ -91,7 +91,8 @@ def test_a_version_that_went_by_does_not_boot(image, machine, tmp_path):  # noqa
 
     with start_from(image, machine, tmp_path, later) as appliance:
         for slot in "ab":
-            appliance.serial.expect(f"slot {slot}: its version is too old", PATIENCE)
+            appliance.serial.expect("Bundle: version 1 is too old: this machine takes version 2 or later", PATIENCE)
+            appliance.serial.expect(f"slot {slot}: the kernel would refuse its bundle")
         appliance.serial.expect("no slot boots", PATIENCE)
 
 

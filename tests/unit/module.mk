@@ -120,6 +120,11 @@ unit-igb_virtual-sources := tests/unit/test_igb_virtual.c tests/unit/fake_pci.c 
 unit-ahci-sources := tests/unit/test_ahci.c tests/unit/fake_pci.c devices/disk/ahci.c lib/segment.c
 unit-intel-sources := tests/unit/test_intel.c tests/unit/fake_pci.c devices/nic/intel.c devices/nic/e1000e.c devices/nic/igb.c \
 	net/offload.c net/checksum.c lib/segment.c
+unit-tests += gem timing
+unit-gem-sources := tests/unit/test_gem.c tests/unit/fake_pci.c lib/segment.c
+unit-gem-cflags := -include tests/unit/host_module.h
+unit-timing-sources := tests/unit/test_timing.c tests/unit/sha256.c
+unit-timing-cflags := $(attest-cflags)
 unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c devices/disk/nvme.c lib/segment.c
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)

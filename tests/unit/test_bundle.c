@@ -3,7 +3,6 @@
 #include <core/arch.h>
 #include <core/bundle.h>
 #include <core/log.h>
-#include <core/slot.h>
 #include <core/status.h>
 #include <lib/sha256/sha256.h>
 #include <libfdt.h>
@@ -25,7 +24,6 @@ struct file {
     size_t size;
 };
 static char said[4096];
-static uint32_t stored_minimum;
 
 void log_line(const char *format, ...)
 {
@@ -40,10 +38,6 @@ void log_line(const char *format, ...)
 void digest_sha256(const void *data, size_t length, uint8_t digest[32])
 {
     sha256_generic(data, length, digest);
-}
-uint32_t slot_version_minimum(void)
-{
-    return stored_minimum;
 }
 
 static char measured[4096]; /* names, each behind a blank */
@@ -77,7 +71,7 @@ static struct file load(const char *name)
 static bool open_bundle(const struct file *file)
 {
     said[0] = measured[0] = 0;
-    return bundle_open(file->data, file->size);
+    return bundle_open(file->data, file->size, &bundle_trust);
 }
 
 static void refused(const struct file *file, const char *why)
@@ -153,14 +147,17 @@ static void test_a_forger_without_the_key(void **state)
 static void test_versions(void **state)
 {
     struct file good = load("good.itb");
+    struct bundle_trust trust = bundle_trust;
 
     (void)state;
+    assert_memory_equal(trust.mark, BUNDLE_TRUST_MARK, sizeof(trust.mark));
     refused_file("old.itb", "version 2 is too old: this machine takes version 3 or later");
-    stored_minimum = 5;
-    assert_true(open_bundle(&good));
-    stored_minimum = 6;
-    refused(&good, "version 5 is too old: this machine takes version 6 or later");
-    stored_minimum = 0;
+    trust.version_minimum = 5;
+    assert_true(bundle_open(good.data, good.size, &trust));
+    trust.version_minimum = 6;
+    said[0] = 0;
+    assert_false(bundle_open(good.data, good.size, &trust));
+    assert_non_null(strstr(said, "version 5 is too old: this machine takes version 6 or later"));
     free(good.data);
 }
 

@@ -22,7 +22,11 @@
 #include <core/vpci.h>
 
 const struct partition_config partitions[] = {
-    {.name = "mgmt", .flags = PARTITION_MANAGEMENT | PARTITION_AUTOSTART, .cpus = 1, .memory_size = 2 * MIB},
+    {.name = "mgmt",
+     .flags = PARTITION_MANAGEMENT | PARTITION_AUTOSTART,
+     .cpus = 1,
+     .memory_size = 2 * MIB,
+     .heartbeat_ms = 10000},
     {.name = "pair", .flags = PARTITION_AUTOSTART, .cpus = 6, .memory_size = 2 * MIB},
     {.name = "absent", .flags = PARTITION_AUTOSTART, .cpus = 0x10, .memory_size = 2 * MIB},
 };
@@ -395,20 +399,35 @@ static void the_management_domain_comes_back_by_itself(void **state)
     assert_true(is_in(&vcpus[1]) && is_in(&vcpus[2]));
 }
 
-static void a_management_domain_that_never_gets_going_resets_the_appliance(void **state)
+static void never_gets_going(enum stop_cause cause, uint64_t after_ns)
 {
     volatile unsigned stops = 0;
 
-    (void)state;
     assert_int_equal(domain_start(&domains[0]), HC_OK);
+    assert_true(run(&vcpus[0]));
+    now += 60000 * 1000000ull; /* it did get going, and nothing that was before counts */
+    domain_stop(&domains[0], cause, 0);
     if (!setjmp(machine_is_reset)) {
         for (; stops < 100; stops++) {
             assert_true(run(&vcpus[0]));
-            domain_stop(&domains[0], CAUSE_PANIC, 0);
+            now += after_ns;
+            domain_stop(&domains[0], cause, 0);
         }
     }
     assert_in_range(stops, 2, 20);
     assert_int_equal(seen.events[EVENT_RESET], 1);
+}
+
+static void a_management_domain_that_never_gets_going_resets_the_appliance(void **state)
+{
+    (void)state;
+    never_gets_going(CAUSE_PANIC, 0);
+}
+
+static void a_management_domain_that_never_reports_resets_the_appliance(void **state)
+{
+    (void)state;
+    never_gets_going(CAUSE_HEARTBEAT, 10000 * 1000000ull);
 }
 
 static void two_hundred_restarts_leave_nothing_behind(void **state)
@@ -439,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup(the_last_vcpu_off_stops_the_domain, set_up),
         cmocka_unit_test_setup(the_management_domain_comes_back_by_itself, set_up),
         cmocka_unit_test_setup(a_management_domain_that_never_gets_going_resets_the_appliance, set_up),
+        cmocka_unit_test_setup(a_management_domain_that_never_reports_resets_the_appliance, set_up),
         cmocka_unit_test_setup(two_hundred_restarts_leave_nothing_behind, set_up),
     };
 

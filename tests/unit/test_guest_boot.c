@@ -119,9 +119,11 @@ void *kernel_map_blocks(struct hpa base, uint64_t size)
     (void)base, (void)size;
     return images;
 }
-bool bundle_open(const void *data, uint64_t size)
+const struct bundle_trust bundle_trust;
+bool bundle_open(const void *data, uint64_t size, const struct bundle_trust *trust)
 {
     (void)data, (void)size;
+    assert_ptr_equal(trust, &bundle_trust);
     return !damaged;
 }
 const struct image *bundle_image_at(uint32_t number)

@@ -30,6 +30,7 @@ endif
 modules := $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 other-architectures := $(filter-out arch/$(ARCH)/%,$(filter arch/%,$(modules)))
 include $(filter-out $(other-architectures),$(modules))
+mgmt-y += $(drivers) # the board's own (board.mk)
 kernel-y += $(foreach part,$(kernel-parts),$(kernel-$(part)) $(kernel-$(part)-$(ARCH)))
 $(foreach list,kernel native mgmt guests guest-support,$(eval $(list)-y += $($(list)-$(ARCH))))
 

@@ -15,13 +15,13 @@ slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
 $(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
 	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key)) $(addprefix --tree ,$(slot-tree)) \
 		$(if $(slot-starter),--starter $(slot-starter)$(comma)$(starter-base)$(comma)$(O)/parameters.bin$(comma)$(starter-parameters)$(comma)$(starter-kernel))
-$(O)/starter.bin: boot/starter/start.S boot/starter/starter.c boot/starter/starter.lds
+$(O)/starter.bin: boot/starter/start.S boot/starter/starter.c boot/starter/starter.lds boot/tco.c boot/watchdog.h devices/watchdog/tco.h $(config-header)
 	$(call say,STARTER,$(call shown,$@))
 	$(Q)$(TARGET_CC) -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding $(arch-flags) -mgeneral-regs-only \
 		-mno-red-zone -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -Os $(prefix-map) $(warnings) \
 		-DKERNEL_FILE=$(starter-kernel) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
 		-Wl,--defsym=STARTER_BASE=$(starter-base) -Wl,--defsym=PARAMETERS_BASE=$(starter-parameters) -T boot/starter/starter.lds \
-		-o $@.elf boot/starter/start.S boot/starter/starter.c
+		-I. -include $(config-header) -o $@.elf boot/starter/start.S boot/starter/starter.c boot/tco.c
 	$(Q)$(TARGET_OBJCOPY) -O binary -j .parameters $@.elf $(@D)/parameters.bin
 	$(Q)$(TARGET_OBJCOPY) -O binary -j .starter $@.elf $@
 $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(slot-starter) $(O)/bulkhead.bin $(O)/bundle.itb $(slot-tree)
@@ -77,11 +77,13 @@ $(O)/generated/board_devices.h: board/$(board)/devices.txt $(config-header)
 
 # The loader of UEFI machines, which chooses the slot: a PE file that stands alone.
 loader-flags := -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding \
-	-I. -Iinclude -Iboot/efi/$(ARCH) -I$(LIBFDT_DIR) -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
+	-I. -Iinclude -Iboot/efi/$(ARCH) -Iarch/$(ARCH)/include $(filter -I%,$(kernel-arch-flags)) -I$(LIBFDT_DIR) \
+	-Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library \
 	-I$(O)/generated -include $(config-header) $(arch-flags) $(loader-flags-$(ARCH)) -mgeneral-regs-only -fpie -fvisibility=hidden -fno-jump-tables -fno-strict-aliasing -fno-common \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -O2 -g $(prefix-map)
 loader-flags-arm64 := -ffixed-x18
-loader-sources-arm64 := boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
+loader-sources-x86 := boot/tco.c
+loader-sources-arm64 := boot/efi/arm64/watchdog.c boot/efi/arm64/acpi_tree.c $(addprefix $(LIBFDT_DIR)/,fdt_addresses.c fdt_rw.c fdt_sw.c fdt_wip.c)
 # SHA-256, by registers that nothing else of it uses.
 loader-digest := $(addprefix $(O)/loader/,digest.o $(sha256-arch))
 $(O)/loader/digest.o: boot/efi/$(ARCH)/digest.c
@@ -90,15 +92,19 @@ $(loader-digest): $(wildcard boot/efi/*.h boot/efi/$(ARCH)/*.h lib/sha256/*.h) $
 	$(call say,CC,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(filter-out -mgeneral-regs-only,$(loader-flags)) $(sha256-arch-flags) -c -o $@ $(filter %.c,$^)
-loader-sources := $(addprefix boot/efi/,$(ARCH)/head.S loader.c measure.c secure_boot.c $(ARCH)/start.c $(ARCH)/watchdog.c) \
+loader-sources := $(addprefix boot/efi/,$(ARCH)/head.S loader.c bundle.c measure.c secure_boot.c $(ARCH)/start.c) \
 	$(O)/generated/secure_boot_key.c $(loader-sources-$(ARCH)) $(addprefix storage/,gpt.c slots.c state_format.c) lib/event_log.c lib/string.c \
-	lib/sha256/generic.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
-$(O)/boot.efi: $(loader-sources) $(loader-digest) $(sign-pe-needs) $(wildcard devices/watchdog/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) \
+	lib/sha256/generic.c core/format.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
+$(O)/loader/p256.o: lib/p256/p256.c lib/p256/p256.h $(config-header) | $(MBEDTLS_DIR)/.unpacked
+	$(call say,CC,$(call shown,$@))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(TARGET_CC) $(p256-flags) $(loader-flags) -c -o $@ $<
+$(O)/boot.efi: $(loader-sources) $(loader-digest) $(O)/loader/p256.o core/bundle.c $(wildcard core/*.h arch/$(ARCH)/include/arch/*.h) $(sign-pe-needs) $(wildcard devices/watchdog/*.h boot/*.h boot/efi/*.h boot/efi/*.S boot/efi/*/*.h storage/*.h lib/event_log.h) \
 		boot/efi/loader.lds $(O)/generated/board_devices.h | $(MBEDTLS_DIR)/.unpacked
 	$(call say,EFI,$(call shown,$@))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(TARGET_CC) $(loader-flags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections \
-		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/efi/loader.lds -o $@.elf $(loader-sources) $(loader-digest)
+		-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -T boot/efi/loader.lds -o $@.elf $(loader-sources) $(loader-digest) $(O)/loader/p256.o
 	$(Q)$(TARGET_OBJCOPY) -O binary $@.elf $@.new
 	$(call sign-pe,$@.new,$(@F))
 	$(Q)mv $@.new $@

@@ -12,7 +12,7 @@ PICOLIBC_DIR := $(CACHE)/picolibc-1.8.10-$(shell cat $(picolibc-recipe) | sha256
 
 # For boards with a U-Boot of ours: u-boot-defconfig in board.mk.
 UBOOT_SOURCE := $(CACHE)/u-boot-2025.01
-uboot-recipe := tools/third_party/u-boot.sh $(wildcard boot/u-boot/* board/$(board)/u-boot.config board/$(board)/u-boot.cmd)
+uboot-recipe := tools/third_party/u-boot.sh $(wildcard boot/u-boot/* board/$(board)/u-boot.config board/$(board)/u-boot.cmd board/$(board)/u-boot.patch)
 UBOOT_DIR := $(CACHE)/u-boot-2025.01-$(board)-$(shell cat $(uboot-recipe) | sha256sum | cut -c1-12)
 
 # For QEMU's sbsa-ref, whose firmware nobody packages.

@@ -20,6 +20,13 @@ rm -rf "$work" "$directory"
 mkdir -p "$work"
 printf '  %-9s%s\n' BUILD "U-Boot for $board (once, about half a minute)"
 
+# The source is shared with other boards: a patch goes to a copy.
+if [ -e "$top/board/$board/u-boot.patch" ]; then
+    cp -r "$source_directory" "$work/source"
+    patch -s -d "$work/source" -p1 <"$top/board/$board/u-boot.patch"
+    source_directory=$work/source
+fi
+
 fragments=("$top/boot/u-boot/locked.config" "$top/board/$board/u-boot.config")
 # The script as one line: comments and empty lines out, a command a line.
 script=$(cat "$top/board/$board/u-boot.cmd" "$top/boot/u-boot/boot.cmd" | sed '/^#/d; /^$/d' | paste -sd ';' | sed 's/\\/\\\\/g; s/"/\\"/g')

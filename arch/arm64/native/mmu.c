@@ -27,7 +27,8 @@
 
 #define MAIR_NORMAL 0
 #define MAIR_DEVICE 1
-#define MAIR_VALUE 0x04ffull /* 0: write-back, allocating; 1: Device-nGnRE */
+#define MAIR_UNCACHED 2
+#define MAIR_VALUE 0x4404ffull /* 0: write-back, allocating; 1: Device-nGnRE; 2: non-cacheable */
 
 #define TCR_T0SZ (64 - ADDRESS_BITS)
 #define TCR_CACHED_WALKS ((1ull << 8) | (1ull << 10) | (3ull << 12)) /* IRGN0, ORGN0 write-back; SH0 inner */
@@ -44,6 +45,7 @@
 #define NORMAL_DATA (BLOCK_ACCESSED | BLOCK_INNER_SHAREABLE | BLOCK_MAIR(MAIR_NORMAL) | BLOCK_EXECUTE_NEVER)
 #define NORMAL_CONSTANT (NORMAL_DATA | BLOCK_READ_ONLY)
 #define NORMAL_TEXT ((NORMAL_CONSTANT & ~BLOCK_EXECUTE_NEVER) | (1ull << 54) /* not from EL0 */)
+#define UNCACHED (NORMAL_DATA | BLOCK_MAIR(MAIR_UNCACHED))
 #define DEVICE (BLOCK_ACCESSED | BLOCK_MAIR(MAIR_DEVICE) | BLOCK_EXECUTE_NEVER)
 
 static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
@@ -104,15 +106,33 @@ void memory_map(uint64_t base, uint64_t size, enum memory_kind kind)
     map(base, base + size, attributes[kind]);
 }
 
-void memory_guard(void *page)
+/* Takes a page of the program's data, which is mapped in pages, out of the map; returns its entry. */
+static uint64_t *unmap_page(uint64_t address)
 {
-    uint64_t address = (uint64_t)page;
     uint64_t *table = root;
 
     for (unsigned shift = 39; shift > 12; shift -= 9)
         table = (uint64_t *)(table[(address >> shift) % ENTRIES] & DESCRIPTOR_ADDRESS);
     table[(address >> 12) % ENTRIES] = 0;
     __asm__ volatile("dsb ishst\n\ttlbi vaae1is, %0\n\tdsb ish\n\tisb" ::"r"(address >> 12) : "memory");
+    return &table[(address >> 12) % ENTRIES];
+}
+
+void memory_guard(void *page)
+{
+    unmap_page((uint64_t)page);
+}
+
+/* Break before make, since the memory type changes (Arm ARM D8.17); then out of the caches with what was put there
+ * before. */
+void memory_uncache(void *pages, size_t size)
+{
+    uint64_t base = (uint64_t)pages;
+
+    for (uint64_t page = base; page < base + size; page += PAGE)
+        *unmap_page(page) = page | UNCACHED | DESCRIPTOR_VALID | DESCRIPTOR_TABLE;
+    __asm__ volatile("dsb ishst\n\tisb" ::: "memory");
+    memory_discard(pages, size);
 }
 
 static uint32_t big_endian(uint32_t value)

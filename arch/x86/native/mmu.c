@@ -92,6 +92,12 @@ void memory_guard(void *page)
     __asm__ volatile("invlpg (%0)" ::"r"(page) : "memory");
 }
 
+/* Devices see the caches. */
+void memory_uncache(void *pages, size_t size)
+{
+    (void)pages, (void)size;
+}
+
 void mmu_start(uint64_t tree)
 {
     uint64_t size = __builtin_bswap32(*(const uint32_t *)(tree + 4));

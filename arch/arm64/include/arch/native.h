@@ -101,4 +101,32 @@ static inline void device_load_barrier(void)
     __asm__ volatile("dmb oshld" ::: "memory");
 }
 
+/* Memory of a device that does not see the caches (Arm ARM D7.5): in lines, whose size is CTR_EL0.DminLine. */
+static inline uintptr_t cache_line(void)
+{
+    uint64_t type;
+
+    __asm__("mrs %0, ctr_el0" : "=r"(type));
+    return 4u << (type >> 16 & 15);
+}
+/* What was written there is in memory when this returns: before the device reads it. */
+static inline void memory_clean(const volatile void *base, uint64_t size)
+{
+    uintptr_t line = cache_line(), end = (uintptr_t)base + size;
+
+    for (uintptr_t at = (uintptr_t)base & ~(line - 1); at < end; at += line)
+        __asm__ volatile("dc cvac, %0" ::"r"(at) : "memory");
+    __asm__ volatile("dsb sy" ::: "memory");
+}
+/* Nothing of it is in the caches when this returns: before the device writes there, so that no line is written back
+ * over it, and again before that is read. Whole lines: what else lies in them is kept. */
+static inline void memory_discard(const volatile void *base, uint64_t size)
+{
+    uintptr_t line = cache_line(), end = (uintptr_t)base + size;
+
+    for (uintptr_t at = (uintptr_t)base & ~(line - 1); at < end; at += line)
+        __asm__ volatile("dc civac, %0" ::"r"(at) : "memory");
+    __asm__ volatile("dsb sy" ::: "memory");
+}
+
 #endif

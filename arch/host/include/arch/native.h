@@ -33,4 +33,13 @@ static inline void device_load_barrier(void)
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
+static inline void memory_clean(const volatile void *base, uint64_t size)
+{
+    (void)base, (void)size;
+}
+static inline void memory_discard(const volatile void *base, uint64_t size)
+{
+    (void)base, (void)size;
+}
+
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The TCO timer of Intel's ICH9, on the LPC bridge 00:1f.0 (datasheet, 13.1, 13.9 and 10.1.76). */
-#include <boot/efi/start.h>
+#include <boot/watchdog.h>
 #include <devices/watchdog/tco.h>
 
 #ifdef CONFIG_HARDWARE_WATCHDOG
@@ -19,6 +19,7 @@
 #define TCO_PORT 0x660u /* board/q35/devices.txt: what the management domain has */
 #define LPC_RCBA 0xf0u
 #define RCBA_ENABLE 1u
+#define RCBA_USUAL 0xfed1c000u
 #define RCBA_GCS 0x3410u
 #define GCS_NO_REBOOT 0x20u
 
@@ -29,6 +30,12 @@ static uint32_t lpc_read(uint32_t offset)
     __asm__ volatile("outl %0, %1" ::"a"(LPC | offset), "Nd"((uint16_t)CONFIG_ADDRESS));
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"((uint16_t)CONFIG_DATA));
     return value;
+}
+
+static void lpc_write(uint32_t offset, uint32_t value)
+{
+    __asm__ volatile("outl %0, %1" ::"a"(LPC | offset), "Nd"((uint16_t)CONFIG_ADDRESS));
+    __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"((uint16_t)CONFIG_DATA));
 }
 
 static uint16_t tco_read(uint16_t offset)
@@ -44,13 +51,22 @@ static void tco_write(uint16_t offset, uint16_t value)
     __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"((uint16_t)(TCO_PORT + offset)));
 }
 
+/* General control and status; U-Boot leaves the chipset's registers without a place. */
+static volatile uint32_t *find_gcs(void)
+{
+    if (!(lpc_read(LPC_RCBA) & RCBA_ENABLE))
+        lpc_write(LPC_RCBA, RCBA_USUAL | RCBA_ENABLE);
+    return (volatile uint32_t *)(uintptr_t)((lpc_read(LPC_RCBA) & ~0x3fffu) + RCBA_GCS);
+}
+
 void start_watchdog(void)
 {
-    volatile uint32_t *gcs = (volatile uint32_t *)(uintptr_t)((lpc_read(LPC_RCBA) & ~0x3fffu) + RCBA_GCS);
+    volatile uint32_t *gcs;
 
     if (SECONDS == 0 || (lpc_read(LPC_ID) & 0xfff0ffffu) != ICH9 ||
-        (lpc_read(LPC_PMBASE) & 0xff80u) + PMBASE_TCO != TCO_PORT || !(lpc_read(LPC_RCBA) & RCBA_ENABLE))
+        (lpc_read(LPC_PMBASE) & 0xff80u) + PMBASE_TCO != TCO_PORT)
         return;
+    gcs = find_gcs();
     *gcs &= ~GCS_NO_REBOOT;
     if (*gcs & GCS_NO_REBOOT) {
         say("Bulkhead: the hardware watchdog cannot reset this machine (strap SPKR)\r\n");
