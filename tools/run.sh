@@ -101,7 +101,7 @@ q35)
     fi
     virtio() { echo "virtio-$1-pci,disable-legacy=on"; }
     ;;
-zcu102 | rpi4) # nothing can be plugged in
+zcu102 | rpi4) # nothing can be plugged in but a card
     machine=(-M raspi4b)
     sd=0
     [ "$board" = rpi4 ] || machine=(-M xlnx-zcu102,virtualization=on,secure=off -audio none) sd=1
@@ -109,17 +109,19 @@ zcu102 | rpi4) # nothing can be plugged in
     # The board's own Ethernet controller is the last of the SoC's four.
     net=()
     [ "$board" = rpi4 ] || net=(-net nic -net nic -net nic -net nic,netdev=n0 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992")
-    if [ -n "${IMAGE:-}" ]; then # as an SD card, whose size is a power of two
-        size=$((1 << 30))
-        while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
-        truncate -s "$size" "$image"
-        start=(-kernel "$output/u-boot.bin" -drive "if=sd,index=$sd,file=$image,format=raw")
+    # The disk is an SD card, whose size is a power of two.
+    size=$((1 << 28))
+    while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
+    truncate -s "$size" "$image"
+    card=(-drive "if=sd,index=$sd,file=$image,format=raw")
+    if [ -n "${IMAGE:-}" ]; then
+        start=(-kernel "$output/u-boot.bin")
         # Its other CPUs spin until the kernel wants them, at the cost of the first one.
         [ "$board" != rpi4 ] || start+=(-accel tcg,thread=single)
         tree=()
     fi
     exec "${QEMU:-qemu-system-aarch64}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-        "${net[@]}" "${tree[@]}" "${start[@]}"
+        "${net[@]}" "${tree[@]}" "${start[@]}" "${card[@]}"
     ;;
 sbsa-ref) # its firmware finds the image on an NVMe disk
     qemu=qemu-system-aarch64

@@ -343,6 +343,8 @@ static bool read_specific_data(struct sdhci *host)
     uint32_t structure = bits(host, 127, 126), block_length = bits(host, 83, 80);
 
     host->found.write_protected = bits(host, 13, 12) != 0;
+    if (structure != host->found.by_blocks)
+        return false;
     if (structure == 0 && block_length >= 9 && block_length <= 11)
         host->found.sectors = (uint64_t)(bits(host, 73, 62) + 1) << (bits(host, 49, 47) + 2 + block_length - 9);
     else if (structure == 1)
@@ -389,8 +391,9 @@ static const char *take_answer(struct sdhci *host)
         if (!(response & OCR_VOLTAGES))
             return "the card does not take 3.3 V";
         found->by_blocks = response & OCR_HIGH_CAPACITY;
-        host->step = response & OCR_POWERED_UP ? STEP_IDENTITY : STEP_POWER_UP_APP;
-        return NULL;
+        if (!(response & OCR_POWERED_UP))
+            host->step = STEP_POWER_UP_APP;
+        return response & OCR_POWERED_UP || time_ns() < host->deadline_ns ? NULL : "the card does not power up";
     case STEP_IDENTITY:
         for (uint32_t i = 0; i < 4; i++)
             found->identity[i] = get(host, R_RESPONSE + 4 * i);
@@ -434,15 +437,16 @@ static void ready(struct sdhci *host)
             .block_size = BLOCK,
             .segments_max = DISK_SEGMENTS_MAX,
             .max_transfer = TRANSFER_MAX,
-            .read_only = found->write_protected || (host->has_switch && !(get(host, R_PRESENT) & PRESENT_WRITABLE)),
             .submit = submit,
         };
+    host->disk.read_only = found->write_protected || (host->has_switch && !(get(host, R_PRESENT) & PRESENT_WRITABLE));
     host->known = true;
     host->state = READY;
     loop_signal(&host->source);
 }
 
-static void identify(struct sdhci *host)
+/* False: the card has not answered yet. */
+static bool identify(struct sdhci *host)
 {
     uint32_t command = commands[host->step], was = host->step;
     enum answer result = host->sent ? answer(host, command) : NOT_YET;
@@ -450,10 +454,10 @@ static void identify(struct sdhci *host)
 
     if (!host->sent) {
         host->sent = send(host, command, step_argument(host), 0);
-        return;
+        return host->sent;
     }
     if (result == NOT_YET)
-        return;
+        return false;
     host->sent = false;
     if (result == ANSWERED) {
         why = take_answer(host);
@@ -473,6 +477,7 @@ static void identify(struct sdhci *host)
     } else if (was != STEP_POWER_UP_APP && host->step > was) {
         host->deadline_ns = time_ns() + (was == STEP_INTERFACE ? POWER_UP_LIMIT_NS : COMMAND_LIMIT_NS);
     }
+    return true;
 }
 
 static void come_out_of_reset(struct sdhci *host)
@@ -514,10 +519,8 @@ static void step(struct sdhci *host)
         reset(host);
     } else if (host->state == ABSENT && late) {
         give_up(host, host->known ? "the card was taken out" : "no card");
-    } else if (late) {
-        fail(host, host->state == IDENTIFYING ? "the card does not come up" : "the controller does not answer");
-    } else if (host->state == IDENTIFYING) {
-        identify(host);
+    } else if ((host->state != IDENTIFYING || !identify(host)) && late) {
+        fail(host, host->state == IDENTIFYING ? "the card does not answer" : "the controller does not answer");
     }
 }
 

@@ -58,7 +58,8 @@ def flip(path, offset):
 
 def start(out, disk, firmware, variables, folder, extra=()):
     code = FIRMWARE[firmware][0]
-    return Appliance(out, loader="none", disk=disk, folder=folder, cpu="EPYC,+x2apic" if firmware == "smm" else None, extra=[
+    few = {"cpu": "EPYC,+x2apic", "smp": 1} if firmware == "smm" else {}  # with more, OVMF hangs at times
+    return Appliance(out, loader="none", disk=disk, folder=folder, **few, extra=[
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}", "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
         *(SMM if firmware == "smm" else []), *extra])
 
@@ -164,6 +165,7 @@ def test_the_same_with_variables_that_only_smm_writes(image, tmp_path):  # noqa:
     with enroll(image, "smm", tmp_path) as appliance:
         appliance.serial.expect("slot a: starting", PATIENCE)
         appliance.shell.wait_prompt()
+    (tmp_path / "damaged").mkdir()
     damaged(image, "smm", tmp_path / "variables", tmp_path / "damaged", 5000, "the kernel is damaged")
 
 

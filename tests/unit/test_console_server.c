@@ -473,24 +473,25 @@ static void clients_that_leave(void **state)
     assert_in(shell(NULL, "echo exit | " CLIENT OPERATOR, tcp_port), "bye");
 }
 
+/* A client that types `letter`, a command of s_client's, once it is greeted, and then waits for the answer, and a line
+ * more. */
+#define TYPES(letter, answer)                                                                                          \
+    "trap '' PIPE; rm -f line said; mkfifo line && { timeout 60 openssl s_client -connect 127.0.0.1:%u -CAfile "       \
+    "ca.crt " OPERATOR "%s -no_ign_eof <line >said 2>&1 & } && exec 3>line; "                                          \
+    "until grep -q welcome said || ! kill -0 $!; do sleep 0.1; done; echo " letter " >&3; "                            \
+    "until grep -q " answer " said || ! kill -0 $!; do sleep 0.1; done; echo after >&3; exec 3>&-; wait $!; cat said"
+
 static void no_renegotiation(void **state)
 {
     (void)state;
-    /* s_client renegotiates at "R"; the session does not see that line. */
-    const char *said = shell(NULL,
-                             "(sleep 1; echo R; sleep 1; echo after; sleep 1) | timeout 60 openssl s_client "
-                             "-connect 127.0.0.1:%u -CAfile ca.crt " OPERATOR "-tls1_2 -no_ign_eof",
-                             tcp_port);
+    const char *said = shell(NULL, TYPES("R", "RENEGOTIATING"), tcp_port, "-tls1_2");
     assert_in(said, "welcome");
     assert_in(said, "RENEGOTIATING");
-    assert_int_equal(console_host->tls.opened, 1);
-    WAIT(console_host->tls.sessions == 0);
+    WAIT(console_host->tls.opened == 1 && console_host->tls.sessions == 0);
     /* TLS 1.3's key update */
-    said = shell(NULL,
-                 "(sleep 1; echo K; sleep 1; echo after; sleep 1) | timeout 60 openssl s_client "
-                 "-connect 127.0.0.1:%u -CAfile ca.crt " OPERATOR "-tls1_3 -no_ign_eof",
-                 tcp_port);
+    said = shell(NULL, TYPES("K", "KEYUPDATE"), tcp_port, "-tls1_3");
     assert_in(said, "welcome");
+    assert_in(said, "KEYUPDATE");
     WAIT(console_host->tls.sessions == 0);
     assert_in(shell(NULL, "echo exit | " CLIENT OPERATOR, tcp_port), "bye");
 }
