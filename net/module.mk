@@ -15,6 +15,13 @@ mbedtls-sources += $(patsubst %,library/%.c,aes aesce aesni asn1parse asn1write 
 	psa_crypto_mac psa_crypto_rsa psa_crypto_slot_management psa_util rsa rsa_alt_helpers sha256 sha512 \
 	ssl_ciphersuites ssl_msg ssl_tls ssl_tls12_server ssl_tls13_generic ssl_tls13_keys ssl_tls13_server x509 x509_crt)
 
+# On x86-64 mbedTLS knows no instructions for SHA-256.
+mgmt-x86 += net/sha256_x86.o net/sha256_plain.o
+ifeq ($(ARCH),x86)
+CFLAGS_mbedtls/library/sha256.o := -DMBEDTLS_SHA256_PROCESS_ALT
+CFLAGS_net/sha256_x86.o := -msse4.1 -msha
+CFLAGS_net/sha256_plain.o := -isystem $(MBEDTLS_DIR)/library
+endif
 # On arm64 these look for the CPU's crypto instructions in the way of a Linux program: see net/feature_detection.
 mgmt-arm64 += net/cpu_features.o
 ifeq ($(ARCH),arm64)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: measures and prints the tables of docs/performance.md.
 
-usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [hardware] [passthrough] [stages] [sizes] [--cpu MODEL] [--profile] [--way NAME]...
+usage: bench.py [--arch arm64|x86] [events] [messages] [boot] [traffic] [hardware] [passthrough] [stages] [update] [sizes] [--cpu MODEL] [--profile] [--way NAME]...
 
-Without a word: all but hardware and passthrough (x86: KVM beside it, nested). --way: of the stages, these ways from reset to the shell only. --profile prints what each event's and the network's figures are
+Without a word: all but hardware, passthrough and update (x86: KVM beside it, nested). --way: of the stages, these ways from reset to the shell only. --profile prints what each event's and the network's figures are
 made of.
 """
 
@@ -22,6 +22,7 @@ import passthrough
 import peers
 import stages
 import traffic
+import update
 from machines import BY_ARCH, MACHINES
 
 
@@ -144,6 +145,20 @@ def report_stages(machine, ways):
     return True
 
 
+def report_update(machine, profile):
+    found = update.measure(machine)
+    written, writes, flushes = found["disk"]
+    print(f"\nAn update of {found['size']:,} bytes: {found['wire']:,} bytes in {found['frames']:,} frames on the network, {written:,} bytes in {writes:,} writes"
+          f" and {flushes} flushes on the disk; {found['seconds']:.1f} s here, {found['sender']:.1f} s of CPU of the sender")
+    ours = ("management domain", "Bulkhead's kernel")
+    for layer in ours:
+        print(f"  {layer}: {found['layers'][layer]:,} instructions, {found['layers'][layer] / found['size']:.2f} a byte")
+    for (layer, function), count in sorted(found["functions"].items(), key=lambda item: -item[1])[:24] if profile else ():
+        if layer in ours:
+            print(f"    {count:15,}  {layer}: {function}")
+    return True
+
+
 def report_layers():
     for name, (unit, layers, functions) in traffic.profile().items():
         print(f"\n{name} is made of, instructions a{'n' if unit[0] in 'aeiou' else ''} {unit}:")
@@ -164,7 +179,7 @@ def report_sizes(machine):
 
 def main():
     parser = argparse.ArgumentParser(description="measures Bulkhead on the emulator")
-    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "hardware", "passthrough", "stages", "sizes", []], default=[])
+    parser.add_argument("what", nargs="*", choices=["events", "messages", "boot", "traffic", "hardware", "passthrough", "stages", "update", "sizes", []], default=[])
     parser.add_argument("--arch", choices=sorted(BY_ARCH), default="arm64")
     parser.add_argument("--cpu")
     parser.add_argument("--way", action="append", choices=list(stages.WAYS))
@@ -191,6 +206,8 @@ def main():
         ok &= report_passthrough(machine, options.profile)
     if "stages" in what:
         ok &= report_stages(machine, options.way)
+    if "update" in what:
+        ok &= report_update(machine, options.profile)
     if "sizes" in what:
         ok &= report_sizes(machine)
     sys.exit(0 if ok else "bench: a figure is worse than the peer's")

@@ -19,7 +19,7 @@
  * host's time since the start, and what each CPU has executed so far. A stage is the block that begins at an address
  * (virtual, hexadecimal), or with some bytes (hexadecimal) wherever it lies; without either it is the first VMRUN on a
  * CPU other than 0. It counts once the stage AFTER, of an earlier option, has been reached; without /AFTER from the
- * start on.
+ * start on. Stages `begin` and `end` are marks as well: of window 12.
  *
  * What follows declares the part of QEMU's plugin interface (version 4, QEMU 10.0) that is used here; QEMU's package
  * ships no header.
@@ -92,6 +92,9 @@ static struct stage {
 } stages[STAGES];
 static size_t stage_count;
 
+static void mark_begin(unsigned int cpu, void *data);
+static void mark_end(unsigned int cpu, void *data);
+
 static void stage_reached(unsigned int cpu, void *data)
 {
     struct stage *stage = data;
@@ -108,6 +111,10 @@ static void stage_reached(unsigned int cpu, void *data)
         fprintf(stages_out, " %" PRIu64, __atomic_load_n(&all[i], __ATOMIC_RELAXED));
     fputc('\n', stages_out);
     fflush(stages_out);
+    if (!strcmp(stage->name, "begin"))
+        mark_begin(cpu, (void *)(uintptr_t)BLOCKS_FIRST);
+    if (!strcmp(stage->name, "end"))
+        mark_end(cpu, (void *)(uintptr_t)BLOCKS_FIRST);
 }
 
 static bool begins_with(const struct qemu_plugin_tb *block, const struct stage *stage)

@@ -89,7 +89,7 @@ def measure(name):
     by_efi = name.endswith(("edk2", "ovmf")) or way.board == "sbsa-ref"
     options = ",".join([str(builds.plugin()), "base=0x1000", "size=1", f"out={folder}/counts.txt", f"stages={found}", *stage_options(out, machine, by_efi)])
     hardware = ("e1000e", "nvme") if way.board == "sbsa-ref" else ("virtio", "virtio")
-    with Appliance(out, disk=disk, folder=folder, icount=machine.arch == "arm64", loader="none" if way.products else "kernel",
+    with Appliance(out, disk=disk, folder=folder, loader="none" if way.products else "kernel",
                    extra=[*extra, "-plugin", options], hardware=hardware) as appliance:
         appliance.shell.wait_prompt(10 * PATIENCE)
         end = time.monotonic() + 10 * PATIENCE
@@ -100,7 +100,7 @@ def measure(name):
         appliance.qmp("quit")
         appliance.qemu.wait(60)
     if disk:
-        disk.unlink()
+        disk.unlink(missing_ok=True)
     reached = {}
     for line in found.read_text().splitlines():
         stage, _, milliseconds, *counts = line.split()

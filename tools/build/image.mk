@@ -26,7 +26,10 @@ $(O)/starter.bin: boot/starter/start.S boot/starter/starter.c boot/starter/start
 	$(Q)$(TARGET_OBJCOPY) -O binary -j .starter $@.elf $@
 $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(slot-starter) $(O)/bulkhead.bin $(O)/bundle.itb $(slot-tree)
 	$(call say,FIT,$(call shown,$@))
-	$(Q)mkimage -f $< $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)cp $< $@.its
+	$(Q)mkimage -f $@.its $@.new >$@.log || { cat $@.log; exit 1; }
+	$(Q)$(PYTHON) -m tools.image.container --place $@.its $@.new $(O)/bundle.itb
+	$(Q)mkimage -f $@.its $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
 	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
 		$(PYTHON) -m tools.image.container --seal $@.new)
 	$(Q)mv $@.new $@

@@ -3,6 +3,8 @@
 writes DIR/generated/boot.its, the source of the FIT that a boot slot holds: the kernel and the bundle. With an RSA key (public or
 private) it has a place for its signature. --starter: what U-Boot on x86 enters for a kernel, its boot parameters, and where it expects
 the kernel's file (boot/starter/starter.c).
+python3 -m tools.image.container --place SOURCE FIT BUNDLE: changes SOURCE so that the bundle begins at a page of the FIT, once it is made
+again: no loader has to copy it.
 python3 -m tools.image.container --seal FIT: appends the SHA-256 of the whole FIT, since a signature leaves out its header and
 what the signature itself is wrapped in."""
 
@@ -16,6 +18,8 @@ from tools.resolver.kconfig import Config
 from .control_tree import algorithm
 
 ARCHITECTURES = {"arm64": "arm64", "x86": "x86_64"}
+PAGE = 4096
+PADDING = "padding"  # of the bundle's page: an empty property
 KERNEL_OFFSET = 0x200000  # from the start of RAM: where the kernel's own header wants it
 
 
@@ -83,6 +87,7 @@ def source(arch, ram_base, output, signed, tree=None, starter=None):
         }};
 {more}        bundle {{
             description = "bundle";
+            {PADDING};
             data = /incbin/("{output}/bundle.itb");
             type = "ramdisk";
             arch = "{ARCHITECTURES[arch]}";
@@ -104,6 +109,17 @@ def source(arch, ram_base, output, signed, tree=None, starter=None):
 """
 
 
+def place(path, fit, bundle):
+    with open(bundle, "rb") as handle:
+        start = handle.read(PAGE)
+    with open(fit, "rb") as handle:
+        missing = -handle.read().index(start) % PAGE
+    with open(path, "r+", encoding="utf-8") as handle:
+        text = handle.read().replace(f"{PADDING};", f"{PADDING} = [{'00' * missing}];" if missing else f"{PADDING};")
+        handle.seek(0)
+        handle.write(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config")
@@ -111,8 +127,12 @@ def main():
     parser.add_argument("--key")
     parser.add_argument("--tree")
     parser.add_argument("--starter")
+    parser.add_argument("--place", nargs=3)
     parser.add_argument("--seal")
     arguments = parser.parse_args()
+    if arguments.place:
+        place(*arguments.place)
+        return
     if arguments.seal:
         with open(arguments.seal, "r+b") as handle:
             handle.write(hashlib.sha256(handle.read()).digest())
