@@ -9,7 +9,7 @@ import fault
 import pytest
 from appliance import PATIENCE, TOP, Appliance
 from guest import Guest, attach
-from test_guests import partition
+from test_guests import Witness, check_guest, partition, region
 from test_image import partitions
 from test_locked_uboot import record
 
@@ -64,6 +64,20 @@ def test_gicv2(build_with, tmp_path):
         guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
         appliance.shell.run("domain restart linux1")
         two_cpus(guest.wait_ready(), appliance.machine)
+
+
+HOSTILE_ON_GICV2 = ["CONFIG_GIC_V2=y", "CONFIG_BOARD_CPUS=5", *partition(1, "witness", "witness", "1", *region("0")), *partition(2, "gic", "hostile_gic_v2", "2,3"),
+                    *partition(3, "registers", "hostile_registers", "4"), *(f"# CONFIG_P{number}_AUTOSTART is not set" for number in (2, 3))]
+
+
+def test_hostile_guests_on_gicv2(build_with, tmp_path):
+    """The hardware's CPU interface and the kernel's distributor, and system registers that are not there; twice."""
+    with Appliance(build_with("hostile-gicv2", HOSTILE_ON_GICV2), smp=5, folder=tmp_path) as appliance:
+        appliance.shell.wait_prompt()
+        witness = Witness(appliance)
+        witness.wait_beyond(0)
+        for name in ("gic", "registers"):
+            check_guest(appliance, witness, name)
 
 
 # A trial that nobody confirms as long as a test takes.
@@ -122,28 +136,51 @@ def test_starts_from_its_card(build_with, tmp_path, board, guest):
             assert state.read_slot_record(handle.read(32)) == [state.confirmed(14), state.Slot(15, 0)]
 
 
-@pytest.mark.slow
-def test_server_with_acpi(build_with, tmp_path):
-    """QEMU's sbsa-ref (issue 5, point 2): TF-A and U-Boot, built from source, start the disk image's loader from an NVMe disk. ACPI is all
-    that describes the machine: its e1000e and NVMe are confined by the SMMUv3 and interrupt by the ITS. The watchdog resets it."""
-    out = build_with("sbsa-ref", ["CONFIG_HARDWARE_WATCHDOG_SECONDS=30"], configuration="sbsa_ref")
+def server(out, folder, hardware):
+    """QEMU's sbsa-ref (issue 5, point 2): TF-A and U-Boot, built from source, start the disk image's loader."""
     environment = {name: value for name, value in os.environ.items() if name not in ("O", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     subprocess.run(["make", "-C", str(TOP), f"O={out}", "firmware", f"{out}/bulkhead.img"], check=True, capture_output=True, env=environment)
-    flash = fault.stub_arguments(tmp_path)
+    flash = fault.stub_arguments(folder / "run")
     for bank in ("flash0.fd", "flash1.fd"):
-        subprocess.run(["cp", "--sparse=always", out / bank, tmp_path / bank], check=True)
-        flash += ["-drive", f"if=pflash,format=raw,file={tmp_path / bank}"]
-    disk = tmp_path / "image"
+        subprocess.run(["cp", "--sparse=always", out / bank, folder / bank], check=True)
+        flash += ["-drive", f"if=pflash,format=raw,file={folder / bank}"]
+    disk = folder / "image"
     subprocess.run(["cp", "--sparse=always", out / "bulkhead.img", disk], check=True)
-    with Appliance(out, loader="none", disk=disk, extra=flash, folder=tmp_path, hardware=("e1000e", "nvme")) as appliance:
-        appliance.serial.expect("slot a: starting", PATIENCE)
-        appliance.serial.expect("the machine describes itself by ACPI")
+    return Appliance(out, loader="none", disk=disk, extra=flash, folder=folder / "run", hardware=hardware)
+
+
+def starts(appliance):
+    """ACPI is all that describes the machine: its devices are confined by the SMMUv3 and interrupt by the ITS."""
+    appliance.serial.expect("slot a: starting", PATIENCE)
+    appliance.serial.expect("the machine describes itself by ACPI")
+    appliance.shell.wait_prompt()
+    appliance.bhctl("version")
+    devices = {found["ids"]: found for found in appliance.shell.json("device list")}
+    for ids in ("8086:10d3", "1b36:0010", "1af4:1044"):  # e1000e, NVMe, virtio-rng
+        found = devices[ids]
+        assert found["owner"] == "mgmt" and found["iommu"] and found["interrupts"] and not found["faults"], found
+
+
+def test_server_starts(build_with, tmp_path):
+    """To the management shell and a guest, over TLS through its NIC; it can be switched off."""
+    with server(build_with("sbsa-small", SMALL, "sbsa_ref"), tmp_path, ("e1000e", "nvme")) as appliance:
+        starts(appliance)
+        appliance.serial.send_line("console state")
+        appliance.serial.expect("DONE: another start", PATIENCE)
+        assert "FAIL:" not in appliance.serial.before
+        appliance.serial.send("\x1d")
         appliance.shell.wait_prompt()
+        appliance.serial.send_line("poweroff")
+        appliance.qemu.wait(PATIENCE)
+
+
+@pytest.mark.slow
+def test_server_with_acpi(build_with, tmp_path):
+    """With Linux guests on their volumes. The watchdog resets it."""
+    out = build_with("sbsa-ref", ["CONFIG_HARDWARE_WATCHDOG_SECONDS=30"], configuration="sbsa_ref")
+    with server(out, tmp_path, ("e1000e", "nvme")) as appliance:
+        starts(appliance)
         appliance.wait_state("linux1", "running")
-        devices = {found["ids"]: found for found in appliance.bhctl_json("device", "list")}
-        for ids in ("8086:10d3", "1b36:0010", "1af4:1044"):  # e1000e, NVMe, virtio-rng
-            found = devices[ids]
-            assert found["owner"] == "mgmt" and found["iommu"] and found["interrupts"] and not found["faults"], found
         guest = attach(appliance, "linux1").wait_ready()
         guest.run("dd if=/dev/vda of=/dev/null bs=64k count=16")
         guest.wait_for("ping -c 1 192.168.77.2", "1 packets received")

@@ -1,72 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Every register of the interrupt controller, in every width: defined, and confined (issue 2, point 7). */
-#include "tests/guests/support/guest.h"
+#include "gic_sweep.h"
 
 #define FRAME 0x10000u
-
-static uint64_t ends, aborts;
-
-static void read_at(uint64_t address, uint32_t width)
-{
-    switch (width) {
-    case 1:
-        __asm__ volatile("ldrb w8, [%0]" ::"r"(address) : "x8", "memory");
-        break;
-    case 2:
-        __asm__ volatile("ldrh w8, [%0]" ::"r"(address) : "x8", "memory");
-        break;
-    case 4:
-        __asm__ volatile("ldr w8, [%0]" ::"r"(address) : "x8", "memory");
-        break;
-    default:
-        __asm__ volatile("ldr x8, [%0]" ::"r"(address) : "x8", "memory");
-        break;
-    }
-}
-
-static void write_at(uint64_t address, uint32_t width, uint64_t value)
-{
-    switch (width) {
-    case 1:
-        __asm__ volatile("strb %w1, [%0]" ::"r"(address), "r"(value) : "memory");
-        break;
-    case 2:
-        __asm__ volatile("strh %w1, [%0]" ::"r"(address), "r"(value) : "memory");
-        break;
-    case 4:
-        __asm__ volatile("str %w1, [%0]" ::"r"(address), "r"(value) : "memory");
-        break;
-    default:
-        __asm__ volatile("str %1, [%0]" ::"r"(address), "r"(value) : "memory");
-        break;
-    }
-}
-
-/* Each access ends with an answer or one data abort. */
-static uint64_t sweep(uint64_t base, bool write, uint64_t value)
-{
-    uint64_t wrong = 0;
-
-    for (uint32_t width = 1; width <= 8; width *= 2) {
-        /* All words, and enough of the rest. */
-        uint32_t step = width >= 4 ? width : 7 * width;
-
-        for (uint32_t offset = 0; offset + width <= FRAME; offset += step) {
-            struct fault fault;
-
-            fault_expect();
-            if (write)
-                write_at(base + offset, width, value);
-            else
-                read_at(base + offset, width);
-            fault = fault_taken();
-            ends++;
-            aborts += fault.count;
-            wrong += fault.count > 1 || (fault.count == 1 && fault_class(fault) != FAULT_DATA_ABORT);
-        }
-    }
-    return wrong;
-}
 
 static volatile uint32_t seen;
 
@@ -102,7 +38,6 @@ static void quieten(void)
 
 void guest_main(void)
 {
-    static const uint64_t values[] = {0, ~0ull, 0x5a5aa5a5a5a55a5a};
     uint64_t frames[1 + 2 * BULKHEAD_CPUS_MAX], wrong;
     uint32_t count_of_frames = 1, cpus = guest_cpus();
     uint32_t identity;
@@ -116,13 +51,13 @@ void guest_main(void)
 
     wrong = 0;
     for (uint32_t i = 0; i < count_of_frames; i++)
-        wrong += sweep(frames[i], false, 0);
+        wrong += sweep(frames[i], FRAME, false, 0);
     check(wrong == 0, "%lu reads of %u frames end; %lu with an abort", ends, (unsigned)count_of_frames, aborts);
-    for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
+    for (size_t v = 0; v < SWEEPS; v++) {
         ends = aborts = wrong = 0;
         for (uint32_t i = 0; i < count_of_frames; i++)
-            wrong += sweep(frames[i], true, values[v]);
-        check(wrong == 0, "%lu writes of %lx end; %lu with an abort", ends, values[v], aborts);
+            wrong += sweep(frames[i], FRAME, true, sweep_values[v]);
+        check(wrong == 0, "%lu writes of %lx end; %lu with an abort", ends, sweep_values[v], aborts);
     }
     quieten();
     works_still("the sweep");
