@@ -3,8 +3,8 @@
 when each is reached. A stage is found by the first block of a function: at its address in the kernel, by its bytes where a program may
 lie anywhere.
 
-On arm64 the clock is counted by instructions. On x86-64 it is the host's (QEMU 10.0's x2APIC timer does not go with the other one), so
-that a wait takes as many instructions as the host has time for."""
+The clock is the host's, so that a wait takes as many instructions as the host has time for: with the other one QEMU 10.0 counts all CPUs'
+instructions as one CPU's."""
 
 import os
 import struct

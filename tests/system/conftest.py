@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: builds of configurations (made once, kept in the output directory) and appliances that run them."""
 
+import functools
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,22 +55,35 @@ def machine():
     return MACHINE
 
 
-# Of an output directory: objects, the flags that they were built with, and the header that each of them includes.
-OBJECTS = ("kernel", "mgmt", "native", "guests", "guest-linux", "flags", "generated/config.h", "generated/version.h")
+# Of an output directory: objects, the flags that they were built with, and generated headers that each of them includes.
+OBJECTS = ("kernel", "mgmt", "native", "guests", "guest-linux", "flags", "generated/version.h")
+
+
+@functools.cache
+def symbols_in_sources():
+    """The configuration's symbols that any source file mentions: a small part of them."""
+    sources = [path for path in TOP.rglob("*.[chS]") if OUT not in path.parents]
+    return {name for path in sources for name in re.findall(r"CONFIG_\w+", path.read_text(errors="replace"))}
+
+
+def as_compiled(header):
+    """What a config.h is for the compiler."""
+    return [line for line in header.read_text().splitlines() if line.startswith("#define ") and line.split()[1] in symbols_in_sources()]
 
 
 def borrow_objects(out):
-    """Gives an output directory that has none the objects of another one with the same config.h: most configurations differ in tables
-    alone. make finds out, from times and from the texts of the flags, what is to be built again."""
-    header = (out / "generated/config.h").read_text()
+    """Gives an output directory that has none the objects of another one with the same config.h, as far as sources use it: most
+    configurations differ in tables alone. make finds out, from times and from the texts of the flags, what is to be built again."""
+    header = out / "generated/config.h"
     for other in sorted(out.parent.iterdir()):
-        if (other / "bundle.itb").exists() and (other / "generated/config.h").read_text() == header:
+        if (other / "bundle.itb").exists() and as_compiled(other / "generated/config.h") == as_compiled(header):
             break
     else:
         return
     for part in OBJECTS:
         if (other / part).exists():
             subprocess.run(["cp", "-aT", str(other / part), str(out / part)], check=True)
+    shutil.copystat(other / "generated/config.h", header)  # older than the objects
     for path in [*out.glob("flags/*"), *out.rglob("*.d")]:
         times = path.stat()
         path.write_text(path.read_text().replace(f"{other}/", f"{out}/").replace(f"{other}=", f"{out}="))
