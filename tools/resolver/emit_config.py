@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """config.h: the options that are not of a partition or switch, as CONFIG_X. Those are in the tables instead, so that a
-change of a partition does not compile the world again; nor does a change of what is only the tables', the image's or make's."""
+change of a partition does not compile the world again."""
 
 import re
 
 import kconfiglib
 
 
-ELSEWHERE = re.compile(r"(P|SWITCH|SRIOV)\d(_|$)|(TLS|BUNDLE|IMAGE|SLOT|SECURE_BOOT|TRIAL|DEBIAN)_|(BOARD_CPUS|HOSTNAME|CONSOLE_PORT)$")
-
-
 def config_header(config):
     lines = ["/* Made from .config by tools/resolver. */"]
     for symbol in config.kconfig.unique_defined_syms:
         name = symbol.name
-        if ELSEWHERE.match(name):
+        if re.match(r"(P|SWITCH|SRIOV)\d(_|$)", name) or name.startswith(("TLS_", "BUNDLE_")):
             continue
         if symbol.orig_type is kconfiglib.BOOL:
             if symbol.str_value == "y":
