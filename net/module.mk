@@ -23,7 +23,8 @@ CFLAGS_net/sha256_x86.o := -msse4.1 -msha
 CFLAGS_net/sha256_plain.o := -isystem $(MBEDTLS_DIR)/library
 endif
 # On arm64 these look for the CPU's crypto instructions in the way of a Linux program: see net/feature_detection.
+# They run with the MMU on: without unaligned loads each block's 16 bytes and round keys would be put together byte by byte.
 mgmt-arm64 += net/cpu_features.o
 ifeq ($(ARCH),arm64)
-$(foreach file,aes aesce gcm sha256,$(eval CFLAGS_mbedtls/library/$(file).o := -D__linux__ -D__unix__ -isystem net/feature_detection))
+$(foreach file,aes aesce gcm sha256,$(eval CFLAGS_mbedtls/library/$(file).o := -D__linux__ -D__unix__ -isystem net/feature_detection -mno-strict-align))
 endif

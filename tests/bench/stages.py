@@ -56,7 +56,7 @@ def stage_options(out, machine, loader):
     kernel = Symbols(out / "bulkhead.elf", machine.tools)
     address = {name: value for value, name in kernel.sorted}
     stages = [f"loader:{code(out / 'boot.efi.elf', 'efi_main', machine.tools)}"] if loader else []
-    stages += [f"kernel@{address['kernel_main']:x}", f"bundle/kernel@{address['bundle_open']:x}", f"signed/bundle@{address['slot_version_minimum']:x}",
+    stages += [f"kernel@{address['kernel_main']:x}", f"bundle/kernel@{address['bundle_open']:x}", f"signed/bundle@{address['status_measured']:x}",
                f"checked/signed@{address['cpus_await']:x}"]
     for name, symbol, after in (("management", "native_start", "checked"), ("shell", "line_editor_start", "management")):
         stages.append(f"{name}/{after}:{code(out / 'mgmt.elf', symbol, machine.tools)}")
