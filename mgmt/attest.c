@@ -82,10 +82,12 @@ static bool is_of_its_data(const struct event *event)
     return memcmp(digest, event->sha256, sizeof digest) == 0;
 }
 
-/* Whose certificate a variable holds: EFI_SIGNATURE_DATA of a signer, or the first of EFI_SIGNATURE_LISTs (UEFI 2.10, 32.4.1). */
+/* Whose certificate a variable holds: EFI_SIGNATURE_DATA of a signer, or the first of EFI_SIGNATURE_LISTs
+ * (UEFI 2.10, 32.4.1). */
 static void put_signer(struct attest_event *event, const struct event *from, const uint8_t *data, uint32_t length)
 {
-    static const uint8_t x509[] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
+    static const uint8_t x509[] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a,
+                                   0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
     uint32_t at = 16, end = length, header, list, text = (uint32_t)strlen(event->text);
     char name[sizeof event->text];
 
@@ -207,8 +209,8 @@ static bool kernel_told(uint8_t digest[EVENT_DIGEST_BYTES])
     return !loader_has[ATTEST_KERNEL];
 }
 
-/* Behind the loader's log: kernel and bundle, unless that has them; the images; the state. The images are counted by the
- * kernel, which is believed. */
+/* Behind the loader's log: kernel and bundle, unless that has them; the images; the state. The images are counted by
+ * the kernel, which is believed. */
 static bool own(uint32_t index, struct attest_event *event)
 {
     const struct status_page *page = platform_status();
@@ -225,7 +227,8 @@ static bool own(uint32_t index, struct attest_event *event)
     if (index < page->measured_count - first) {
         const struct measured *measured = &page->measured[index + first];
 
-        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name, measured->sha256);
+        own_event(event, index + first == 0 ? ATTEST_BUNDLE : ATTEST_IMAGES, "kernel", measured->name,
+                  measured->sha256);
         return true;
     }
     if (index > page->measured_count - first || !state_known || loader_has[ATTEST_STATE])
@@ -269,14 +272,14 @@ static void replay(uint32_t pcr, const uint8_t *digest)
     log_used[pcr] = true;
 }
 
-/* The variable SecureBoot, of EFI_GLOBAL_VARIABLE and of one byte, as UEFI_VARIABLE_DATA has it; the event's digest, and with it
- * PCR 7, is that of these bytes. */
+/* The variable SecureBoot, of EFI_GLOBAL_VARIABLE and of one byte, as UEFI_VARIABLE_DATA has it; the event's digest,
+ * and with it PCR 7, is that of these bytes. */
 static enum attest_secure_boot secure_boot_of(const struct event *event)
 {
-    static const uint8_t head[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03,
-                                   0x2b, 0x8c, 10,   0,    0,    0,    0,    0,    0,    0,    1,    0,    0,    0,
-                                   0,    0,    0,    0,    'S',  0,    'e',  0,    'c',  0,    'u',  0,    'r',  0,
-                                   'e',  0,    'B',  0,    'o',  0,    'o',  0,    't',  0};
+    static const uint8_t head[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98,
+                                   0x03, 0x2b, 0x8c, 10,   0,    0,    0,    0,    0,    0,    0,    1,    0,
+                                   0,    0,    0,    0,    0,    0,    'S',  0,    'e',  0,    'c',  0,    'u',
+                                   0,    'r',  0,    'e',  0,    'B',  0,    'o',  0,    'o',  0,    't',  0};
 
     if (event->pcr != ATTEST_SECURE_BOOT_PCR || event->type != EV_EFI_VARIABLE_DRIVER_CONFIG ||
         event->length != sizeof head + 1 || memcmp(event->data, head, sizeof head) != 0 || !is_of_its_data(event))

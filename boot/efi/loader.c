@@ -36,7 +36,7 @@ static uint8_t *table, *front;
 static struct gpt_range state_range;
 static struct slots slots;
 static bool slots_known, failed[SLOTS];
-static uint32_t version_minimum; /* of a bundle: what the state store keeps */
+static uint32_t version_minimum;  /* of a bundle: what the state store keeps */
 static struct bytes state_values; /* data NULL: there is no state store */
 
 EFI efi_status efi_main(void *image, struct efi_system_table *system);

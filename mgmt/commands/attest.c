@@ -52,9 +52,11 @@ static enum output_step tpm_row(struct output_row *row, struct output_cursor *cu
     return OUTPUT_ROW;
 }
 
-static const struct output_column tpm_columns[] = {
-    {"tpm", "TPM 2.0"}, {"trouble", "why"}, {"identity", "vendor, device"}, {"log_whole", "log is whole"},
-    {"secure_boot", "Secure Boot"}};
+static const struct output_column tpm_columns[] = {{"tpm", "TPM 2.0"},
+                                                   {"trouble", "why"},
+                                                   {"identity", "vendor, device"},
+                                                   {"log_whole", "log is whole"},
+                                                   {"secure_boot", "Secure Boot"}};
 static const struct output_section tpm_section = {
     .key = "attest",
     .kind = OUTPUT_RECORD,

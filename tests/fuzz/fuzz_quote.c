@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A TPM that was sound until it is asked for a quote: then its answers are of any bytes. Each quote comes to an end, twice in a row. */
+/* A TPM that was sound until it is asked for a quote: then its answers are of any bytes. Each quote comes to an end,
+ * twice in a row. */
 #include <mgmt/attest.h>
 #include <mgmt/module.h>
 #include <mgmt/quote.h>

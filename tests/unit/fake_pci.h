@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One PCI function with one BAR, a loop and a clock, for drivers of devices. A test's model of the device answers register
- * accesses; what it reads and writes by DMA is this program's memory.
+ * One PCI function with one BAR, a loop and a clock, for drivers of devices. A test's model of the device answers
+ * register accesses; what it reads and writes by DMA is this program's memory.
  */
 #ifndef TESTS_UNIT_FAKE_PCI_H
 #define TESTS_UNIT_FAKE_PCI_H

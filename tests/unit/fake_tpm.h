@@ -16,11 +16,11 @@ extern struct fake_tpm {
     uint32_t extends, reads;
     /* Misbehaviour. */
     bool never_ready, never_answers, wants_more, no_bank;
-    uint32_t answer_size;  /* what the header claims; 0: the truth */
-    uint32_t stops_after;  /* extends that still work; UINT32_MAX: all */
-    uint32_t code;         /* of each answer */
+    uint32_t answer_size;      /* what the header claims; 0: the truth */
+    uint32_t stops_after;      /* extends that still work; UINT32_MAX: all */
+    uint32_t code;             /* of each answer */
     uint32_t cut, cut_command; /* bytes that answers to this command lack, by their header too */
-    const uint8_t *raw; /* what follows the header of each answer, instead of that: a length, then bytes */
+    const uint8_t *raw;        /* what follows the header of each answer, instead of that: a length, then bytes */
     uint32_t raw_left;
     const uint8_t *script; /* bytes that registers read as, instead of all that; fuzzing */
     uint32_t script_left;

@@ -239,7 +239,8 @@ static void test_a_hostile_tpm(void **state)
 /* UEFI_VARIABLE_DATA */
 static struct event variable(uint8_t *to, const char *name, const uint8_t *data, uint32_t bytes, uint8_t *digest)
 {
-    static const uint8_t global[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
+    static const uint8_t global[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11,
+                                     0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
     uint32_t letters = (uint32_t)strlen(name), at = 32 + 2 * letters;
 
     memset(to, 0, at);
@@ -266,8 +267,10 @@ static void test_secure_boot(void **state)
         const char *name;
         bool forged;
         enum attest_secure_boot expected;
-    } cases[] = {{1, "SecureBoot", false, ATTEST_SECURE_BOOT_ON},      {0, "SecureBoot", false, ATTEST_SECURE_BOOT_OFF},
-                 {1, "SecureBoot", true, ATTEST_SECURE_BOOT_UNKNOWN}, {1, "SecureBoos", false, ATTEST_SECURE_BOOT_UNKNOWN}};
+    } cases[] = {{1, "SecureBoot", false, ATTEST_SECURE_BOOT_ON},
+                 {0, "SecureBoot", false, ATTEST_SECURE_BOOT_OFF},
+                 {1, "SecureBoot", true, ATTEST_SECURE_BOOT_UNKNOWN},
+                 {1, "SecureBoos", false, ATTEST_SECURE_BOOT_UNKNOWN}};
     uint8_t data[64], later[64], digest[32], later_digest[32];
     struct event event;
 
@@ -291,9 +294,11 @@ static void test_secure_boot(void **state)
 /* The name of the first certificate of a list, cut anywhere. */
 static void test_names_of_keys(void **state)
 {
-    static const uint8_t der[] = {0x30, 0x1f, 0x30, 0x1b, 0xa0, 0x00, 0x02, 0x00, 0x30, 0x00, 0x30, 0x00, 0x30, 0x00, 0x30, 0x0f, 0x31,
-                                  0x0d, 0x30, 0x0b, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x04, 'a',  0x1b, 'K',  'e',  0x30, 0x00};
-    static const uint8_t x509[] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
+    static const uint8_t der[] = {0x30, 0x1f, 0x30, 0x1b, 0xa0, 0x00, 0x02, 0x00, 0x30, 0x00, 0x30,
+                                  0x00, 0x30, 0x00, 0x30, 0x0f, 0x31, 0x0d, 0x30, 0x0b, 0x06, 0x03,
+                                  0x55, 0x04, 0x03, 0x0c, 0x04, 'a',  0x1b, 'K',  'e',  0x30, 0x00};
+    static const uint8_t x509[] = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a,
+                                   0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
     uint8_t list[28 + 16 + sizeof der] = {0}, data[160], digest[32];
     const uint32_t named = 28 + 16 + 31; /* bytes that a name needs */
     struct attest_event found;

@@ -747,8 +747,7 @@ static void put_chosen(const struct board_device *console)
 /* A TPM, of which a table tells that it is there, and AML where. */
 static bool is_there(const struct board_device *device)
 {
-    return has_compatible(device, "tcg,tpm-tis-mmio") &&
-           get32(find_table("TPM2"), TPM2_START_METHOD) == TPM2_START_TIS;
+    return has_compatible(device, "tcg,tpm-tis-mmio") && get32(find_table("TPM2"), TPM2_START_METHOD) == TPM2_START_TIS;
 }
 
 static void put_devices(const struct board_device *console)

@@ -7,7 +7,8 @@
 
 /* Boot CPU: maps and checks the tree at hpa `base`, and fills in `platform`. */
 void host_tree_read(struct hpa base);
-/* The tree is not needed any more; its memory may belong to a domain. What management needs of it is in the status page. */
+/* The tree is not needed any more; its memory may belong to a domain. What management needs of it is in the status
+ * page. */
 void host_tree_close(void);
 
 /* Nodes are named by numbers of host_tree.c's own, valid until host_tree_close(). */
@@ -16,7 +17,7 @@ void host_tree_close(void);
 int host_tree_find(const char *name, int previous);
 bool host_tree_is_compatible(int node, const char *name);
 const char *host_tree_name(int node);
-int host_tree_phandle(uint32_t phandle); /* the node that has it; negative: none */
+int host_tree_phandle(uint32_t phandle);            /* the node that has it; negative: none */
 int host_tree_with(const char *name, int previous); /* the next one that has this property */
 /* Number `index` of a property of cells; HOST_TREE_NONE behind its end. */
 #define HOST_TREE_NONE UINT32_MAX

@@ -39,8 +39,8 @@ extern volatile uint64_t serror_count;
 /* Messages of PCI functions: what a device writes to be MESSAGE_INTERRUPT (+ 1, ...), an edge, on this CPU. */
 #define MESSAGE_INTERRUPT 448u
 #define MESSAGE_ADDRESS 0x08000040ull /* GICD_SETSPI_NSR */
-#define MESSAGE_DATA_REFUSED 27u /* INTID 27: a private interrupt */
-#define MESSAGE_FORGED 0x08090040ull /* GITS_TRANSLATER */
+#define MESSAGE_DATA_REFUSED 27u      /* INTID 27: a private interrupt */
+#define MESSAGE_FORGED 0x08090040ull  /* GITS_TRANSLATER */
 /* What tests/bench/plugin.c looks for: the window of measurement N opens with 96 + N and closes with 112 + N. */
 #define MARK(n) __asm__ volatile("hint %0" ::"i"(n) : "memory")
 void gic_start(void);
