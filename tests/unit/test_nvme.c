@@ -10,6 +10,8 @@
 #include <string.h>
 // clang-format off
 #include <cmocka.h>
+
+#include "tests/unit/disk_requests.h"
 // clang-format on
 
 #define SECTORS 4096u
@@ -278,36 +280,9 @@ void model_write(uint32_t offset, uint32_t value)
 
 /* --- Requests --- */
 
-struct test_request {
-    struct disk_request request;
-    struct segment segment[DISK_SEGMENTS_MAX];
-    bool done;
-    enum disk_result result;
-};
-
-static void done(struct disk_request *request, enum disk_result result)
-{
-    struct test_request *test = (struct test_request *)request;
-
-    assert_false(test->done);
-    test->done = true;
-    test->result = result;
-}
-
 static struct disk *disk(void)
 {
     return disk_get(0);
-}
-
-static void give(struct test_request *test, uint8_t operation, uint64_t sector, uint64_t sectors)
-{
-    test->done = false;
-    test->request.operation = operation;
-    test->request.sector = sector;
-    test->request.sectors = sectors;
-    test->request.segment = test->segment;
-    test->request.done = done;
-    disk()->submit(disk(), &test->request);
 }
 
 static enum disk_result do_one(struct test_request *test, uint8_t operation, uint64_t sector, uint64_t sectors)
@@ -316,12 +291,6 @@ static enum disk_result do_one(struct test_request *test, uint8_t operation, uin
     fake_run();
     assert_true(test->done);
     return test->result;
-}
-
-static void one_segment(struct test_request *test, void *base, size_t length)
-{
-    test->segment[0] = (struct segment){base, length};
-    test->request.segments = 1;
 }
 
 static int set_up(void **state)

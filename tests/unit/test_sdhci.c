@@ -12,6 +12,8 @@
 #include <string.h>
 // clang-format off
 #include <cmocka.h>
+
+#include "tests/unit/disk_requests.h"
 // clang-format on
 
 #define SECTORS 4096u
@@ -363,45 +365,12 @@ void memory_map(uint64_t base, uint64_t size, enum memory_kind kind)
 
 /* --- Requests --- */
 
-struct test_request {
-    struct disk_request request;
-    struct segment segment[4];
-    bool done;
-    enum disk_result result;
-};
-
-static void done(struct disk_request *request, enum disk_result result)
-{
-    struct test_request *test = (struct test_request *)request;
-
-    assert_false(test->done);
-    test->done = true;
-    test->result = result;
-}
-
-static void give(struct test_request *test, uint8_t operation, uint64_t sector, uint64_t sectors)
-{
-    test->done = false;
-    test->request.operation = operation;
-    test->request.sector = sector;
-    test->request.sectors = sectors;
-    test->request.segment = test->segment;
-    test->request.done = done;
-    disk_get(0)->submit(disk_get(0), &test->request);
-}
-
 static enum disk_result do_one(struct test_request *test, uint8_t operation, uint64_t sector, uint64_t sectors)
 {
     give(test, operation, sector, sectors);
     fake_pass(60000000000ull);
     assert_true(test->done);
     return test->result;
-}
-
-static void one_segment(struct test_request *test, void *base, size_t length)
-{
-    test->segment[0] = (struct segment){base, length};
-    test->request.segments = 1;
 }
 
 static int set_up(void **state)
