@@ -589,6 +589,30 @@ static void test_a_version_that_is_too_old_goes_back(void **test)
     assert_non_null(strstr(logged, "slot a is given up: its version 4 is too old"));
 }
 
+/* Somebody writes an old slot, which was signed once, and has it tried: it is not kept, however healthy it is. */
+static void test_a_trial_that_is_too_old(void **test)
+{
+    struct slots slots;
+    uint32_t taken;
+
+    (void)test;
+    assert_string_equal(send(&second, second.size), "");
+    boot(&taken);
+    start(&second, true);
+    settle_down();
+    slots = record();
+    slots_trial(&slots, 0);
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    assert_ptr_equal(boot(&taken), &first);
+    start(&first, true);
+    settle_down();
+    assert_true(rebooted);
+    fake_disk_power_cut(fake);
+    power();
+    assert_ptr_equal(boot(&taken), &second);
+}
+
 /* The slot that runs was damaged on the disk since, and the other one is whole but closed: that is what the next boot
  * has while the damaged one is filled. */
 static void test_what_is_kept_boots(void **test)
@@ -720,6 +744,7 @@ int main(void)
         TEST(test_nothing_is_whole),
         TEST(test_a_lost_record_is_made_anew),
         TEST(test_a_version_that_is_too_old_goes_back),
+        TEST(test_a_trial_that_is_too_old),
         TEST(test_what_is_kept_boots),
         TEST(test_power_cuts),
     };
