@@ -79,17 +79,28 @@ def test_an_update_from_the_first_byte_to_its_confirmation(image, update, machin
         assert slots(appliance)["a"]["next"]
 
 
+def confirmed_later(disk):
+    """The appliance has confirmed a version that is later than that of both slots."""
+    with open(disk, "r+b") as handle:
+        for bank in range(state.BANKS):
+            handle.seek(partitions(disk)[1]["state"]["start"] * 512 + state.FIRST_BANK + bank * state.BANK_BYTES)
+            handle.write(state.bank({"rollback": (b"2", state.KEPT)}, 7))
+
+
+@pytest.mark.arch("arm64")
+def test_a_version_that_went_by_is_given_up(image, machine, tmp_path):  # noqa: F811
+    """U-Boot looks at no version: the management domain goes to the other slot, and tells where that is no better."""
+    with start_from(image, machine, tmp_path, confirmed_later) as appliance:
+        appliance.serial.expect("Bulkhead: slot a", PATIENCE)
+        appliance.serial.expect("slot a is given up: its version 1 is too old, this appliance takes 2 or later[.] The appliance restarts with slot b", PATIENCE)
+        appliance.serial.expect("Bulkhead: slot b", PATIENCE)
+        appliance.serial.expect("DANGER: slot b: its version 1 is too old, this appliance takes 2 or later; but there is no other slot that boots", PATIENCE)
+
+
 @pytest.mark.arch("x86")
 def test_a_version_that_went_by_does_not_boot(image, machine, tmp_path):  # noqa: F811
     """The loader refuses what is older than a version that was confirmed."""
-    def later(disk):
-        with open(disk, "r+b") as handle:
-            start = partitions(image)[1]["state"]["start"] * 512
-            for bank in range(state.BANKS):
-                handle.seek(start + state.FIRST_BANK + bank * state.BANK_BYTES)
-                handle.write(state.bank({"rollback": (b"2", state.KEPT)}, 7))
-
-    with start_from(image, machine, tmp_path, later) as appliance:
+    with start_from(image, machine, tmp_path, confirmed_later) as appliance:
         for slot in "ab":
             appliance.serial.expect("Bundle: version 1 is too old: this machine takes version 2 or later", PATIENCE)
             appliance.serial.expect(f"slot {slot}: the kernel would refuse its bundle")
