@@ -497,6 +497,13 @@ static err_t on_half_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 }
 static const struct tcp_ext_arg_callbacks half_open_callbacks = {.passive_open = on_half_open};
 
+/* Whoever has the build's keys can log in, or pass for the appliance: until all three are the operator's own. */
+static bool is_development(void)
+{
+    return tls_development_certificates && (!has_kept || kept.certificate == configured.certificate ||
+                                            kept.key == configured.key || kept.client_ca == configured.client_ca);
+}
+
 /* Whether TLS can be offered at all */
 
 static bool off(const char *why)
@@ -582,7 +589,7 @@ static void listen_begin(void)
     listener = listening;
     status.why[0] = '\0';
     bulkhead_log("TLS console: port %u, certificate %s", console_tls_port, status.subject);
-    if (tls_development_certificates && !has_kept)
+    if (is_development())
         bulkhead_log("TLS console: DEVELOPMENT certificates, made by the build: not for use in the field");
 }
 
@@ -674,7 +681,7 @@ void net_tls_status(struct net_tls_status *result)
     *result = status;
     result->on = listener != NULL;
     result->port = console_tls_port;
-    result->development = tls_development_certificates && !has_kept;
+    result->development = is_development();
     result->sessions = count_stage(false);
     result->sessions_max = SESSIONS_MAX;
     result->handshakes = count_stage(true);

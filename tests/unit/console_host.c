@@ -26,11 +26,11 @@ extern const struct module module_lwip, module_console_server;
 /* Tables */
 
 const struct switch_config switches[] = {{.name = "lan",
-                                    .kind = SWITCH_EXTERNAL,
-                                    .mgmt_port = true,
-                                    .mgmt_address = 0x0a090001,
-                                    .mgmt_netmask = 0xffffff00,
-                                    .mgmt_mac = {2, 0, 0, 0, 0, 1}}};
+                                          .kind = SWITCH_EXTERNAL,
+                                          .mgmt_port = true,
+                                          .mgmt_address = 0x0a090001,
+                                          .mgmt_netmask = 0xffffff00,
+                                          .mgmt_mac = {2, 0, 0, 0, 0, 1}}};
 const uint32_t switch_count = 1;
 
 /* The vSwitch: a cable to the other process. */
@@ -78,19 +78,30 @@ void vswitch_input(struct vswitch_port *from, const struct packet *packet)
 
 void vswitch_flush(void) {}
 
-/* Nothing is kept on a disk. */
+/* What is kept on a disk. */
+
+const char *console_kept;
 
 void state_when_settled(void (*call)(struct state *store))
 {
-    call(NULL);
+    static struct state store;
+
+    call(console_kept != NULL ? &store : NULL);
 }
 
 bool state_get(const struct state *state, const char *name, struct state_value *value)
 {
+    bool is_key = strcmp(name, "tls.key") == 0, is_ca = strcmp(name, "tls.client-ca") == 0;
+
     (void)state;
-    (void)name;
-    (void)value;
-    return false;
+    if (strncmp(name, "tls.", 4) != 0 || strstr(console_kept, name) == NULL)
+        return false;
+    value->data = is_key ? tls_server_key : is_ca ? tls_client_ca : tls_server_certificate;
+    value->length = (uint16_t)((is_key  ? tls_server_key_size
+                                : is_ca ? tls_client_ca_size
+                                        : tls_server_certificate_size) -
+                               1);
+    return true;
 }
 
 static void cable_ready(int fd, void *owner)

@@ -30,6 +30,9 @@ struct console_host {
 
 extern struct console_host *console_host;
 
+/* Names of values that the state store keeps, each the same as the configuration's; NULL: there is no store. */
+extern const char *console_kept;
+
 /* console_tables.c */
 void console_tables_load(const char *certificate, const char *key, const char *ca);
 

@@ -562,6 +562,26 @@ static void no_entropy_no_tls(void **state)
     stop();
 }
 
+/* The warning stays while one of the build's three is in use: the authority decides who may log in. */
+static void some_of_ones_own(void **state)
+{
+    static const char *const kept[] = {"tls.client-ca", "tls.certificate tls.key",
+                                       "tls.certificate tls.key tls.client-ca"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        console_kept = kept[i];
+        start("server.crt", "server.key", "ca.crt", 1 << 20);
+        WAIT(console_host->tls.on);
+        settle();
+        if (console_host->tls.development != (i < 2))
+            fail_msg("%s kept: development is %u; log:\n%s", kept[i], console_host->tls.development, console_host->log);
+        assert_int_equal(strstr(console_host->log, "DEVELOPMENT certificates") != NULL, i < 2);
+        stop();
+    }
+    console_kept = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -578,6 +598,7 @@ int main(void)
         cmocka_unit_test(certificates_end),
         cmocka_unit_test(unusable_material),
         cmocka_unit_test(no_entropy_no_tls),
+        cmocka_unit_test(some_of_ones_own),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
