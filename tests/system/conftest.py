@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: builds of configurations (made once, kept in the output directory) and appliances that run them."""
 
+import fcntl
 import functools
 import os
 import re
@@ -105,8 +106,15 @@ def borrow_objects(out):
 def build(name, changes=(), configuration=None):
     """Builds a configuration (the architecture's default) with `changes` (lines of .config); returns the output directory."""
     out = OUT / "tests" / ("" if MACHINE.arch == "arm64" else MACHINE.arch) / name
-    is_new = not (out / "kernel").exists()
     out.mkdir(parents=True, exist_ok=True)
+    with open(out.parent / ".lock", "w", encoding="ascii") as lock:  # other sessions have something to borrow then, or the same build
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build_in(out, name, changes, configuration)
+    return out
+
+
+def build_in(out, name, changes, configuration):
+    is_new = not (out / "kernel").exists()
     log = out / "build.log"
     base = (TOP / f"configs/{configuration or MACHINE.configuration}_defconfig").read_text()
     wanted = base + "CONFIG_P0_HEARTBEAT_MS=20000\n" + "".join(change + "\n" for change in changes)  # emulated, a slow one
@@ -124,7 +132,6 @@ def build(name, changes=(), configuration=None):
             make("config")
             borrow_objects(out)
         make("-j2", "appliance")
-    return out
 
 
 @pytest.fixture(scope="session")
