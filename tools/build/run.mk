@@ -29,4 +29,4 @@ test: ## Run all tests: unit tests, then the system tests in QEMU and Bochs (ARC
 	$(Q)$(MAKE) $(jobs) O=$(O) unit
 	$(Q)$(MAKE) $(jobs) O=$(O) third-party linux
 	$(Q)echo '  TEST     tests/system: builds each configuration that it needs, and runs it in QEMU or Bochs'
-	$(Q)O=$(O) $(PYTHON) tests/system/sessions.py $(ARCHS) -- -v -p no:cacheprovider --durations=10 $(PYTEST_FLAGS)
+	$(Q)O=$(O) $(PYTHON) tests/system/sessions.py $(ARCHS) -- -v -p no:cacheprovider --durations=25 $(PYTEST_FLAGS)
