@@ -86,10 +86,10 @@ unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 # Measured boot.
 unit-tests += event_log attest
 unit-event_log-sources := tests/unit/test_event_log.c lib/event_log.c
-attest-under-test := mgmt/attest.c mgmt/quote.c devices/tpm/tis.c lib/event_log.c lib/certificate_name.c \
-	tests/unit/fake_tpm.c tests/unit/sha256.c
+attest-under-test := mgmt/attest.c mgmt/quote.c devices/tpm/tis.c lib/event_log.c mgmt/certificate_name.c \
+	$(MBEDTLS_DIR)/library/asn1parse.c tests/unit/fake_tpm.c tests/unit/sha256.c
 attest-cflags := -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library -Wno-unused-function \
-	-include tests/unit/host_module.h -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"'
+	-include tests/unit/host_module.h -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"' -DMBEDTLS_ASN1_PARSE_C
 unit-attest-sources := tests/unit/test_attest.c $(attest-under-test)
 unit-attest-cflags := $(attest-cflags)
 
