@@ -107,6 +107,8 @@ unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include 
 unit-console_server-libs := -lpthread
 
 # The management program's own parts.
+unit-tests += interrupt_watch
+unit-interrupt_watch-sources := tests/unit/test_interrupt_watch.c tests/unit/fake_pci.c mgmt/interrupt_watch.c
 unit-tests += loop ring_reader driver_queue
 unit-loop-sources := tests/unit/test_loop.c mgmt/loop.c
 unit-ring_reader-sources := tests/unit/test_ring_reader.c lib/ring_reader.c
@@ -126,7 +128,7 @@ unit-gem-sources := tests/unit/test_gem.c tests/unit/fake_pci.c lib/segment.c
 unit-gem-cflags := -include tests/unit/host_module.h
 unit-timing-sources := tests/unit/test_timing.c tests/unit/sha256.c
 unit-timing-cflags := $(attest-cflags)
-unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c devices/disk/nvme.c lib/segment.c
+unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c $(nvme-y:.o=.c) lib/segment.c
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
 

@@ -21,7 +21,6 @@ $(call unit-object,$(1),$(2)): $(2) $(config-header) $(O)/flags/unit | $(unit-re
 	$$(call say,HOSTCC,$$(call shown,$$@))
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(HOST_CC) $(unit-flags) $(if $(filter /%,$(2)),-w) $(unit-$(1)-cflags) -MMD -MP -c -o $$@ $$<
-$(if $(filter /%,$(2)),$(2): | $(unit-ready) ;)
 -include $(patsubst %.o,%.d,$(call unit-object,$(1),$(2)))
 endef
 define unit-program
@@ -31,6 +30,7 @@ $(O)/unit/$(1): $(foreach source,$(sort $(unit-$(1)-sources)),$(call unit-object
 	$(Q)$(HOST_CC) -fsanitize=address,undefined -o $$@ $$^ $(unit-$(1)-libs) -lcmocka
 endef
 $(foreach test,$(sort $(unit-tests) $(unit-programs)),$(eval $(call unit-program,$(test))))
+$(sort $(filter /%,$(foreach test,$(unit-tests) $(unit-programs),$(unit-$(test)-sources)))): | $(unit-ready) ;
 
 TESTS ?= $(sort $(unit-tests))
 .PHONY: unit
