@@ -137,11 +137,23 @@ static void confirmed(bool success)
     raise_minimum();
 }
 
+/* By an operator ('update rollback'), maybe before this domain was restarted: the slot that was chosen last is closed,
+ * and the other one is next. A closed slot that a loader took as its last resort was not chosen by the record. */
+static bool is_rolled_back(const struct slots *slots, uint32_t running)
+{
+    const struct slot *slot = &slots->slot[running];
+
+    return slots->last == (int)running && !slot->successful && slot->tries == 0 && slot->priority == 0 &&
+           slots_next(slots) >= 0;
+}
+
 static void watch(struct slots *slots, uint32_t running)
 {
     char text[120];
 
-    if (is_healthy() || asked) {
+    if (is_rolled_back(slots, running)) {
+        state = TRIAL_OVER;
+    } else if (is_healthy() || asked) {
         slots_confirm(slots, running);
         writing = slots_put(slots, confirmed);
     } else if (is_time_over()) {
@@ -159,15 +171,17 @@ static void begin(void)
 
     if (running < 0 || !slots_get(&slots)) {
         state = TRIAL_NONE;
+    } else if (is_rolled_back(&slots, (uint32_t)running)) {
+        state = TRIAL_OVER;
+    } else if (platform_status()->bundle_version < update_version_minimum()) { /* a loader may not look at that */
+        snprintf(text, sizeof text, "its version %" PRIu32 " is too old, this appliance takes %" PRIu32 " or later",
+                 platform_status()->bundle_version, update_version_minimum());
+        go_back(&slots, (uint32_t)running, text);
     } else if (!slots.slot[running].successful) {
         state = TRIAL_ON;
         snprintf(text, sizeof text, "update: slot %c is on trial for %" PRIu32 " s at the most", (int)('a' + running),
                  trial_s);
         tell(text);
-    } else if (platform_status()->bundle_version < update_version_minimum()) {
-        snprintf(text, sizeof text, "its version %" PRIu32 " is too old, this appliance takes %" PRIu32 " or later",
-                 platform_status()->bundle_version, update_version_minimum());
-        go_back(&slots, (uint32_t)running, text);
     } else {
         state = TRIAL_NONE;
         raise_minimum();

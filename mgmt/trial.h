@@ -14,7 +14,7 @@ enum trial_state {
     TRIAL_NONE,      /* what runs is confirmed, or there are no slots */
     TRIAL_ON,        /* waits for health or for its time to be over */
     TRIAL_CONFIRMED, /* since this start */
-    TRIAL_OVER,      /* not healthy in time: going back */
+    TRIAL_OVER,      /* not healthy in time, or an operator's word: the other slot is next */
 };
 enum trial_state trial_state(void);
 /* Why it is not healthy yet, for people; "" when it is. */

@@ -228,15 +228,18 @@ static void store_done(struct state *state, enum state_result result)
     if (!opened && state->damaged > 0)
         bulkhead_log("state: %" PRIu32 " of %u banks were damaged; %s", state->damaged, STATE_BANKS,
                      result == STATE_OK ? "the others have everything" : "all values are lost");
-    if (resetting && good)
-        message_clear();
-    resetting = false;
+    if (resetting) {
+        resetting = slots_busy = false;
+        if (good)
+            message_clear();
+    }
     if (good && !opened) {
         opened = true;
         if (slots_placed && reset_is_wanted()) {
             bulkhead_log("state: factory reset: the boot loader asks for it");
             state_reset(&store);
-            resetting = state_commit(&store);
+            resetting = slots_busy = true; /* the message lies in the record's blocks: nobody writes there meanwhile */
+            state_commit(&store);
         }
     }
     if (!is_settled)

@@ -432,6 +432,10 @@ static void close_other(uint32_t kept)
         slots_confirm(&slots, kept);
     }
     slots_close(&slots, status.slot);
+    if (slots_next(&slots) < 0) {
+        bulkhead_log("update: slot %c is whole, and boots again: the other one is being filled", (int)('a' + kept));
+        slots_confirm(&slots, kept);
+    }
     is_known[status.slot] = false;
     enter(UPDATE_CLOSING);
     in_flight = slots_put(&slots, closed);

@@ -19,6 +19,8 @@ static void submit(struct disk *disk, struct disk_request *request)
     struct fake_disk *fake = (struct fake_disk *)disk;
 
     assert(fake->count < sizeof(fake->waiting) / sizeof(fake->waiting[0]));
+    for (uint32_t i = 0; i < fake->count; i++)
+        assert(fake->waiting[i] != request); /* it is the driver's until it is done */
     fake->submitted++;
     fake->waiting[fake->count++] = request;
 }

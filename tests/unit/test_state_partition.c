@@ -211,6 +211,38 @@ static void test_factory_reset(void **state)
     }
 }
 
+/* Somebody wants to write the record, which lies beside the loader's word, at each moment of the reset. */
+static void test_slots_during_a_factory_reset(void **state)
+{
+    struct state_value value;
+    struct slots slots, found;
+    uint32_t refused = 0, taken = 0;
+
+    (void)state;
+    fake_disk_write_gpt(fake, partitions, 2);
+    for (uint32_t requests = 4; requests < 40; requests++) {
+        write_records(first_image());
+        start();
+        set_two();
+        wish("boot-recovery", "recovery\n--wipe_data\n");
+        state_partition_start();
+        for (uint32_t i = 0; i < requests && fake->count > 0; i++)
+            fake_disk_complete(fake, 0);
+        if (slots_get(&slots) && state_store() != NULL) {
+            slots_trial(&slots, 1);
+            puts_done = 0;
+            refused += !slots_put(&slots, put_done);
+            fake_disk_run_all(fake);
+            taken += puts_done == 1;
+            assert_true(slots_parse(record(SLOTS_OFFSET), &found) && slots_next(&found) == (puts_done == 1));
+        }
+        fake_disk_run_all(fake);
+        assert_int_equal(*record(0), 0);
+        assert_false(state_get(state_store(), "a", &value));
+    }
+    assert_true(refused > 0 && taken > 0);
+}
+
 static void test_slots(void **state)
 {
     struct slots slots, found;
@@ -294,6 +326,7 @@ int main(void)
         TEST(test_values_outlive_a_start),
         TEST(test_slots),
         TEST(test_factory_reset),
+        TEST(test_slots_during_a_factory_reset),
         TEST(test_slots_and_power_cuts),
         TEST(test_blocks_of_4096),
     };

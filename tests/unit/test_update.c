@@ -416,6 +416,54 @@ static void test_an_operator_confirms(void **test)
     assert_true(trial_state() == TRIAL_CONFIRMED && !rebooted);
 }
 
+static void was_written(bool success)
+{
+    assert_true(success);
+}
+
+/* 'update rollback' out of a trial that is healthy a moment later, and a management domain that dies before the reboot.
+ */
+static void test_what_is_rolled_back_is_not_confirmed(void **test)
+{
+    struct slots slots;
+    uint32_t taken;
+
+    (void)test;
+    assert_string_equal(send(&second, second.size), "");
+    assert_ptr_equal(boot(&taken), &second);
+    start(&second, true);
+    while (trial_state() != TRIAL_ON)
+        turn();
+    slots = record();
+    slots_close(&slots, 1);
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    assert_true(trial_state() == TRIAL_OVER && !rebooted && !trial_confirm());
+    start(&second, true);
+    settle_down();
+    slots = record();
+    assert_true(trial_state() == TRIAL_OVER && slots_next(&slots) == 0 && !slots.slot[1].successful);
+    fake_disk_power_cut(fake);
+    assert_ptr_equal(boot(&taken), &first);
+}
+
+/* A closed slot that runs because the one that the record chose is damaged: it is kept when it is healthy. */
+static void test_a_last_resort_is_tried(void **test)
+{
+    struct slots slots = record();
+
+    (void)test;
+    slots_close(&slots, 1);
+    slots.last = 0;
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    start(&first, true);
+    page.boot_slot = 'b';
+    settle_down();
+    slots = record();
+    assert_true(trial_state() == TRIAL_CONFIRMED && slots.slot[1].successful && slots_next(&slots) == 1);
+}
+
 static void refused(const char *name, const char *why)
 {
     struct file file = load(name);
@@ -541,6 +589,50 @@ static void test_a_version_that_is_too_old_goes_back(void **test)
     assert_non_null(strstr(logged, "slot a is given up: its version 4 is too old"));
 }
 
+/* Somebody writes an old slot, which was signed once, and has it tried: it is not kept, however healthy it is. */
+static void test_a_trial_that_is_too_old(void **test)
+{
+    struct slots slots;
+    uint32_t taken;
+
+    (void)test;
+    assert_string_equal(send(&second, second.size), "");
+    boot(&taken);
+    start(&second, true);
+    settle_down();
+    slots = record();
+    slots_trial(&slots, 0);
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    assert_ptr_equal(boot(&taken), &first);
+    start(&first, true);
+    settle_down();
+    assert_true(rebooted);
+    fake_disk_power_cut(fake);
+    power();
+    assert_ptr_equal(boot(&taken), &second);
+}
+
+/* The slot that runs was damaged on the disk since, and the other one is whole but closed: that is what the next boot
+ * has while the damaged one is filled. */
+static void test_what_is_kept_boots(void **test)
+{
+    struct slots slots = record();
+    uint32_t taken;
+
+    (void)test;
+    slots_close(&slots, 1);
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    slot_of(fake->cached, 0)[50000] ^= 1;
+    memcpy(fake->stable, fake->cached, SECTORS * 512);
+    assert_string_equal(send(&second, second.size / 2), "the connection was lost");
+    assert_int_equal(update_status()->slot, 0);
+    fake_disk_power_cut(fake);
+    assert_ptr_equal(boot(&taken), &first);
+    assert_int_equal(taken, 1);
+}
+
 /* What of the writes that no flush has covered is on the disk after a power cut. */
 enum cut { CUT_NONE, CUT_ALL, CUT_RANDOM, CUT_RANDOM_TOO, CUT_TORN, CUTS };
 
@@ -643,6 +735,8 @@ int main(void)
         TEST(test_a_trial_that_is_not_healthy),
         TEST(test_the_loader_tells),
         TEST(test_an_operator_confirms),
+        TEST(test_what_is_rolled_back_is_not_confirmed),
+        TEST(test_a_last_resort_is_tried),
         TEST(test_what_is_refused),
         TEST(test_a_slot_without_room),
         TEST(test_another_program_signs),
@@ -650,6 +744,8 @@ int main(void)
         TEST(test_nothing_is_whole),
         TEST(test_a_lost_record_is_made_anew),
         TEST(test_a_version_that_is_too_old_goes_back),
+        TEST(test_a_trial_that_is_too_old),
+        TEST(test_what_is_kept_boots),
         TEST(test_power_cuts),
     };
 
