@@ -13,6 +13,11 @@ fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
 fuzz-targets += state
 fuzz-state-sources := tests/fuzz/fuzz_state.c storage/state_format.c storage/slots.c storage/gpt.c
 
+fuzz-targets += certificate
+fuzz-certificate-sources := tests/fuzz/fuzz_certificate.c mgmt/certificate_name.c \
+	$(addprefix $(MBEDTLS_DIR)/library/,asn1parse.c platform_util.c)
+fuzz-certificate-cflags := $(attest-cflags)
+
 fuzz-targets += event_log tpm quote
 fuzz-event_log-sources := tests/fuzz/fuzz_event_log.c lib/event_log.c
 fuzz-tpm-sources := tests/fuzz/fuzz_tpm.c $(attest-under-test)
