@@ -151,7 +151,7 @@ static void watch(struct slots *slots, uint32_t running)
 {
     char text[120];
 
-    if (is_rolled_back(slots, running)) {
+    if (is_rolled_back(slots, running) && !asked) {
         state = TRIAL_OVER;
     } else if (is_healthy() || asked) {
         slots_confirm(slots, running);
@@ -202,7 +202,11 @@ static void look(struct loop_timer *self)
 
 bool trial_confirm(void)
 {
-    asked = state == TRIAL_ON;
+    asked = state == TRIAL_ON || (state == TRIAL_OVER && !writing);
+    if (state == TRIAL_OVER && asked) { /* it still runs: there is no other slot that boots, or nobody has reset yet */
+        state = TRIAL_ON;
+        loop_timer_set(&timer, LOOK_NS);
+    }
     return asked;
 }
 

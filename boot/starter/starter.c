@@ -214,7 +214,7 @@ void starter_main(const uint8_t *parameters)
     struct header header;
     uint64_t head;
 
-    start_watchdog();
+    start_watchdog(true);
     if (found == 0 || !(found->flags & HAS_ADDRESSES))
         give_up("the kernel has no Multiboot header");
     header = *found;
