@@ -203,11 +203,14 @@ def test_our_uboot(image, machine, tmp_path):
                 digest = log + stub.read(log, 512).index(hashlib.sha256(kernel).digest())
                 stub.write(digest, b"\0")
             fault.overwrite(appliance, fault.management_address(appliance, "loop_turn"), machine.undefined)
-            appliance.serial.expect(r"attest: PCR 8 \(kernel\) of the TPM is not what the log gives", 2 * PATIENCE)
+            appliance.serial.expect("domains on \\d+ CPUs", 2 * PATIENCE)
             appliance.shell.wait_prompt()
             report, done = attest(appliance)
+            assert "attest: PCR 8 (kernel) of the TPM is not what the log gives" in appliance.bhctl("log").stdout
             assert done.returncode == 1 and "PCR 8 (kernel) is not what the log gives" in done.stderr, done.stderr
-            assert states(report) == {4: "matches", 8: "DIFFERS", 9: "matches", 11: "matches", 12: "matches"}, done.stdout
+            found = states(report)
+            found.pop(12)  # the first boot of a version has changed the state store since
+            assert found == {4: "matches", 8: "DIFFERS", 9: "matches", 11: "matches"}, done.stdout
 
 
 @pytest.fixture
