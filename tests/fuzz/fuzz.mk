@@ -29,6 +29,10 @@ fuzz-targets += sdhci
 fuzz-sdhci-sources := tests/fuzz/fuzz_sdhci.c tests/unit/fake_pci.c devices/disk/sdhci.c lib/segment.c
 fuzz-sdhci-cflags := -include tests/unit/host_module.h
 
+fuzz-targets += gem
+fuzz-gem-sources := tests/fuzz/fuzz_gem.c tests/unit/fake_pci.c lib/segment.c
+fuzz-gem-cflags := -include tests/unit/host_module.h
+
 fuzz-targets += bundle
 fuzz-bundle-sources := tests/fuzz/fuzz_bundle.c core/bundle.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
 # libfdt loads words where the tree says that there are some; the kernel's CPUs do that at any address.

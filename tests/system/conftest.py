@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: builds of configurations (made once, kept in the output directory) and appliances that run them."""
 
+import fcntl
 import functools
 import os
 import re
@@ -59,42 +60,61 @@ def machine():
 OBJECTS = ("kernel", "mgmt", "native", "guests", "guest-linux", "flags", "generated/version.h")
 
 
+def options(out):
+    """What a config.h says, as a set of lines."""
+    return {line for line in (out / "generated/config.h").read_text().splitlines() if line.startswith("#define ")}
+
+
+@functools.cache
+def symbols_in(path):
+    """The configuration's symbols that a source file mentions, mostly none."""
+    return frozenset(re.findall(r"CONFIG_\w+", (TOP / path).read_text(errors="replace")))
+
+
 @functools.cache
 def symbols_in_sources():
-    """The configuration's symbols that any source file mentions: a small part of them."""
-    sources = [path for path in TOP.rglob("*.[chS]") if OUT not in path.parents]
-    return {name for path in sources for name in re.findall(r"CONFIG_\w+", path.read_text(errors="replace"))}
-
-
-def as_compiled(header):
-    """What a config.h is for the compiler."""
-    return [line for line in header.read_text().splitlines() if line.startswith("#define ") and line.split()[1] in symbols_in_sources()]
+    """Those that any of ours does."""
+    return frozenset().union(*(symbols_in(path) for path in TOP.rglob("*.[chS]") if OUT not in path.parents))
 
 
 def borrow_objects(out):
-    """Gives an output directory that has none the objects of another one with the same config.h, as far as sources use it: most
-    configurations differ in tables alone. make finds out, from times and from the texts of the flags, what is to be built again."""
-    header = out / "generated/config.h"
-    for other in sorted(out.parent.iterdir()):
-        if (other / "bundle.itb").exists() and as_compiled(other / "generated/config.h") == as_compiled(header):
-            break
-    else:
+    """Gives an output directory that has none the objects of the one whose config.h is most like its own, but those whose sources mention
+    what differs: most configurations differ in tables alone. make finds out, from times and from the texts of the flags, what else
+    is to be built again."""
+    def different(other):
+        return {line.split()[1] for line in options(other) ^ options(out)} & symbols_in_sources()
+
+    others = [other for other in sorted(out.parent.iterdir()) if (other / "bundle.itb").exists() and other != out]
+    if not others:
         return
+    other = min(others, key=lambda other: len(different(other)))
+    changed = different(other)
     for part in OBJECTS:
         if (other / part).exists():
             subprocess.run(["cp", "-aT", str(other / part), str(out / part)], check=True)
+    header = out / "generated/config.h"
     shutil.copystat(other / "generated/config.h", header)  # older than the objects
     for path in [*out.glob("flags/*"), *out.rglob("*.d")]:
-        times = path.stat()
-        path.write_text(path.read_text().replace(f"{other}/", f"{out}/").replace(f"{other}=", f"{out}="))
+        times, text = path.stat(), path.read_text()
+        path.write_text(text.replace(f"{other}/", f"{out}/").replace(f"{other}=", f"{out}="))
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        sources = re.findall(r"[^\s\\]+\.[chS](?!\S)", text) if path.suffix == ".d" else []
+        if any(symbols_in(source) & changed for source in sources if not Path(source).is_relative_to(other)):
+            path.with_suffix(".o").unlink(missing_ok=True)
 
 
 def build(name, changes=(), configuration=None):
     """Builds a configuration (the architecture's default) with `changes` (lines of .config); returns the output directory."""
     out = OUT / "tests" / ("" if MACHINE.arch == "arm64" else MACHINE.arch) / name
-    is_new = not (out / "kernel").exists()
     out.mkdir(parents=True, exist_ok=True)
+    with open(out.parent / ".lock", "w", encoding="ascii") as lock:  # other sessions have something to borrow then, or the same build
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build_in(out, name, changes, configuration)
+    return out
+
+
+def build_in(out, name, changes, configuration):
+    is_new = not (out / "kernel").exists()
     log = out / "build.log"
     base = (TOP / f"configs/{configuration or MACHINE.configuration}_defconfig").read_text()
     wanted = base + "CONFIG_P0_HEARTBEAT_MS=20000\n" + "".join(change + "\n" for change in changes)  # emulated, a slow one
@@ -112,7 +132,6 @@ def build(name, changes=(), configuration=None):
             make("config")
             borrow_objects(out)
         make("-j2", "appliance")
-    return out
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ run-by-uboot := $(if $(filter x86,$(ARCH)),appliance $(O)/bulkhead.img $(O)/u-bo
 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
 	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(SECURE)$(TPM)$(filter bochs sbsa-ref,$(board)),test)
-	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),$(run-by-uboot),appliance) $(if $(IMAGE)$(SECURE),$(O)/bulkhead.img $(O)/secure-boot/.made) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
+	$(Q)$(MAKE) $(if $(V),,-s) $(jobs) O=$(O) $(if $(UBOOT),$(run-by-uboot),appliance) $(if $(IMAGE)$(SECURE),$(O)/bulkhead.img) $(if $(SECURE),$(O)/secure-boot/.made) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
 	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) SECURE=$(SECURE) TPM=$(TPM) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 ARCHS ?= arm64 x86
@@ -29,4 +29,4 @@ test: ## Run all tests: unit tests, then the system tests in QEMU and Bochs (ARC
 	$(Q)$(MAKE) $(jobs) O=$(O) unit
 	$(Q)$(MAKE) $(jobs) O=$(O) third-party linux
 	$(Q)echo '  TEST     tests/system: builds each configuration that it needs, and runs it in QEMU or Bochs'
-	$(Q)O=$(O) $(PYTHON) tests/system/sessions.py $(ARCHS) -- -v -p no:cacheprovider --durations=10 $(PYTEST_FLAGS)
+	$(Q)O=$(O) $(PYTHON) tests/system/sessions.py $(ARCHS) -- -v -p no:cacheprovider --durations=25 $(PYTEST_FLAGS)
