@@ -21,6 +21,15 @@ say = @printf '  %-9s%s\n' '$(1)' '$(2)'
 # $(call shown,FILE): a file's name for people
 shown = $(patsubst $(O)/%,%,$(patsubst $(CACHE)/%,%,$(1)))
 
+# A configuration and what is built from it, in one command: one after the other, for each reads what the former left.
+first-goals := $(filter %_defconfig menuconfig olddefconfig clean distclean,$(MAKECMDGOALS))
+ifneq ($(and $(first-goals),$(filter-out $(first-goals),$(MAKECMDGOALS))),)
+.PHONY: one-by-one $(MAKECMDGOALS)
+$(MAKECMDGOALS): one-by-one ;
+one-by-one:
+	$(Q)for goal in $(MAKECMDGOALS); do $(MAKE) "$$goal"; done
+else
+
 include tools/build/toolchain.mk
 include tools/build/kconfig.mk
 include tools/build/third_party.mk
@@ -47,3 +56,5 @@ clean: ## Remove what was built from this tree; keep .config
 
 distclean: ## Remove the whole output directory
 	$(Q)rm -rf $(O)
+
+endif

@@ -21,6 +21,8 @@
 static enum trial_state state;
 static char waits_for[64];
 static bool inspecting, writing, asked;
+static int gone_by; /* the slot that the loader could not start, until that is noted; else -1 */
+static const char *refused[SLOTS];
 
 static void look(struct loop_timer *timer);
 static struct loop_timer timer = {.run = look};
@@ -28,6 +30,11 @@ static struct loop_timer timer = {.run = look};
 enum trial_state trial_state(void)
 {
     return state;
+}
+
+const char *trial_refused(uint32_t slot)
+{
+    return refused[slot];
 }
 
 const char *trial_waits_for(void)
@@ -137,6 +144,37 @@ static void confirmed(bool success)
     raise_minimum();
 }
 
+static void examined(const char *why)
+{
+    char text[200];
+
+    refused[gone_by] = why != NULL ? why : "its bytes are what was installed: the loader's console has the reason";
+    snprintf(text, sizeof text, "update: slot %c was refused at this start: %s. It does not boot until it is updated",
+             (int)('a' + gone_by), refused[gone_by]);
+    tell(text);
+    gone_by = -1;
+    writing = false;
+}
+
+static void noted(bool success)
+{
+    if (success && update_examine((uint32_t)gone_by, examined))
+        return;
+    writing = false;
+    bulkhead_log("update: slot %c was refused at this start, which cannot be noted", (int)('a' + gone_by));
+    gone_by = -1;
+}
+
+/* A confirmed slot has no tries to lose: the loader would look at it again at each start. */
+static void note_gone_by(struct slots *slots, uint32_t running)
+{
+    gone_by = slots_gone_by(slots, running);
+    if (gone_by < 0)
+        return;
+    slots_refuse(slots, (uint32_t)gone_by);
+    writing = slots_put(slots, noted);
+}
+
 /* By an operator ('update rollback'), maybe before this domain was restarted: the slot that was chosen last is closed,
  * and the other one is next. A closed slot that a loader took as its last resort was not chosen by the record. */
 static bool is_rolled_back(const struct slots *slots, uint32_t running)
@@ -185,6 +223,9 @@ static void begin(void)
     } else {
         state = TRIAL_NONE;
         raise_minimum();
+        /* Only what the loader left in the record tells: not after a restart of this domain. */
+        if (platform_status()->boot_slot == (uint32_t)('a' + running) && platform_status()->domain[0].starts == 1)
+            note_gone_by(&slots, (uint32_t)running);
     }
 }
 
@@ -196,7 +237,11 @@ static void look(struct loop_timer *self)
         inspecting = update_inspect(begin);
     else if (state == TRIAL_ON && !writing && slots_get(&slots))
         watch(&slots, (uint32_t)update_running());
-    if (state == TRIAL_ON || (state == TRIAL_LOOKING && !is_time_over()))
+    else if (gone_by >= 0 && !writing && is_time_over())
+        noted(false);
+    else if (gone_by >= 0 && !writing && slots_get(&slots))
+        note_gone_by(&slots, (uint32_t)update_running());
+    if (state == TRIAL_ON || gone_by >= 0 || (state == TRIAL_LOOKING && !is_time_over()))
         loop_timer_set(self, LOOK_NS);
 }
 
@@ -214,6 +259,8 @@ static void trial_start(void)
 {
     state = TRIAL_LOOKING;
     inspecting = writing = asked = false;
+    gone_by = -1;
+    refused[0] = refused[1] = NULL;
     loop_timer_set(&timer, LOOK_NS);
 }
 MODULE(MODULE_USER, trial, trial_start);

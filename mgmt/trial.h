@@ -19,6 +19,8 @@ enum trial_state {
 enum trial_state trial_state(void);
 /* Why it is not healthy yet, for people; "" when it is. */
 const char *trial_waits_for(void);
+/* Why the loader went by this slot at this start, for people; NULL: it did not, or that is not known yet. */
+const char *trial_refused(uint32_t slot);
 /* An operator's word, also of what was given up and still runs. False: there is nothing to confirm. */
 bool trial_confirm(void);
 

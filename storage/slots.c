@@ -135,3 +135,18 @@ void slots_confirm(struct slots *slots, uint32_t slot)
     slots->slot[slot] = (struct slot){.tries = SLOTS_TRIES_MAX, .successful = true};
     put_first(slots, slot);
 }
+
+int slots_gone_by(const struct slots *slots, uint32_t running)
+{
+    int next = slots_next(slots);
+
+    return slots->slot[running].successful && can_boot(&slots->slot[running]) && next != (int)running &&
+                   slots->slot[next].successful
+               ? next
+               : -1;
+}
+
+void slots_refuse(struct slots *slots, uint32_t slot)
+{
+    slots->slot[slot].corrupted = true;
+}

@@ -47,4 +47,10 @@ void slots_close(struct slots *slots, uint32_t slot);   /* it is about to be fil
 void slots_trial(struct slots *slots, uint32_t slot);   /* it boots once, the other one after that */
 void slots_confirm(struct slots *slots, uint32_t slot); /* it boots from now on */
 
+/* By the record as the loader left it, once `running` has started: the confirmed slot that it went by, since it could
+ * not start it. -1: none. (A trial that it went by has lost its try, and is not told from one that ended early.) */
+int slots_gone_by(const struct slots *slots, uint32_t running);
+/* That slot does not boot until it is filled; its priority stays. The loaders still take it before they give up. */
+void slots_refuse(struct slots *slots, uint32_t slot);
+
 #endif

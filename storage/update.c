@@ -26,6 +26,7 @@ static void (*inspected)(void);
 /* What is known of the slots. */
 static struct manifest known[SLOTS];
 static bool is_known[SLOTS], was_inspected;
+static const char *manifest_problem[SLOTS];
 
 /* The update. */
 static struct manifest manifest;
@@ -58,6 +59,11 @@ bool update_busy(void)
 const struct manifest *update_manifest(uint32_t slot)
 {
     return slot < SLOTS && is_known[slot] ? &known[slot] : NULL;
+}
+
+const char *update_manifest_problem(uint32_t slot)
+{
+    return slot < SLOTS ? manifest_problem[slot] : NULL;
 }
 
 static bool matches(uint32_t slot)
@@ -184,6 +190,14 @@ static uint64_t padded(uint64_t bytes)
     return (bytes + SLOT_MANIFEST_BYTES - 1) & ~(uint64_t)(SLOT_MANIFEST_BYTES - 1);
 }
 
+static void set_chunk(uint32_t slot)
+{
+    struct slot_place place;
+
+    slots_place(slot, &place);
+    chunk = place.disk->max_transfer < CHUNK ? place.disk->max_transfer & ~(SLOT_MANIFEST_BYTES - 1) : CHUNK;
+}
+
 /* The SHA-256 of the first bytes of a slot, for compared(). */
 static void compare_next(void);
 
@@ -234,8 +248,10 @@ static void inspect_read(struct disk_request *done, enum disk_result result);
 
 static void inspect(uint32_t slot)
 {
-    while (slot < SLOTS && slot_room(slot) == 0)
-        is_known[slot++] = false;
+    while (slot < SLOTS && slot_room(slot) == 0) {
+        is_known[slot] = false;
+        manifest_problem[slot++] = NULL;
+    }
     if (slot < SLOTS) {
         transfer(DISK_READ, slot, slot_room(slot), buffer[0], SLOT_MANIFEST_BYTES, inspect_read);
     } else {
@@ -245,12 +261,45 @@ static void inspect(uint32_t slot)
     }
 }
 
+static bool is_zero(const uint8_t *data, size_t length)
+{
+    while (length > 0 && data[length - 1] == 0)
+        length--;
+    return length == 0;
+}
+
+static bool is_signed(const uint8_t *block)
+{
+    uint8_t digest[32];
+
+    mbedtls_sha256(block, MANIFEST_SIGNED, digest, 0);
+    return p256_verify(block + MANIFEST_SIGNED, bundle_trust.key, digest);
+}
+
+/* Every byte of it counts; but another key's signature (of before a rotation) cannot be checked here. */
+static const char *manifest_take(const uint8_t block[SLOT_MANIFEST_BYTES], struct manifest *found, bool *usable)
+{
+    bool is_ours;
+
+    *usable = manifest_parse(block, found) && found->bytes <= slot_room(slot_now) &&
+              is_zero(block + MANIFEST_BYTES, SLOT_MANIFEST_BYTES - MANIFEST_BYTES);
+    is_ours = *usable && memcmp(found->key_id, bundle_trust.key_id, sizeof found->key_id) == 0;
+    if (is_ours)
+        *usable = is_signed(block);
+    if (*usable)
+        return is_ours ? NULL : "its manifest is signed with another key";
+    return is_zero(block, SLOT_MANIFEST_BYTES) ? NULL : "its manifest is damaged";
+}
+
 static void inspect_read(struct disk_request *done, enum disk_result result)
 {
     (void)done;
     in_flight = false;
-    is_known[slot_now] = result == DISK_OK && manifest_parse(buffer[0], &known[slot_now]) &&
-                         known[slot_now].bytes <= slot_room(slot_now);
+    is_known[slot_now] = false;
+    manifest_problem[slot_now] = result == DISK_OK ? manifest_take(buffer[0], &known[slot_now], &is_known[slot_now])
+                                                   : "its manifest cannot be read";
+    if (manifest_problem[slot_now] != NULL)
+        bulkhead_log("update: slot %c: %s", (int)('a' + slot_now), manifest_problem[slot_now]);
     inspect(slot_now + 1);
 }
 
@@ -261,6 +310,39 @@ bool update_inspect(void (*done)(void))
     status.phase = UPDATE_INSPECTING;
     inspected = done;
     inspect(0);
+    return true;
+}
+
+static void (*examined)(const char *why);
+
+static void examined_bytes(bool readable, const uint8_t digest[32])
+{
+    const struct manifest *expected = &known[slot_now];
+    const char *why = NULL;
+
+    if (!readable)
+        why = "the disk cannot read it";
+    else if (memcmp(digest, expected->digest, sizeof expected->digest) != 0)
+        why = "its bytes are not what was installed";
+    else if (expected->version < update_version_minimum())
+        why = "its version is too old";
+    enter(UPDATE_IDLE);
+    examined(why);
+}
+
+bool update_examine(uint32_t slot, void (*done)(const char *why))
+{
+    if (update_busy())
+        return false;
+    examined = done;
+    if (!is_known[slot]) {
+        done("its manifest is damaged, or it has none");
+        return true;
+    }
+    status.phase = UPDATE_INSPECTING;
+    set_chunk(slot);
+    mbedtls_sha256_init(&hash);
+    compare(slot, known[slot].bytes, examined_bytes);
     return true;
 }
 
@@ -437,6 +519,7 @@ static void close_other(uint32_t kept)
         slots_confirm(&slots, kept);
     }
     is_known[status.slot] = false;
+    manifest_problem[status.slot] = NULL;
     enter(UPDATE_CLOSING);
     in_flight = slots_put(&slots, closed);
     if (!in_flight)
@@ -471,11 +554,8 @@ static void check_kept(uint32_t slot)
 
 static void verify(struct work *work)
 {
-    uint8_t digest[32];
-
     (void)work;
-    mbedtls_sha256(sealed, MANIFEST_SIGNED, digest, 0);
-    genuine = p256_verify(sealed + MANIFEST_SIGNED, bundle_trust.key, digest);
+    genuine = is_signed(sealed);
 }
 
 static uint64_t key_name(const uint8_t id[8])
@@ -568,7 +648,7 @@ const char *update_begin(void (*on_change)(void *owner), void *of)
         return "the disk is read-only";
     if (slots_get(&slots) && !slots.slot[running].successful)
         return "what runs is on trial: 'update confirm' or 'update rollback' first";
-    chunk = place.disk->max_transfer < CHUNK ? place.disk->max_transfer & ~(SLOT_MANIFEST_BYTES - 1) : CHUNK;
+    set_chunk(1 - (uint32_t)running);
     changed = on_change;
     owner = of;
     received = 0;

@@ -48,6 +48,11 @@ bool update_inspect(void (*done)(void));
 int update_running(void);
 /* NULL: it has none, or none that is whole. */
 const struct manifest *update_manifest(uint32_t slot);
+/* What is wrong with a slot's manifest, for people; NULL: nothing, or the slot was never filled. */
+const char *update_manifest_problem(uint32_t slot);
+/* Why a slot that has a manifest could not be started, as far as its bytes tell, after they were all read: for people,
+ * or NULL: they are what was installed. done() once; false: busy. */
+bool update_examine(uint32_t slot, void (*done)(const char *why));
 /* The lowest version that may be installed, or run: that of the store (value "rollback") or of the configuration. */
 uint32_t update_version_minimum(void);
 

@@ -69,7 +69,9 @@ struct efi_file_system {
 
 struct efi_loaded_image {
     uint32_t revision;
-    void *parent, *system_table, *device;
+    void *parent, *system_table, *device, *path, *reserved;
+    uint32_t options_size; /* bytes */
+    void *options;
 };
 struct efi_text_output {
     void *reset;

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define FRONT_BYTES 8192u /* of the partition "state": what the slot record and its copy lie in */
-#define PATH_MAX 1024u
+#define DEVICE_PATH_MAX 1024u
 #define CHUNK (1u << 20)
 #define MESSAGE_BYTES 832u /* bootloader_message: command, status, arguments */
 #define MESSAGE_ARGUMENTS 64u
@@ -81,7 +81,7 @@ void *allocate(uint64_t bytes)
 /* The disk whose partition `device` is: its path without the last node. */
 static bool find_disk(void *device)
 {
-    static uint8_t copy[PATH_MAX];
+    static uint8_t copy[DEVICE_PATH_MAX];
     struct efi_device_path *path, *node = (struct efi_device_path *)copy;
     uint32_t at = 0, partition = 0;
     void *handle;
@@ -92,7 +92,7 @@ static bool find_disk(void *device)
         const struct efi_device_path *from = (const struct efi_device_path *)((const uint8_t *)path + at);
         uint32_t length = from->length[0] | (uint32_t)from->length[1] << 8;
 
-        if (length < sizeof(*from) || length > PATH_MAX - at)
+        if (length < sizeof(*from) || length > DEVICE_PATH_MAX - at)
             return false;
         memcpy(copy + at, from, length);
         if (from->type == EFI_PATH_END)
@@ -228,19 +228,20 @@ static void write_record(void)
     }
 }
 
-/* The next slot, with its try taken; -1: there is none. */
+/* The next slot, with its try taken; at last one that the record would not start, which is checked as any, and leaves
+ * the record as it is. -1: none is left. */
 static int choose(void)
 {
     struct slots left = slots;
-    int next;
+    int next = failed[0] ? (failed[1] ? -1 : 1) : 0;
 
     if (!slots_known)
-        return failed[0] ? (failed[1] ? -1 : 1) : 0;
+        return next;
     for (uint32_t i = 0; i < SLOTS; i++)
         left.slot[i].corrupted |= failed[i];
+    if (slots_next(&left) < 0)
+        return next;
     next = slots_boot(&left);
-    if (next < 0)
-        return -1;
     slots.last = (int8_t)next;
     slots.slot[next].tries = left.slot[next].tries;
     write_record();
@@ -306,7 +307,7 @@ static const char *read_slot(uint32_t slot, struct bytes *kernel, struct bytes *
     fit = allocate((uint64_t)size + SHA256_SIZE + PAGE);
     if (fit == NULL || !read_blocks(range.first, (uint64_t)size + SHA256_SIZE, fit))
         return unreadable;
-    if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size)
+    if (fdt_check_header(fit) != 0 || fdt_totalsize(fit) != size || fdt_off_dt_struct(fit) % FDT_TAGSIZE != 0)
         return "its header is damaged";
     problem = open_fit(fit, size, kernel, bundle);
     return problem != NULL ? problem : check_bundle(kernel, bundle, version_minimum);
@@ -361,7 +362,7 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
                            "bundle.itb beside it");
         say("Bulkhead: bulkhead.bin: starting\r\n");
         measure_slot(&kernel, &bundle, &state_values);
-        return give_up(start_kernel(image, loaded->device, &kernel, &bundle));
+        return give_up(start_kernel(image, loaded->device, 0, &kernel, &bundle));
     }
     read_record();
     start_watchdog(false);
@@ -371,7 +372,7 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
         if (problem == NULL) {
             say_slot((uint32_t)slot, "starting");
             measure_slot(&kernel, &bundle, &state_values);
-            problem = start_kernel(image, loaded->device, &kernel, &bundle);
+            problem = start_kernel(image, loaded->device, (char)('a' + slot), &kernel, &bundle);
         }
         say_slot((uint32_t)slot, problem);
         failed[slot] = true;

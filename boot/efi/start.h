@@ -32,8 +32,8 @@ bool read_contents(struct efi_file *folder, const char16_t *name, struct bytes *
 /* Why the firmware did not load the kernel. */
 const char *load_problem(efi_status status);
 
-/* Starts the kernel; `image` is the loader, `device` what it came from. Comes back only when it does not work, and says
- * why. May be called again with another kernel. */
-const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle);
+/* Starts the kernel; `image` is the loader, `device` what it came from, `slot` the letter that the kernel is told, 0:
+ * none. Comes back only when it does not work, and says why. May be called again with another kernel. */
+const char *start_kernel(void *image, void *device, char slot, const struct bytes *kernel, const struct bytes *bundle);
 
 #endif

@@ -10,6 +10,7 @@
 #define READ 1
 #define MAP_BYTES (16 * PAGE_SIZE)
 #define TRIES 4u
+#define OPTIONS_MAX 4096u /* characters */
 #define BUNDLE_NAME u"\\bundle.itb"
 #define ANNOUNCE u"Bulkhead: "
 
@@ -74,6 +75,21 @@ static bool read_bundle(struct efi_boot_services *boot, struct efi_file *file)
     return true;
 }
 
+/* A word of the options that it was started with: bulkhead.slot=a */
+static void read_slot(const struct efi_loaded_image *loaded)
+{
+    static const char16_t word[] = u"bulkhead.slot=";
+    const uint32_t length = sizeof(word) / sizeof(*word) - 1;
+    const char16_t *options = loaded->options;
+    uint32_t count = loaded->options_size / sizeof(*options);
+
+    if (options == NULL || count > OPTIONS_MAX)
+        return;
+    for (uint32_t i = 0; i + length < count; i++)
+        if (memcmp(options + i, word, sizeof(word) - sizeof(*word)) == 0)
+            platform.slot = (char)options[i + length];
+}
+
 static bool find_bundle(struct efi_boot_services *boot, void *image)
 {
     struct efi_loaded_image *loaded;
@@ -81,8 +97,10 @@ static bool find_bundle(struct efi_boot_services *boot, void *image)
     struct efi_file *root, *file;
     bool found;
 
-    if (boot->handle_protocol(image, &loaded_image_protocol, (void **)&loaded) ||
-        boot->handle_protocol(loaded->device, &file_system_protocol, (void **)&volume) ||
+    if (boot->handle_protocol(image, &loaded_image_protocol, (void **)&loaded))
+        return false;
+    read_slot(loaded);
+    if (boot->handle_protocol(loaded->device, &file_system_protocol, (void **)&volume) ||
         volume->open_volume(volume, &root) || root->open(root, &file, BUNDLE_NAME, READ, 0))
         return false;
     found = read_bundle(boot, file);

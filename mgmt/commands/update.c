@@ -38,6 +38,8 @@ static const char *slot_state(const struct slots *slots, uint32_t index)
     const struct slot *slot = &slots->slot[index];
     bool runs = update_running() == (int)index;
 
+    if (slot->corrupted)
+        return "refused by the loader";
     if (slot->successful && slot->tries > 0 && !slot->corrupted)
         return "confirmed";
     if (runs && trial_state() == TRIAL_ON)
@@ -51,10 +53,14 @@ static enum output_step slot_row(struct output_row *row, struct output_cursor *c
 {
     uint32_t index = (uint32_t)cursor->row;
     const struct manifest *manifest = update_manifest(index);
+    const char *problem;
     struct slots slots;
 
     if (!slots_get(&slots) || index >= SLOTS)
         return OUTPUT_END;
+    problem = slots.slot[index].corrupted ? trial_refused(index) : NULL;
+    if (problem == NULL)
+        problem = update_manifest_problem(index);
     row_format(row, "%c", (int)('a' + index));
     row_text(row, slot_state(&slots, index));
     row_flag(row, update_running() == (int)index);
@@ -70,12 +76,16 @@ static enum output_step slot_row(struct output_row *row, struct output_cursor *c
     }
     row_number(row, slots.slot[index].tries);
     row_number(row, slots.slot[index].priority);
+    if (problem != NULL)
+        row_text(row, problem);
+    else
+        row_none(row);
     return OUTPUT_ROW;
 }
 
 static const struct output_column slot_columns[] = {
     {"slot", "SLOT"},       {"state", "STATE"}, {"runs", "RUNS"},   {"next", "NEXT"},         {"version", "VERSION"},
-    {"release", "RELEASE"}, {"bytes", "SIZE"},  {"tries", "TRIES"}, {"priority", "PRIORITY"},
+    {"release", "RELEASE"}, {"bytes", "SIZE"},  {"tries", "TRIES"}, {"priority", "PRIORITY"}, {"problem", "PROBLEM"},
 };
 static const struct output_section slot_section = {
     .key = "slots",
@@ -340,8 +350,11 @@ static int run_rollback(struct session *session, int arguments, char **argument)
     other = 1 - running;
     manifest = update_manifest(other);
     if (!before.slot[other].successful || before.slot[other].tries == 0 || before.slot[other].corrupted) {
-        output_error(session, "slot %c holds nothing that ran before%s", (int)('a' + other),
-                     before.slot[other].tries > 0 ? "; 'update abort' takes away what waits there" : "");
+        output_error(session, "slot %c %s", (int)('a' + other),
+                     before.slot[other].corrupted   ? "was refused by the loader: an update has to fill it first"
+                     : before.slot[other].tries > 0 ? "holds nothing that ran before; 'update abort' takes away what "
+                                                      "waits there"
+                                                    : "holds nothing that ran before");
         return COMMAND_FAILED;
     }
     if (manifest != NULL && manifest->version < update_version_minimum()) {

@@ -425,6 +425,18 @@ def test_the_image_boots_and_keeps_values(image, machine, tmp_path):
         assert {v["domain"]: v["label"] for v in shell.json("disk")["volumes"]}["linux1"] == "linux1"
 
 
+def why_refused(shell, letter):
+    """Why the loader went by a slot, as `slots` tells, once that is noted: the slot does not boot any more."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        slot = {slot["slot"]: slot for slot in shell.json("slots")}[letter]
+        if slot["state"] == "refused by the loader" and slot["problem"]:
+            assert not slot["runs"] and not slot["next"]
+            return slot["problem"]
+        assert time.monotonic() < end, slot
+        time.sleep(0.2)
+
+
 @pytest.mark.parametrize("place", [5000, -5000])
 def test_a_damaged_slot_is_left_for_the_other(image, machine, tmp_path, place):
     """One byte of the kernel, or of the bundle, in slot A: the loader names what is wrong and boots slot B."""
@@ -443,6 +455,7 @@ def test_a_damaged_slot_is_left_for_the_other(image, machine, tmp_path, place):
         appliance.serial.expect("Bulkhead: slot b")
         appliance.serial.expect("images checked", PATIENCE)
         appliance.shell.wait_prompt()
+        assert why_refused(appliance.shell, "a") == "its bytes are not what was installed"
 
 
 def test_a_trial_that_is_not_confirmed_comes_back(image, machine, tmp_path):

@@ -22,7 +22,8 @@ from tools.image import esp  # noqa: E402
 FIRMWARE = {"x86": ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
             "smm": ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
             "arm64": ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd")}
-SMM = ["-M", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"]
+# All CPUs wait for each other in SMM, by spinning: as threads of a busy machine they hardly get on.
+SMM = ["-M", "smm=on", "-accel", "tcg,thread=single", "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"]
 LOADER = {"x86": "EFI/BOOT/BOOTX64.EFI", "arm64": "EFI/BOOT/BOOTAA64.EFI"}
 CACHE = Path(os.environ.get("CACHE", Path.home() / ".cache/bulkhead"))
 BLOCK = {"x86": "virtio-blk-pci", "arm64": "virtio-blk-device"}
@@ -59,8 +60,8 @@ def flip(path, offset):
 
 def start(out, disk, firmware, variables, folder, extra=()):
     code = FIRMWARE[firmware][0]
-    few = {"cpu": "EPYC,+x2apic", "smp": 1} if firmware == "smm" else {}  # with more, OVMF hangs at times
-    return Appliance(out, loader="none", disk=disk, folder=folder, **few, extra=[
+    model = {"cpu": "EPYC,+x2apic"} if firmware == "smm" else {}
+    return Appliance(out, loader="none", disk=disk, folder=folder, **model, extra=[
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}", "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
         *(SMM if firmware == "smm" else []), *extra])
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance
-from test_image import partitions, stored_state
+from test_image import partitions, stored_state, why_refused
 from test_power import CONFIGURATION
 
 sys.path.insert(0, str(TOP / "tools"))
@@ -135,3 +135,4 @@ def test_a_forged_bundle_is_left_for_the_other_slot(build_with, tmp_path, machin
         appliance.shell.wait_prompt()
         assert [slot["slot"] for slot in stored_state(appliance.shell)["slots"] if slot["last"]] == ["b"]
         assert appliance.shell.json("version")["slot"] == "b"
+        assert why_refused(appliance.shell, "a") == "its bytes are not what was installed"

@@ -471,11 +471,28 @@ bool state_store_commit(void)
     return !fake_no_state;
 }
 
+const char *fake_refused;
+
+const char *trial_refused(uint32_t slot)
+{
+    return slot == 1 ? fake_refused : NULL;
+}
+
+const char *update_manifest_problem(uint32_t slot)
+{
+    (void)slot;
+    return NULL;
+}
+
 bool slots_get(struct slots *slots)
 {
     *slots = (struct slots){.last = 0};
     slots_confirm(slots, 0);
     slots_trial(slots, 1);
+    if (fake_refused != NULL) {
+        slots_confirm(slots, 1);
+        slots_refuse(slots, 1);
+    }
     return !fake_no_state;
 }
 

@@ -23,6 +23,7 @@ extern bool fake_crowd; /* net and disk listings are long */
 extern bool fake_no_state; /* there is no partition "state" */
 extern struct slots fake_put; /* the slot record that was written last */
 extern enum trial_state fake_trial;
+extern const char *fake_refused; /* why the loader went by slot b; NULL: it did not */
 extern struct work *fake_work; /* submitted to the worker */
 void fake_work_do(void);
 extern bool fake_watchdog; /* there is a hardware watchdog */

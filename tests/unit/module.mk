@@ -61,9 +61,17 @@ $(O)/unit/bundles/test_key.c: tests/unit/make_bundles.sh tools/sign_bundle.py
 	$(call say,BUNDLES,$(call shown,$(@D)))
 	$(Q)tests/unit/make_bundles.sh $(@D)
 
+# The loader for UEFI machines, with the same check, on a fake firmware.
+unit-tests += efi_loader
+unit-efi_loader-sources := tests/unit/test_efi_loader.c tests/unit/fake_disk.c tests/unit/kept_p256.c boot/efi/bundle.c core/format.c \
+	lib/sha256/generic.c $(addprefix storage/,gpt.c slots.c state_format.c)
+unit-efi_loader-libs := -lfdt
+unit-efi_loader-cflags := $(unit-bundle-cflags) -include libfdt.h
+$(O)/unit/efi_loader.d/tests/unit/test_efi_loader.o: $(O)/unit/bundles/test_key.c
+
 # Updates, with the check of their signature.
 unit-tests += update
-unit-update-sources := tests/unit/test_update.c tests/unit/fake_disk.c lib/p256/p256.c tests/unit/sha256.c \
+unit-update-sources := tests/unit/test_update.c tests/unit/fake_disk.c tests/unit/kept_p256.c tests/unit/sha256.c \
 	mgmt/trial.c $(addprefix storage/,update.c manifest.c state_partition.c state.c state_format.c slots.c gpt.c gpt_read.c)
 unit-update-cflags := -O2 -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Ilib/sha256 -I$(MBEDTLS_DIR)/include \
 	-I$(MBEDTLS_DIR)/library -I$(O)/unit/updates -Wno-unused-function -include tests/unit/host_module.h \

@@ -99,6 +99,7 @@ static int setup(void **state)
                            .ram = {{0x40000000, 0x10000000}, {0x60000000, 0x1000}},
                            .ram_count = 2,
                            .bundle = {0x41000000, 0x1234},
+                           .slot = "b",
                            .device = devices,
                            .device_count = 3};
     return 0;
@@ -144,6 +145,7 @@ static void test_virt(void **state)
     assert_string_equal(fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "stdout-path", NULL), "/pl011@9000000");
     ASSERT_CELLS("/chosen", "linux,initrd-start", 0, 0x41000000);
     ASSERT_CELLS("/chosen", "linux,initrd-end", 0, 0x41001234);
+    assert_string_equal(fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bulkhead,slot", NULL), "b");
     ASSERT_CELLS("/memory@40000000", "reg", 0, 0x40000000, 0, 0x10000000, 0, 0x60000000, 0, 0x1000);
     ASSERT_CELLS("/cpus/cpu@0", "reg", 0, 0);
     ASSERT_CELLS("/cpus/cpu@1", "reg", 0, 1);

@@ -133,7 +133,7 @@ static void every_listing_is_valid_json(void **state)
     static const char *const listing[] = {
         "domain list", "domain show linux1",  "console list", "net",          "net ports", "net addresses", "disk",
         "log",         "log events",          "metrics",      "session list", "version",   "uptime",        "help",
-        "device list", "device show 00:04.0", "state", "slots", "update",
+        "device list", "device show 00:04.0", "state",        "slots",        "update",
     };
 
     (void)state;
@@ -279,6 +279,14 @@ static void updates_by_command(void **state)
     assert_non_null(strstr(run("update confirm"), "the trial is confirmed in a moment"));
     assert_non_null(strstr(run("update"), "linux1 does not run"));
     fake_trial = TRIAL_NONE;
+    assert_string_equal(json_get(run("slots --json"), "1.problem"), "null");
+    fake_refused = "its bytes are not what was installed";
+    text = run("slots --json");
+    assert_string_equal(json_get(text, "1.state"), "refused by the loader");
+    assert_string_equal(json_get(text, "1.problem"), fake_refused);
+    assert_string_equal(json_get(text, "1.next"), "false");
+    assert_non_null(strstr(run("update rollback"), "slot b was refused by the loader: an update has to fill it first"));
+    fake_refused = NULL;
     fake_no_state = true;
     assert_non_null(strstr(run("update abort"), "this appliance has no boot slots"));
     assert_non_null(strstr(run("slots"), "this appliance has no boot slots"));

@@ -105,6 +105,30 @@ static void test_updates_forth_and_back(void **state)
     }
 }
 
+/* The slot that a loader could not start is told from one that is next for another reason. */
+static void test_what_was_gone_by(void **state)
+{
+    uint8_t block[SLOTS_BYTES];
+    struct slots slots = {.last = 0};
+
+    (void)state;
+    slots_confirm(&slots, 1);
+    slots_confirm(&slots, 0);
+    assert_int_equal(slots_gone_by(&slots, 0), -1);
+    assert_int_equal(slots_gone_by(&slots, 1), 0);
+    slots_refuse(&slots, 0);
+    slots_write(&slots, block);
+    assert_true(slots_parse(block, &slots) && slots.slot[0].corrupted && !slots.slot[1].corrupted);
+    assert_int_equal(slots_next(&slots), 1);
+    assert_int_equal(slots_gone_by(&slots, 1), -1);
+    slots_trial(&slots, 0); /* it was filled */
+    assert_true(slots_boot(&slots) == 0 && !slots.slot[0].corrupted);
+    assert_int_equal(slots_gone_by(&slots, 0), -1); /* on trial: the other one is next */
+    assert_int_equal(slots_gone_by(&slots, 1), -1); /* the trial was refused, or ended */
+    slots_close(&slots, 1);
+    assert_int_equal(slots_gone_by(&slots, 1), -1); /* a last resort */
+}
+
 static void test_nothing_boots(void **state)
 {
     struct slots slots = first_image();
@@ -122,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_a_confirmed_slot_boots_for_ever),
         cmocka_unit_test(test_a_trial_that_is_not_confirmed_comes_back),
         cmocka_unit_test(test_updates_forth_and_back),
+        cmocka_unit_test(test_what_was_gone_by),
         cmocka_unit_test(test_nothing_boots),
     };
 

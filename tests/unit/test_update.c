@@ -375,7 +375,8 @@ static void test_a_trial_that_is_not_healthy(void **test)
     assert_string_equal(send(&second, second.size), ""); /* and once more */
 }
 
-/* Slot A is damaged, which the loader found out too late to note: what it told the kernel counts, and what runs stays. */
+/* Slot A is damaged, which the loader found out too late to note: what it told the kernel counts, and what runs stays.
+ */
 static void test_the_loader_tells(void **test)
 {
     uint32_t taken;
@@ -396,6 +397,109 @@ static void test_the_loader_tells(void **test)
     page.boot_slot = 'c'; /* never told by ours: the record counts */
     settle_down();
     assert_int_equal(update_running(), 0);
+}
+
+/* A boot of slot B, after the loader could not start slot A. */
+static void start_gone_by(uint64_t starts)
+{
+    start(&first, true);
+    page.boot_slot = 'b';
+    page.domain[0].starts = starts;
+    settle_down();
+    assert_true(update_running() == 1 && trial_state() == TRIAL_NONE && !update_busy());
+}
+
+/* It is marked, and the reason found on the disk; until an update fills it. */
+static void test_a_refused_slot_is_marked(void **test)
+{
+    struct slots slots;
+    uint32_t taken;
+
+    (void)test;
+    slot_of(fake->cached, 0)[50000] ^= 1;
+    memcpy(fake->stable, fake->cached, SECTORS * 512);
+    start_gone_by(1);
+    assert_string_equal(trial_refused(0), "its bytes are not what was installed");
+    assert_null(trial_refused(1));
+    assert_non_null(strstr(logged, "slot a was refused at this start: its bytes are not what was installed. It does "
+                                   "not boot until it is updated"));
+    fake_disk_power_cut(fake);
+    assert_ptr_equal(boot(&taken), &first);
+    assert_int_equal(taken, 1);
+    start_gone_by(1); /* nothing is left to be told */
+    slots = record();
+    assert_true(slots.slot[0].corrupted && slots.slot[1].successful && slots.slot[1].tries == 7);
+    assert_null(trial_refused(0));
+    assert_string_equal(send(&second, second.size), "");
+    fake_disk_power_cut(fake);
+    assert_ptr_equal(boot(&taken), &second);
+    assert_int_equal(taken, 0);
+    slots = record();
+    assert_false(slots.slot[0].corrupted);
+}
+
+static void test_why_a_slot_was_refused(void **test)
+{
+    struct slots slots;
+
+    (void)test;
+    start_gone_by(2); /* the domain's second start: an operator may have made slot A next */
+    slots = record();
+    assert_true(!slots.slot[0].corrupted && trial_refused(0) == NULL);
+    start_gone_by(1);
+    slots = record();
+    assert_true(slots.slot[0].corrupted);
+    assert_string_equal(trial_refused(0), "its bytes are what was installed: the loader's console has the reason");
+    new_disk(SLOT_SECTORS);
+    fake->fail_sector = A + 100;
+    start_gone_by(1);
+    assert_string_equal(trial_refused(0), "the disk cannot read it");
+    new_disk(SLOT_SECTORS);
+    slot_of(fake->cached, 0)[(SLOT_SECTORS - 8) * 512] ^= 1;
+    start_gone_by(1);
+    assert_string_equal(trial_refused(0), "its manifest is damaged, or it has none");
+    new_disk(SLOT_SECTORS);
+    fake->disk.read_only = true;
+    start_gone_by(1);
+    assert_null(trial_refused(0));
+    assert_non_null(strstr(logged, "slot a was refused at this start, which cannot be noted"));
+    new_disk(SLOT_SECTORS);
+    start(&first, true);
+    page.domain[0].starts = 1; /* a loader that does not tell what it starts: nobody knows */
+    settle_down();
+    slots = record();
+    assert_false(slots.slot[0].corrupted);
+}
+
+/* Each byte of a manifest, and of what fills its block up: found at the next start, and named. */
+static void test_each_byte_of_a_manifest(void **test)
+{
+    uint8_t *block = slot_of(fake->cached, 1) + SLOT_SECTORS * 512 - SLOT_MANIFEST_BYTES;
+    uint32_t by_another_key = 0;
+
+    (void)test;
+    assert_true(update_manifest_problem(0) == NULL && update_manifest_problem(1) == NULL);
+    for (uint32_t at = 0; at < SLOT_MANIFEST_BYTES; at++) {
+        const char *named;
+
+        block[at] ^= (uint8_t)(1 << at % 8);
+        start(&first, true);
+        settle_down();
+        named = update_manifest_problem(1);
+        assert_non_null(named);
+        assert_non_null(strstr(logged, "update: slot b: its manifest is "));
+        assert_true(update_manifest_problem(0) == NULL && update_manifest(0) != NULL);
+        if (strcmp(named, "its manifest is damaged") == 0)
+            assert_null(update_manifest(1));
+        else
+            by_another_key++;
+        block[at] ^= (uint8_t)(1 << at % 8);
+    }
+    assert_int_equal(by_another_key, 8); /* the key's name */
+    memset(block, 0, SLOT_MANIFEST_BYTES);
+    start(&first, true);
+    settle_down();
+    assert_true(update_manifest(1) == NULL && update_manifest_problem(1) == NULL); /* there is none */
 }
 
 static void test_an_operator_confirms(void **test)
@@ -739,6 +843,42 @@ static bool cut_after(uint64_t requests, enum cut cut, uint64_t second_budget)
     return false;
 }
 
+/* The power goes while a refused slot is noted: it is or it is not, and the other slot keeps its place. */
+static void test_power_cuts_while_it_is_marked(void **test)
+{
+    uint32_t marked = 0, unmarked = 0;
+
+    (void)test;
+    srand(2);
+    for (enum cut cut = CUT_NONE; cut < CUTS; cut++)
+        for (uint64_t requests = 0;; requests++) {
+            struct slots slots;
+            uint8_t *front;
+
+            new_disk(SLOT_SECTORS);
+            power();
+            slot_of(fake->cached, 0)[50000] ^= 1;
+            memcpy(fake->stable, fake->cached, SECTORS * 512);
+            start(&first, true);
+            page.boot_slot = 'b';
+            page.domain[0].starts = 1;
+            budget = requests;
+            settle_down();
+            if (!off)
+                break;
+            cut_power(cut);
+            front = fake->cached + STATE_AT * 512;
+            assert_true(slots_read(front + SLOTS_OFFSET, front + SLOTS_BACKUP_OFFSET, &slots));
+            assert_true(slots.slot[1].successful && slots.slot[1].tries == 7 && !slots.slot[1].corrupted);
+            *(slots.slot[0].corrupted ? &marked : &unmarked) += 1;
+            power();
+            start_gone_by(1);
+            slots = record();
+            assert_true(slots.slot[0].corrupted && slots_next(&slots) == 1);
+        }
+    assert_true(marked > 20 && unmarked > 20);
+}
+
 static void test_power_cuts(void **test)
 {
     (void)test;
@@ -759,6 +899,9 @@ int main(void)
         TEST(test_an_update),
         TEST(test_a_trial_that_is_not_healthy),
         TEST(test_the_loader_tells),
+        TEST(test_each_byte_of_a_manifest),
+        TEST(test_a_refused_slot_is_marked),
+        TEST(test_why_a_slot_was_refused),
         TEST(test_an_operator_confirms),
         TEST(test_what_is_rolled_back_is_not_confirmed),
         TEST(test_nowhere_to_go_back_to),
@@ -770,6 +913,7 @@ int main(void)
         TEST(test_nothing_is_whole),
         TEST(test_a_lost_record_is_made_anew),
         TEST(test_a_version_that_is_too_old_goes_back),
+        TEST(test_power_cuts_while_it_is_marked),
         TEST(test_a_trial_that_is_too_old),
         TEST(test_what_is_kept_boots),
         TEST(test_power_cuts),

@@ -738,6 +738,8 @@ static void put_chosen(const struct board_device *console)
     }
     put_cells("linux,initrd-start", (uint32_t[]){(uint32_t)(start >> 32), (uint32_t)start}, 2);
     put_cells("linux,initrd-end", (uint32_t[]){(uint32_t)(behind >> 32), (uint32_t)behind}, 2);
+    if (facts->slot[0] != 0)
+        put_text("bulkhead,slot", facts->slot);
     put_cell("linux,pci-probe-only", 1); /* the numbers of buses are those that IORT means */
     if (facts->seeded)
         check(fdt_property(tree, "rng-seed", facts->seed, sizeof(facts->seed)));

@@ -30,6 +30,7 @@ struct facts {
     uint32_t ram_count;
     const struct board_device *device;
     uint32_t device_count;
+    char slot[2];             /* the boot slot's letter, a string; empty: none */
     uint8_t seed[32];         /* random, if seeded */
     bool seeded, wants_gicv2; /* what the kernel is built for; else a GICv3 */
 };

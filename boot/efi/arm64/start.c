@@ -156,6 +156,9 @@ static const char *copy_tree(void *tree)
     problem = put_numbers(tree, node, "linux,initrd-start", &ends[0], 1);
     if (problem == NULL)
         problem = put_numbers(tree, node, "linux,initrd-end", &ends[1], 1);
+    if (problem == NULL && facts.slot[0] != 0 &&
+        fdt_setprop(tree, node, "bulkhead,slot", facts.slot, sizeof(facts.slot)))
+        problem = "the firmware's device tree cannot be extended";
     if (problem == NULL && facts.seeded && fdt_getprop(tree, node, "rng-seed", &length) == NULL &&
         fdt_setprop(tree, node, "rng-seed", facts.seed, sizeof(facts.seed)))
         problem = "the firmware's device tree cannot be extended";
@@ -206,7 +209,7 @@ static void clean(const void *from, uint64_t size)
     __asm__ volatile("dsb sy" ::: "memory");
 }
 
-const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle)
+const char *start_kernel(void *image, void *device, char slot, const struct bytes *kernel, const struct bytes *bundle)
 {
     uint32_t log_at = (bundle->length + PAGE - 1) & ~(PAGE - 1), log_room;
     uint64_t level, key, place;
@@ -244,6 +247,7 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     facts.bundle = (struct region){(uint64_t)copy, log_room > 0 ? (uint64_t)log_at + log_room : bundle->length};
     if (log_room > 0)
         measure_place(copy + log_at);
+    facts.slot[0] = slot;
     facts.wants_gicv2 = WANTS_GICV2;
     facts.device = board_devices;
     facts.device_count = sizeof(board_devices) / sizeof(*board_devices);

@@ -85,8 +85,9 @@ static void make_file_system(void)
         bundle_device = NULL;
 }
 
-const char *start_kernel(void *image, void *device, const struct bytes *kernel, const struct bytes *bundle)
+const char *start_kernel(void *image, void *device, char slot, const struct bytes *kernel, const struct bytes *bundle)
 {
+    static char16_t options[] = u"bulkhead.slot=?"; /* as by U-Boot (boot/u-boot/boot.cmd) */
     struct efi_device_path *path = NULL;
     struct efi_loaded_image *loaded;
     efi_status status;
@@ -104,6 +105,9 @@ const char *start_kernel(void *image, void *device, const struct bytes *kernel, 
     log_room = measure_room();
     length = log_room > 0 ? log_at + log_room : contents.length;
     loaded->device = bundle_device;
+    options[sizeof(options) / sizeof(*options) - 2] = (uint8_t)slot;
+    loaded->options = slot != 0 ? options : NULL;
+    loaded->options_size = slot != 0 ? sizeof(options) : 0;
     boot->start_image(handle, NULL, NULL);
     return "the kernel came back";
 }
