@@ -4,12 +4,12 @@
 # which no key interrupts it. Everything that comes from the disk is bounded before it is read: sizes by slot_max. Numbers are
 # hexadecimal. Lines are joined as they stand, so each is a whole command. (No apostrophes but around values.)
 fdt addr ${fdtcontroladdr}
-if fdt get value danger /config bulkhead,danger; then echo "${danger}"; fi
+if fdt get value danger /config bulkhead,danger && test -n "${danger}"; then echo "${danger}"; fi
 
 # A button that is held asks for a factory reset: what its GPIO's register shows (docs/image.md). The management domain is told by
 # what Android's boot loaders leave at the first byte of "state".
 setenv wipe
-if fdt get value button /config bulkhead,button-register && fdt get value mask /config bulkhead,button-mask && fdt get value pressed /config bulkhead,button-pressed && setexpr.l held *${button} "&" ${mask} && test 0x${held} -eq 0x${pressed}; then setenv wipe yes; fi
+if fdt get value mask /config bulkhead,button-mask && test 0x${mask} -ne 0 && fdt get value button /config bulkhead,button-register && fdt get value pressed /config bulkhead,button-pressed && setexpr.l held *${button} "&" ${mask} && test 0x${held} -eq 0x${pressed}; then setenv wipe yes; fi
 setenv note_wipe 'if bcb load ${devtype} ${disk} state && bcb set command boot-recovery && bcb set recovery recovery:--wipe_data && bcb store; then setenv wipe; echo "Bulkhead: factory reset, since the button is held"; fi'
 
 # The slot as it stands: a FIT, whose header says how long it is, and the SHA-256 of all of it behind it.

@@ -55,8 +55,9 @@ def cells(number, bits):
 def source(path, development, button=()):
     algo, (modulus, exponent) = algorithm(path), public_numbers(path)
     bits = modulus.bit_length()
-    danger = f'\n        bulkhead,danger = "{DANGER}";' if development else ""
-    danger += "".join(f'\n        bulkhead,button-{name} = "{value:x}";' for name, value in zip(("register", "mask", "pressed"), button))
+    # U-Boot complains aloud of a property that it asks for and that is not there.
+    danger = f'\n        bulkhead,danger = "{DANGER if development else ""}";'
+    danger += "".join(f'\n        bulkhead,button-{name} = "{value:x}";' for name, value in zip(("mask", "register", "pressed"), button or [0]))
     return f"""/* Made by tools/image. */
 / {{
     config {{
@@ -81,9 +82,9 @@ def source(path, development, button=()):
 
 
 def button(path):
-    """Register, mask, and what is there while it is held."""
+    """Mask, register, and what is there while it is held."""
     config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), path, Errors())
-    return [config.number(f"FACTORY_RESET_{name}") for name in ("REGISTER", "MASK", "PRESSED")] if config.on("FACTORY_RESET_BUTTON") else []
+    return [config.number(f"FACTORY_RESET_{name}") for name in ("MASK", "REGISTER", "PRESSED")] if config.on("FACTORY_RESET_BUTTON") else []
 
 
 def main():
