@@ -2,6 +2,7 @@
 /* The TCO timer of Intel's ICH9, on the LPC bridge 00:1f.0 (datasheet, 13.1, 13.9 and 10.1.76). */
 #include <boot/watchdog.h>
 #include <devices/watchdog/tco.h>
+#include <stddef.h>
 
 #ifdef CONFIG_HARDWARE_WATCHDOG
 #define SECONDS CONFIG_HARDWARE_WATCHDOG_START_SECONDS
@@ -51,22 +52,28 @@ static void tco_write(uint16_t offset, uint16_t value)
     __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"((uint16_t)(TCO_PORT + offset)));
 }
 
-/* General control and status; U-Boot leaves the chipset's registers without a place. */
-static volatile uint32_t *find_gcs(void)
+/* General control and status; NULL: the chipset's registers have no place. */
+static volatile uint32_t *find_gcs(bool bare)
 {
-    if (!(lpc_read(LPC_RCBA) & RCBA_ENABLE))
+    if (bare && !(lpc_read(LPC_RCBA) & RCBA_ENABLE))
         lpc_write(LPC_RCBA, RCBA_USUAL | RCBA_ENABLE);
+    if (!(lpc_read(LPC_RCBA) & RCBA_ENABLE))
+        return NULL;
     return (volatile uint32_t *)(uintptr_t)((lpc_read(LPC_RCBA) & ~0x3fffu) + RCBA_GCS);
 }
 
-void start_watchdog(void)
+void start_watchdog(bool bare)
 {
     volatile uint32_t *gcs;
 
     if (SECONDS == 0 || (lpc_read(LPC_ID) & 0xfff0ffffu) != ICH9 ||
         (lpc_read(LPC_PMBASE) & 0xff80u) + PMBASE_TCO != TCO_PORT)
         return;
-    gcs = find_gcs();
+    gcs = find_gcs(bare);
+    if (gcs == NULL) {
+        say("Bulkhead: no hardware watchdog: the firmware gives the chipset's registers no place (RCBA)\r\n");
+        return;
+    }
     *gcs &= ~GCS_NO_REBOOT;
     if (*gcs & GCS_NO_REBOOT) {
         say("Bulkhead: the hardware watchdog cannot reset this machine (strap SPKR)\r\n");

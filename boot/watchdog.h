@@ -4,7 +4,11 @@
 #ifndef BOOT_WATCHDOG_H
 #define BOOT_WATCHDOG_H
 
-void start_watchdog(void);
+#include <stdbool.h>
+
+/* `bare`: what runs before this gives the chipset's registers no place (U-Boot), so this may. Without, they are where the
+ * firmware has put them; if it has not, a line says so and there is no watchdog. */
+void start_watchdog(bool bare);
 
 /* What the loader has for it: to whom watches the machine. */
 void say(const char *text);

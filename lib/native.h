@@ -18,10 +18,22 @@
 struct interrupt_handler {
     void (*handle)(struct interrupt_handler *handler);
     void *owner;
+    const char *name; /* whose it is, for people; for ever */
+    uint32_t id;      /* interrupt_register()'s */
+    struct interrupt_watch {
+        struct interrupt_handler *next;
+        uint32_t turn, calls, state;
+        uint64_t until_ns, pause_ns, storms;
+    } watch; /* the program's (mgmt/interrupt_watch.h) */
 };
 
 /* Enables interrupt `id` (INTID) for this CPU. The handler must exist for ever. false: no such interrupt. */
 bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handler);
+/* Has the interrupt controller hold a registered interrupt back, or let it come; what is pending, comes then.
+ * Interrupts masked. False: it cannot be held back (on x86-64: messages, the timer). */
+INTERRUPT_CONTEXT bool interrupt_enable(uint32_t id, bool enabled);
+/* The program's: what the architecture's code calls for each interrupt, to run its handler. */
+INTERRUPT_CONTEXT void interrupt_handle(struct interrupt_handler *handler);
 
 /* Interrupts this CPU once the counter reaches `count`; ~0: never. Only wakes the CPU: there is no handler to set. */
 void counter_alarm(uint64_t count);

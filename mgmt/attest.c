@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <devices/tpm/command.h>
-#include <lib/certificate_name.h>
 #include <lib/native.h>
 #include <mbedtls/sha256.h>
 #include <mgmt/attest.h>
 #include <mgmt/bulkhead_log.h>
+#include <mgmt/certificate_name.h>
 #include <mgmt/module.h>
 #include <mgmt/platform.h>
 #include <stdio.h>

@@ -34,7 +34,7 @@ static void take(struct loop_source *source)
             handler->ring(handler, system & handler->mask);
 }
 static struct loop_source source = {.run = take};
-static struct interrupt_handler interrupt = {.handle = interrupted, .owner = &source};
+static struct interrupt_handler interrupt = {.handle = interrupted, .owner = &source, .name = "doorbell"};
 
 void doorbell_register(uint32_t channel, struct doorbell_handler *handler)
 {

@@ -5,6 +5,7 @@
  * out.
  */
 #include <lib/native.h>
+#include <mgmt/interrupt_watch.h>
 #include <mgmt/loop.h>
 #include <mgmt/loop_turn.h>
 #include <mgmt/time.h>
@@ -31,6 +32,7 @@ _Noreturn void loop_run(void)
         uint64_t wake_ns;
         bool busy = loop_turn(&wake_ns), enabled;
 
+        interrupt_progress();
         if (busy && busy_since == 0)
             busy_since = time_ns();
         if (busy && time_ns() - busy_since < BUSY_NS)

@@ -151,7 +151,7 @@ static void watch(struct slots *slots, uint32_t running)
 {
     char text[120];
 
-    if (is_rolled_back(slots, running)) {
+    if (is_rolled_back(slots, running) && !asked) {
         state = TRIAL_OVER;
     } else if (is_healthy() || asked) {
         slots_confirm(slots, running);
@@ -173,15 +173,15 @@ static void begin(void)
         state = TRIAL_NONE;
     } else if (is_rolled_back(&slots, (uint32_t)running)) {
         state = TRIAL_OVER;
+    } else if (platform_status()->bundle_version < update_version_minimum()) { /* a loader may not look at that */
+        snprintf(text, sizeof text, "its version %" PRIu32 " is too old, this appliance takes %" PRIu32 " or later",
+                 platform_status()->bundle_version, update_version_minimum());
+        go_back(&slots, (uint32_t)running, text);
     } else if (!slots.slot[running].successful) {
         state = TRIAL_ON;
         snprintf(text, sizeof text, "update: slot %c is on trial for %" PRIu32 " s at the most", (int)('a' + running),
                  trial_s);
         tell(text);
-    } else if (platform_status()->bundle_version < update_version_minimum()) {
-        snprintf(text, sizeof text, "its version %" PRIu32 " is too old, this appliance takes %" PRIu32 " or later",
-                 platform_status()->bundle_version, update_version_minimum());
-        go_back(&slots, (uint32_t)running, text);
     } else {
         state = TRIAL_NONE;
         raise_minimum();
@@ -202,7 +202,11 @@ static void look(struct loop_timer *self)
 
 bool trial_confirm(void)
 {
-    asked = state == TRIAL_ON;
+    asked = state == TRIAL_ON || (state == TRIAL_OVER && !writing);
+    if (state == TRIAL_OVER && asked) { /* it still runs: there is no other slot that boots, or nobody has reset yet */
+        state = TRIAL_ON;
+        loop_timer_set(&timer, LOOK_NS);
+    }
     return asked;
 }
 

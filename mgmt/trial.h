@@ -19,7 +19,7 @@ enum trial_state {
 enum trial_state trial_state(void);
 /* Why it is not healthy yet, for people; "" when it is. */
 const char *trial_waits_for(void);
-/* An operator's word. False: there is nothing on trial. */
+/* An operator's word, also of what was given up and still runs. False: there is nothing to confirm. */
 bool trial_confirm(void);
 
 #endif

@@ -9,6 +9,19 @@ if [ "$board" = bochs ]; then
     exec /usr/bin/python3 -B "$(dirname "$0")/../tests/system/bochs.py" "$output"
 fi
 
+# Debian 12's QEMU 7.2 lacks a board that QEMU 9 and later have.
+knows_machine() {
+    local qemu=${QEMU:-qemu-system-aarch64}
+
+    [[ $("$qemu" -M help) != *$'\n'"$1 "* ]] || return 0
+    echo "QEMU $("$qemu" --version | sed -n 's/^QEMU emulator version \([^ ]*\).*/\1/p') has no machine $1: install a newer one (Debian: backports), or name one by QEMU=PATH" >&2
+    exit 1
+}
+case $board in
+rpi4) knows_machine raspi4b ;;
+zcu102) knows_machine xlnx-zcu102 ;;
+esac
+
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 while ! port_is_free "$port"; do
     port=$((port + 1))
@@ -34,16 +47,22 @@ kvm_lacks() {
     fi
 }
 
-# Paths as short as they can be said from here.
+# What can be reached, and how; paths as short as they can be said from here.
 certificates=$(realpath --relative-to=. "$output/certificates")
-cat <<TEXT
+console_port=$(sed -n 's/^#define CONFIG_CONSOLE_PORT //p' "$output/generated/config.h")
+mapfile -t guests < <(awk '$1 ~ /^[1-9]/ { print $2 }' "$output/partitions.txt")
+others=${guests[*]:1}
+echo
+[ ${#guests[@]} = 0 ] ||
+    echo "Guests' consoles:  console ${guests[0]}${others:+   (or ${others// /, })} in the management shell below; Ctrl-] detaches"
+if grep -q '^CONFIG_SWITCH[0-9]*_EXTERNAL=y' "$output/.config"; then
+    echo "TLS console:       openssl s_client -quiet -connect localhost:$port -CAfile $certificates/ca.crt -cert $certificates/client.crt -key $certificates/client.key"
+    echo "One command:       tools/bhctl --certificates $certificates localhost:$port domain list"
+else
+    echo "TLS console:       none: this configuration has no network to the outside"
+fi
+printf 'Ctrl-A X ends QEMU.\n\n'
 
-Guests' consoles:  console linux1   (or linux2) in the management shell below; Ctrl-] detaches
-TLS console:       openssl s_client -quiet -connect localhost:$port -CAfile $certificates/ca.crt -cert $certificates/client.crt -key $certificates/client.key
-One command:       tools/bhctl --certificates $certificates localhost:$port domain list
-Ctrl-A X ends QEMU.
-
-TEXT
 # UBOOT=1: U-Boot starts first and takes kernel and bundle from QEMU's fw_cfg (its boot target qfw, then booti); on q35 our U-Boot
 # starts, from a copy of the disk image.
 # UEFI=1: OVMF or edk2 starts first and finds both on a disk made of a folder; on arm64 with the loader, and ACPI only.
@@ -108,7 +127,8 @@ zcu102 | rpi4) # nothing can be plugged in but a card
     tree=(-dtb "$output/board.dtb")
     # The board's own Ethernet controller is the last of the SoC's four.
     net=()
-    [ "$board" = rpi4 ] || net=(-net nic -net nic -net nic -net nic,netdev=n0 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992")
+    [ "$board" = rpi4 ] || net=(-net nic -net nic -net nic -net user,restrict=on
+        -net nic,netdev=n0 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:$console_port")
     # The disk is an SD card, whose size is a power of two.
     size=$((1 << 28))
     while [ "$size" -lt "$(stat -c %s "$image")" ]; do size=$((size * 2)); done
@@ -185,6 +205,6 @@ behind() { case $1 in virtio-*-pci*) echo "$1$behind" ;; *) echo "$1" ;; esac; }
 
 # PASSED: more of QEMU's options, for devices that guests are to have.
 exec "${QEMU:-$qemu}" "${machine[@]}" -cpu "$cpu" -smp "$smp" -m "$memory" -nographic \
-    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:992" -device "$(behind "$nic"),netdev=n0" \
+    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:$console_port" -device "$(behind "$nic"),netdev=n0" \
     "${controller[@]}" -drive "if=none,id=d0,file=$image,format=raw" -device "$(behind "$disk"),drive=d0" \
     -device "$(behind "$(virtio rng)")" ${PASSED:-} "${start[@]}"

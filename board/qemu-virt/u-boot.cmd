@@ -8,5 +8,5 @@ setenv slot_at 44000000
 setenv slot_max 10000000
 setenv initrd_high ffffffffffffffff
 setenv tree 40000000
-# Of a TPM, in that tree.
-setenv tpm /platform-bus@c000000/tpm_tis@0
+# Whether there is a TPM, that tree tells.
+setenv find_tpm 'fdt addr -q ${tree} && fdt get value found /platform-bus@c000000/tpm_tis@0 compatible'

@@ -364,7 +364,7 @@ EFI efi_status efi_main(void *image, struct efi_system_table *system)
         return give_up(start_kernel(image, loaded->device, &kernel, &bundle));
     }
     read_record();
-    start_watchdog();
+    start_watchdog(false);
     while ((slot = choose()) >= 0) {
         const char *problem = read_slot((uint32_t)slot, &kernel, &bundle);
 

@@ -2,13 +2,19 @@
 /*
  * What U-Boot on x86 takes for a Linux kernel: it enters the separation kernel, which is a Multiboot one, with the
  * bundle as its module, and its watchdog started. U-Boot has checked all three, and loaded this one and the kernel's
- * file; the bundle lies where it was read.
+ * file; the bundle lies where it was read. What U-Boot has measured, it tells on the command line; it goes behind the
+ * bundle, as the loader for UEFI leaves it there (docs/attestation.md).
  */
 #include <boot/watchdog.h>
+#include <lib/event_log.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PAGE 4096ull
+#define LOG_ROOM 512u /* of a page: three short events */
+#define PCR_STARTER 4u
+#define PCR_KERNEL 8u
 
 /* Linux's boot parameters (Documentation/arch/x86/zero-page.rst, boot.rst), as far as U-Boot fills them in. */
 #define RANGES_AT 0x1e8
@@ -17,6 +23,7 @@
 #define RAMDISK_IMAGE 0x218
 #define RAMDISK_SIZE 0x21c
 #define COMMAND_LINE 0x228
+#define COMMAND_LINE_MAX 512u
 struct range {
     uint64_t base, length;
     uint32_t type; /* 1: RAM, as Multiboot has it */
@@ -140,6 +147,51 @@ static void read_memory_map(const uint8_t *parameters)
     information.map_bytes = count * (uint32_t)sizeof(map[0]);
 }
 
+/* The digest that a word of U-Boot's command line tells: `word` and 64 digits. */
+static bool find_digest(const char *line, const char *word, uint8_t digest[EVENT_DIGEST_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0, length = strlen(word);
+
+    while (at + length < COMMAND_LINE_MAX && line[at] != 0 && memcmp(line + at, word, length) != 0)
+        at++;
+    if (at + length + 2 * EVENT_DIGEST_BYTES > COMMAND_LINE_MAX || line[at] == 0)
+        return false;
+    for (uint32_t i = 0; i < 2 * EVENT_DIGEST_BYTES; i++) {
+        const char *digit = memchr(digits, line[at + length + i], sizeof(digits) - 1);
+
+        if (digit == NULL)
+            return false;
+        digest[i / 2] = (uint8_t)(digest[i / 2] << 4 | (digit - digits));
+    }
+    return true;
+}
+
+static uint32_t note(uint8_t *log, uint32_t length, const char *line, const char *word, uint32_t pcr, const char *what)
+{
+    uint8_t digest[EVENT_DIGEST_BYTES] = {0};
+    struct event event = {.pcr = pcr, .type = EV_IPL, .sha256 = digest, .data = (const uint8_t *)what};
+
+    event.length = (uint32_t)strlen(what) + 1;
+    return find_digest(line, word, digest) ? length + event_log_put(log + length, LOG_ROOM - length, &event) : length;
+}
+
+/* On the page behind the bundle, over what nobody needs any more of the slot. */
+static void place_log(const char *line)
+{
+    uint64_t place = (module.end + PAGE - 1) & ~(PAGE - 1);
+    uint8_t *log = (uint8_t *)(uintptr_t)place;
+    uint32_t begun;
+
+    if (line == NULL || !is_ram(place, place + PAGE))
+        return;
+    memset(log, 0, PAGE);
+    begun = event_log_begin(log, LOG_ROOM);
+    begun = note(log, begun, line, " bulkhead.starter=", PCR_STARTER, "starter");
+    note(log, begun, line, " bulkhead.kernel=", PCR_KERNEL, "kernel");
+    module.end = (uint32_t)(place + PAGE);
+}
+
 /* Modules begin on pages; down, since nobody needs what lies before it. */
 static void place_bundle(const uint8_t *parameters)
 {
@@ -162,7 +214,7 @@ void starter_main(const uint8_t *parameters)
     struct header header;
     uint64_t head;
 
-    start_watchdog();
+    start_watchdog(true);
     if (found == 0 || !(found->flags & HAS_ADDRESSES))
         give_up("the kernel has no Multiboot header");
     header = *found;
@@ -171,6 +223,7 @@ void starter_main(const uint8_t *parameters)
     information.command_line = get(parameters + COMMAND_LINE);
     read_memory_map(parameters);
     place_bundle(parameters);
+    place_log((const char *)(uintptr_t)get(parameters + COMMAND_LINE));
     if (header.load > header.load_end || header.load_end > header.bss_end || header.header - header.load > head ||
         header.bss_end > KERNEL_FILE || !is_ram(header.load, header.bss_end))
         give_up("the kernel does not fit where it belongs");

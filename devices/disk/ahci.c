@@ -792,7 +792,7 @@ bool ahci_probe(const struct pci_function *function)
     if (!ports)
         return true; /* no disks: nothing to say */
     ahci->source = (struct loop_source){.run = serve, .owner = ahci};
-    ahci->handler = (struct interrupt_handler){.handle = interrupted, .owner = &ahci->source};
+    ahci->handler = (struct interrupt_handler){.handle = interrupted, .owner = &ahci->source, .name = "ahci"};
     for (; ports; ports &= ports - 1) {
         uint32_t number = (uint32_t)__builtin_ctz(ports);
 

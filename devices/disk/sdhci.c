@@ -762,7 +762,7 @@ static void found(int node, uint32_t clock_mhz)
         panic("no memory for a disk");
     host->source = (struct loop_source){.run = serve, .owner = host};
     host->timer = (struct loop_timer){.run = look, .owner = host};
-    host->handler = (struct interrupt_handler){.handle = interrupted, .owner = host};
+    host->handler = (struct interrupt_handler){.handle = interrupted, .owner = host, .name = "sdhci"};
     why = open_registers(host, node, clock_mhz);
     loop_timer_cancel(&host->timer);
     if (why) {

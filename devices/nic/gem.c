@@ -566,7 +566,7 @@ static void probe(int node)
     gem->tx_buffers = allocate(RING_SIZE * BUFFER_SIZE);
     gem->source = (struct loop_source){.run = serve, .owner = gem};
     gem->timer = (struct loop_timer){.run = look, .owner = gem};
-    gem->handler = (struct interrupt_handler){.handle = interrupted, .owner = gem};
+    gem->handler = (struct interrupt_handler){.handle = interrupted, .owner = gem, .name = "gem"};
     interrupt = tree_interrupt(node, 0, &level);
     if (!interrupt || !interrupt_register(interrupt, level, &gem->handler)) {
         bulkhead_log("gem at %lx: it has no interrupt; not used", (unsigned long)gem->registers);

@@ -462,7 +462,7 @@ bool intel_probe(const struct pci_function *function, const struct intel_model *
     ring_make(&nic->rx, nic->registers + model->receive);
     ring_make(&nic->tx, nic->registers + model->transmit);
     nic->source = (struct loop_source){.run = serve, .owner = nic};
-    nic->handler = (struct interrupt_handler){.handle = interrupted, .owner = &nic->source};
+    nic->handler = (struct interrupt_handler){.handle = interrupted, .owner = &nic->source, .name = model->name};
     pci_enable_master(function);
     interrupt = pci_message(function);
     if (!interrupt || !interrupt_register(interrupt, false, &nic->handler)) {

@@ -28,7 +28,7 @@ static INTERRUPT_CONTEXT void interrupted(struct interrupt_handler *handler)
     mmio_write32(uart + UART_MASK, 0);
     loop_signal(handler->owner);
 }
-static struct interrupt_handler interrupt = {.handle = interrupted};
+static struct interrupt_handler interrupt = {.handle = interrupted, .name = "serial line"};
 
 bool line_receive(uint8_t *byte)
 {

@@ -107,7 +107,8 @@ bool virtio_device_queue(struct virtio_device *device, uint32_t index, uint16_t 
 bool virtio_device_ready(struct virtio_device *device, struct loop_source *source)
 {
     device->source = source;
-    device->handler = (struct interrupt_handler){.handle = device->transport->interrupted, .owner = device};
+    device->handler =
+        (struct interrupt_handler){.handle = device->transport->interrupted, .owner = device, .name = "virtio"};
     if (!interrupt_register(device->interrupt, device->level, &device->handler)) {
         virtio_device_fail(device, "has no interrupt");
         return false;

@@ -7,6 +7,7 @@
 #include <devices/nic/nic.h>
 #include <lib/native.h>
 #include <mgmt/command.h>
+#include <mgmt/interrupt_watch.h>
 #include <mgmt/loop.h>
 #include <mgmt/output.h>
 #include <mgmt/password.h>
@@ -387,6 +388,20 @@ static bool fill_device(struct output_row *row, const struct metric *metric, uin
     return true;
 }
 
+static bool fill_interrupt(struct output_row *row, const struct metric *metric, uint64_t n)
+{
+    const struct interrupt_handler *handler = interrupt_trouble(NULL);
+
+    while (handler != NULL && n-- > 0)
+        handler = interrupt_trouble(handler);
+    if (handler == NULL)
+        return false;
+    row_metric(row, metric->name, handler->watch.storms);
+    row_label_number(row, "interrupt", handler->id);
+    row_label(row, "device", handler->name);
+    return true;
+}
+
 static const struct metric metrics[] = {
     {"bulkhead_uptime_milliseconds", fill_appliance, APPLIANCE_UPTIME},
     {"bulkhead_boot", fill_appliance, APPLIANCE_BOOT},
@@ -415,6 +430,7 @@ static const struct metric metrics[] = {
     {"bulkhead_device_faults_total", fill_device, DEVICE_FAULTS},
     {"bulkhead_device_interrupts_total", fill_device, DEVICE_MESSAGES},
     {"bulkhead_device_resets_total", fill_device, DEVICE_RESETS},
+    {"bulkhead_interrupts_held_back_total", fill_interrupt, 0},
     {"bulkhead_console_bytes_total", fill_console, 0},
     {"bulkhead_port_up", fill_port, PORT_UP},
     {"bulkhead_port_receive_packets_total", fill_port, PORT_RX_PACKETS},

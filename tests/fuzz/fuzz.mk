@@ -13,6 +13,11 @@ fuzz-gpt-sources := tests/fuzz/fuzz_gpt.c storage/gpt.c
 fuzz-targets += state
 fuzz-state-sources := tests/fuzz/fuzz_state.c storage/state_format.c storage/slots.c storage/gpt.c
 
+fuzz-targets += certificate
+fuzz-certificate-sources := tests/fuzz/fuzz_certificate.c mgmt/certificate_name.c \
+	$(addprefix $(MBEDTLS_DIR)/library/,asn1parse.c platform_util.c)
+fuzz-certificate-cflags := $(attest-cflags)
+
 fuzz-targets += event_log tpm quote
 fuzz-event_log-sources := tests/fuzz/fuzz_event_log.c lib/event_log.c
 fuzz-tpm-sources := tests/fuzz/fuzz_tpm.c $(attest-under-test)
@@ -23,6 +28,10 @@ fuzz-quote-cflags := $(attest-cflags)
 fuzz-targets += sdhci
 fuzz-sdhci-sources := tests/fuzz/fuzz_sdhci.c tests/unit/fake_pci.c devices/disk/sdhci.c lib/segment.c
 fuzz-sdhci-cflags := -include tests/unit/host_module.h
+
+fuzz-targets += gem
+fuzz-gem-sources := tests/fuzz/fuzz_gem.c tests/unit/fake_pci.c lib/segment.c
+fuzz-gem-cflags := -include tests/unit/host_module.h
 
 fuzz-targets += bundle
 fuzz-bundle-sources := tests/fuzz/fuzz_bundle.c core/bundle.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)

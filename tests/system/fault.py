@@ -51,6 +51,9 @@ class Stub:
         answer = self.command(f"M{address:x},{len(data):x}:{data.hex()}")
         assert answer == b"OK", f"writing {len(data)} bytes at {address:#x}: {answer}"
 
+    def read(self, address, length):
+        return bytes.fromhex(self.command(f"m{address:x},{length:x}").decode())
+
 
 def symbol(machine, program, name):
     """The address of a symbol in an ELF file."""

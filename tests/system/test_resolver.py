@@ -93,6 +93,8 @@ BROKEN = {
     "restart limit out of range": (["CONFIG_P1_RESTART_LIMIT=0"], ["partition 1 'linux1'", "RESTART_LIMIT=0", "1 to 1000"]),
     "back-off the wrong way round": (["CONFIG_P1_BACKOFF_MS=5000", "CONFIG_P1_BACKOFF_MAX_MS=100"],
                                      ["partition 1 'linux1'", "BACKOFF_MAX_MS=100", "5000 or more"]),
+    "a trial that is never confirmed": (["CONFIG_TRIAL_SECONDS=30", "CONFIG_TRIAL_SETTLE_SECONDS=30"],
+                                        ["appliance: TRIAL_SETTLE_SECONDS=30", "no trial would ever be confirmed", "29 or less"]),
     "heartbeat of a Linux guest": (["CONFIG_P1_HEARTBEAT_MS=1000"], ["partition 1 'linux1'", "HEARTBEAT_MS=1000", "only a native domain"]),
     "management domain that stays down": (["CONFIG_P0_POLICY_STOP=y"], ["partition 0 'mgmt'", "POLICY_STOP=y", "restart or reset"]),
     "half of the certificates": (["CONFIG_TLS_SERVER_KEY=\"key.pem\""],

@@ -8,6 +8,7 @@
 #include <mgmt/console_attach.h>
 #include <mgmt/console_input.h>
 #include <mgmt/doorbell.h>
+#include <mgmt/interrupt_watch.h>
 #include <mgmt/loop.h>
 #include <mgmt/platform.h>
 #include <mgmt/session_internal.h>
@@ -395,6 +396,13 @@ bool net_interface_status(uint32_t index, struct net_interface_status *status)
     return index == 0;
 }
 
+const struct interrupt_handler *interrupt_trouble(const struct interrupt_handler *before)
+{
+    static const struct interrupt_handler stuck = {.name = "serial line", .id = 33, .watch.storms = 7};
+
+    return before == NULL ? &stuck : NULL;
+}
+
 struct memory_use memory_use(void)
 {
     return (struct memory_use){1, 2, 3, 4};
@@ -659,7 +667,8 @@ static void transport_resume(void *owner)
 
 void fake_open(struct fake_transport *transport, enum session_mode mode)
 {
-    static const struct session_transport operations = {"test", transport_write, transport_close, transport_resume, false};
+    static const struct session_transport operations = {"test", transport_write, transport_close, transport_resume,
+                                                        false};
 
     *transport = (struct fake_transport){.room = SIZE_MAX};
     transport_write(transport, "", 0);

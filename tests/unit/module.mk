@@ -86,10 +86,10 @@ unit-supervisor-sources := tests/unit/test_supervisor.c $(shell-under-test)
 # Measured boot.
 unit-tests += event_log attest
 unit-event_log-sources := tests/unit/test_event_log.c lib/event_log.c
-attest-under-test := mgmt/attest.c mgmt/quote.c devices/tpm/tis.c lib/event_log.c lib/certificate_name.c \
-	tests/unit/fake_tpm.c tests/unit/sha256.c
+attest-under-test := mgmt/attest.c mgmt/quote.c devices/tpm/tis.c lib/event_log.c mgmt/certificate_name.c \
+	$(MBEDTLS_DIR)/library/asn1parse.c tests/unit/fake_tpm.c tests/unit/sha256.c
 attest-cflags := -Ilib/sha256 -I$(MBEDTLS_DIR)/include -I$(MBEDTLS_DIR)/library -Wno-unused-function \
-	-include tests/unit/host_module.h -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"'
+	-include tests/unit/host_module.h -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"' -DMBEDTLS_ASN1_PARSE_C
 unit-attest-sources := tests/unit/test_attest.c $(attest-under-test)
 unit-attest-cflags := $(attest-cflags)
 
@@ -107,6 +107,8 @@ unit-console_server-cflags := -Inet -Inet/lwip -isystem $(LWIP_DIR)/src/include 
 unit-console_server-libs := -lpthread
 
 # The management program's own parts.
+unit-tests += interrupt_watch
+unit-interrupt_watch-sources := tests/unit/test_interrupt_watch.c tests/unit/fake_pci.c mgmt/interrupt_watch.c
 unit-tests += loop ring_reader driver_queue
 unit-loop-sources := tests/unit/test_loop.c mgmt/loop.c
 unit-ring_reader-sources := tests/unit/test_ring_reader.c lib/ring_reader.c
@@ -126,7 +128,7 @@ unit-gem-sources := tests/unit/test_gem.c tests/unit/fake_pci.c lib/segment.c
 unit-gem-cflags := -include tests/unit/host_module.h
 unit-timing-sources := tests/unit/test_timing.c tests/unit/sha256.c
 unit-timing-cflags := $(attest-cflags)
-unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c devices/disk/nvme.c lib/segment.c
+unit-nvme-sources := tests/unit/test_nvme.c tests/unit/fake_pci.c $(nvme-y:.o=.c) lib/segment.c
 unit-programs += shell_on_host
 unit-shell_on_host-sources := tests/unit/shell_on_host.c $(shell-under-test)
 

@@ -3,6 +3,7 @@
 #include "fake_tpm.h"
 #include <mbedtls/sha256.h>
 #include <mgmt/attest.h>
+#include <mgmt/certificate_name.h>
 #include <mgmt/module.h>
 #include <mgmt/quote.h>
 #include <setjmp.h>
@@ -329,6 +330,51 @@ static void test_names_of_keys(void **state)
     assert_string_equal(found.text, "db");
 }
 
+/* A certificate in a buffer of exactly its size. */
+static void assert_name(const uint8_t *der, uint32_t size, uint32_t room, const char *expected)
+{
+    uint8_t *exact = malloc(size);
+    char *text = malloc(room);
+
+    memcpy(exact, der, size);
+    assert_int_equal(certificate_name(exact, size, text, room), expected[0] != 0);
+    assert_string_equal(text, expected);
+    free(exact);
+    free(text);
+}
+
+/* Names of any place, length and kind of string; lengths that reach beyond what holds them. */
+static void test_names_of_certificates(void **state)
+{
+    static const uint8_t first_version[] = {
+        /* no version; an organisation, an e-mail and a name in one set */
+        0x30, 0x81, 0x30, 0x30, 0x2e, 0x02, 0x01, 0x07, 0x30, 0x00, 0x30, 0x00, 0x30, 0x00, 0x30, 0x23, 0x31,
+        0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x0a, 0x13, 0x02, 'H',  'P',  0x31, 0x14, 0x30, 0x07, 0x06,
+        0x02, 0x55, 0x04, 0x0c, 0x01, 'x',  0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x03, 0x16, 0x02, 'd',  'b'};
+    uint8_t der[sizeof first_version];
+
+    (void)state;
+    for (uint32_t room = 1; room <= 4; room++)
+        assert_name(first_version, sizeof der, room, room == 1 ? "" : room == 2 ? "d" : "db");
+    for (uint32_t i = 0; i < sizeof der; i++) { /* each byte once the greatest length, once an endless one */
+        static const uint8_t lengths[] = {0xff, 0x84, 0x80};
+
+        for (uint32_t j = 0; j < sizeof lengths; j++) {
+            char text[8];
+
+            memcpy(der, first_version, sizeof der);
+            der[i] = lengths[j];
+            certificate_name(der, sizeof der, text, sizeof text);
+            assert_true(strnlen(text, sizeof text) < sizeof text);
+        }
+    }
+    memcpy(der, first_version, sizeof der);
+    der[sizeof der - 3] = 3; /* its name, one byte beyond all */
+    assert_name(der, sizeof der, 8, "");
+    der[sizeof der - 3] = 0;
+    assert_name(der, sizeof der, 8, "");
+}
+
 static uint32_t quotes;
 
 static void quote_made(void)
@@ -400,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_hostile_tpm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_secure_boot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_of_keys, set_up, tear_down),
+        cmocka_unit_test(test_names_of_certificates),
         cmocka_unit_test_setup_teardown(test_a_quote, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_quotes_of_a_hostile_tpm, set_up, tear_down),
     };

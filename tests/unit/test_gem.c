@@ -13,6 +13,7 @@
 // clang-format off
 #include <cmocka.h>
 // clang-format on
+#include "tests/unit/nic_frames.h"
 
 #define MASK 0x7ffffffu
 
@@ -188,43 +189,10 @@ uint64_t counter_read(void)
     return 0x123456789;
 }
 
-static struct packet received;
-static uint8_t received_bytes[4096];
-static uint32_t receptions, ends, link_changes;
-
-static void receive(void *user, const struct packet *packet)
-{
-    assert_ptr_equal(user, &receptions);
-    received = *packet;
-    segments_read(packet->segment, packet->segments, 0, received_bytes, sizeof received_bytes);
-    receptions++;
-}
-static void receive_end(void *user)
-{
-    (void)user;
-    ends++;
-}
-static void link_changed(void *user)
-{
-    (void)user;
-    link_changes++;
-}
-
-static struct nic *nic(void)
-{
-    return nic_get(0);
-}
-
 static void begin(void)
 {
     gem_start();
-    if (nic()) {
-        nic()->receive = receive;
-        nic()->receive_end = receive_end;
-        nic()->link_changed = link_changed;
-        nic()->user = &receptions;
-    }
-    fake_run();
+    nic_join();
 }
 
 static int prepare(void **state)
@@ -246,7 +214,7 @@ static int prepare(void **state)
     gone = hangs = mdio_hangs = loses_start = false;
     tree_address = NULL;
     node_count = 1;
-    sent_count = link_resets = receptions = ends = link_changes = nic_count = gem_count = 0;
+    sent_count = link_resets = nic_count = gem_count = 0;
     return 0;
 }
 static int set_up(void **state)
@@ -254,12 +222,6 @@ static int set_up(void **state)
     prepare(state);
     begin();
     return 0;
-}
-
-static void make_frame(uint8_t *frame, uint32_t length)
-{
-    for (uint32_t i = 0; i < length; i++)
-        frame[i] = (uint8_t)(i * 11 + 3);
 }
 
 static void served(void)
@@ -325,10 +287,7 @@ static void test_receiving(void **state)
         assert_true(arrive(frame, length, RX_WHOLE | length));
         if (i % 100 == 99 || i == 3 * RING_SIZE - 1) {
             served();
-            assert_int_equal(receptions, i + 1);
-            assert_int_equal(received.length, length);
-            assert_memory_equal(received_bytes, frame, length);
-            assert_memory_equal(received.head, frame, length < PACKET_HEAD ? length : PACKET_HEAD);
+            assert_received(i + 1, frame, length);
             assert_int_equal(received.offload.flags, 0);
         }
     }
@@ -390,16 +349,6 @@ static void test_descriptors_that_it_spoils(void **state)
     served();
     assert_int_equal(receptions, 1);
     assert_memory_equal(received_bytes, frame, 60);
-}
-
-static struct packet packet;
-static struct segment segment[2];
-
-static void pack(void *frame, uint32_t length)
-{
-    segment[0] = (struct segment){frame, length / 3};
-    segment[1] = (struct segment){(uint8_t *)frame + length / 3, length - length / 3};
-    packet = (struct packet){.length = length, .segments = 2, .segment = segment};
 }
 
 static void test_sending(void **state)

@@ -12,6 +12,7 @@
 // clang-format off
 #include <cmocka.h>
 // clang-format on
+#include "tests/unit/nic_frames.h"
 
 #define E1000E 0x10d38086u
 #define IGB 0x10c98086u
@@ -106,35 +107,6 @@ void model_write(uint32_t offset, uint32_t value)
         transmit_all();
 }
 
-/* --- What it hands over --- */
-
-static struct packet received;
-static uint8_t received_bytes[4096];
-static uint32_t receptions, ends, link_changes;
-
-static void receive(void *user, const struct packet *packet)
-{
-    assert_ptr_equal(user, &receptions);
-    received = *packet;
-    segments_read(packet->segment, packet->segments, 0, received_bytes, sizeof received_bytes);
-    receptions++;
-}
-static void receive_end(void *user)
-{
-    (void)user;
-    ends++;
-}
-static void link_changed(void *user)
-{
-    (void)user;
-    link_changes++;
-}
-
-static struct nic *nic(void)
-{
-    return nic_get(0);
-}
-
 static int set_up(uint32_t id)
 {
     fake_pci_reset();
@@ -146,16 +118,9 @@ static int set_up(uint32_t id)
     hangs = gone = keeps_reset = false;
     link = 2;
     icr = resets = sent_count = rx_head = tx_head = 0;
-    receptions = ends = link_changes = 0;
     nic_count = 0;
     assert_true(igb ? igb_probe(&fake_function) : e1000e_probe(&fake_function));
-    if (nic()) {
-        nic()->receive = receive;
-        nic()->receive_end = receive_end;
-        nic()->link_changed = link_changed;
-        nic()->user = &receptions;
-    }
-    fake_run();
+    nic_join();
     return 0;
 }
 static int set_up_e1000e(void **state)
@@ -186,12 +151,6 @@ static bool arrive(const void *frame, uint32_t length, uint32_t status, uint32_t
     return true;
 }
 
-static void make_frame(uint8_t *frame, uint32_t length)
-{
-    for (uint32_t i = 0; i < length; i++)
-        frame[i] = (uint8_t)(i * 11 + 3);
-}
-
 /* --- Tests --- */
 
 static void test_finding_it(void **state)
@@ -220,10 +179,7 @@ static void test_receiving(void **state)
         if (i % 100 == 99 || i == 3 * RING - 1) {
             fake_interrupt();
             fake_run();
-            assert_int_equal(receptions, i + 1);
-            assert_int_equal(received.length, length);
-            assert_memory_equal(received_bytes, frame, length);
-            assert_memory_equal(received.head, frame, length < PACKET_HEAD ? length : PACKET_HEAD);
+            assert_received(i + 1, frame, length);
         }
     }
     assert_int_equal(nic()->rx_packets, 3 * RING);
@@ -277,19 +233,6 @@ static void test_frames_that_are_none(void **state)
     fake_interrupt();
     fake_run();
     assert_int_equal(receptions, 1);
-}
-
-static struct packet packet;
-static struct segment segment[3];
-
-static void pack(void *frame, uint32_t length)
-{
-    uint32_t first = length / 3, second = length / 2;
-
-    segment[0] = (struct segment){frame, first};
-    segment[1] = (struct segment){(uint8_t *)frame + first, second - first};
-    segment[2] = (struct segment){(uint8_t *)frame + second, length - second};
-    packet = (struct packet){.length = length, .segments = 3, .segment = segment};
 }
 
 static void check_sent(uint32_t from, const uint8_t *frame, uint32_t length)

@@ -331,6 +331,7 @@ static void devices_are_listed_with_owner_and_faults(void **state)
     assert_string_equal(run("device show 00:05.0"),
                         "no PCI function '00:05.0'; 'device list' shows those that there are, such as 00:03.0\n");
     assert_has(run("metrics"), "bulkhead_device_faults_total{device=\"00:04.0\",domain=\"linux1\"} 3\n");
+    assert_has(run("metrics"), "bulkhead_interrupts_held_back_total{interrupt=\"33\",device=\"serial line\"} 7\n");
     fake_status.devices = 0;
     assert_string_equal(run("device list"), "the kernel found no PCI functions\n");
     fake_status.devices = UINT32_MAX; /* as much as there is room for */

@@ -438,13 +438,38 @@ static void test_what_is_rolled_back_is_not_confirmed(void **test)
     slots_close(&slots, 1);
     assert_true(slots_put(&slots, was_written));
     settle_down();
-    assert_true(trial_state() == TRIAL_OVER && !rebooted && !trial_confirm());
+    assert_true(trial_state() == TRIAL_OVER && !rebooted);
     start(&second, true);
     settle_down();
     slots = record();
     assert_true(trial_state() == TRIAL_OVER && slots_next(&slots) == 0 && !slots.slot[1].successful);
     fake_disk_power_cut(fake);
     assert_ptr_equal(boot(&taken), &first);
+}
+
+/* A trial that has failed, and nowhere to go back to: an operator keeps it, to install something better. */
+static void test_nowhere_to_go_back_to(void **test)
+{
+    struct slots slots;
+    uint32_t taken;
+
+    (void)test;
+    assert_string_equal(send(&second, second.size), "");
+    slots = record();
+    slots_close(&slots, 0);
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    assert_ptr_equal(boot(&taken), &second);
+    start(&second, false);
+    settle_down();
+    assert_true(trial_state() == TRIAL_OVER && !rebooted);
+    assert_non_null(strstr(logged, "DANGER: slot b: not healthy after 60 s, linux1 does not run; but there is no other"));
+    assert_non_null(update_begin(on_change, NULL));
+    assert_true(trial_confirm());
+    settle_down();
+    assert_int_equal(trial_state(), TRIAL_CONFIRMED);
+    assert_string_equal(send(&second, second.size), "");
+    assert_true(slot_has(0, &second) && record().slot[1].successful);
 }
 
 /* A closed slot that runs because the one that the record chose is damaged: it is kept when it is healthy. */
@@ -589,6 +614,30 @@ static void test_a_version_that_is_too_old_goes_back(void **test)
     assert_non_null(strstr(logged, "slot a is given up: its version 4 is too old"));
 }
 
+/* Somebody writes an old slot, which was signed once, and has it tried: it is not kept, however healthy it is. */
+static void test_a_trial_that_is_too_old(void **test)
+{
+    struct slots slots;
+    uint32_t taken;
+
+    (void)test;
+    assert_string_equal(send(&second, second.size), "");
+    boot(&taken);
+    start(&second, true);
+    settle_down();
+    slots = record();
+    slots_trial(&slots, 0);
+    assert_true(slots_put(&slots, was_written));
+    settle_down();
+    assert_ptr_equal(boot(&taken), &first);
+    start(&first, true);
+    settle_down();
+    assert_true(rebooted);
+    fake_disk_power_cut(fake);
+    power();
+    assert_ptr_equal(boot(&taken), &second);
+}
+
 /* The slot that runs was damaged on the disk since, and the other one is whole but closed: that is what the next boot
  * has while the damaged one is filled. */
 static void test_what_is_kept_boots(void **test)
@@ -712,6 +761,7 @@ int main(void)
         TEST(test_the_loader_tells),
         TEST(test_an_operator_confirms),
         TEST(test_what_is_rolled_back_is_not_confirmed),
+        TEST(test_nowhere_to_go_back_to),
         TEST(test_a_last_resort_is_tried),
         TEST(test_what_is_refused),
         TEST(test_a_slot_without_room),
@@ -720,6 +770,7 @@ int main(void)
         TEST(test_nothing_is_whole),
         TEST(test_a_lost_record_is_made_anew),
         TEST(test_a_version_that_is_too_old_goes_back),
+        TEST(test_a_trial_that_is_too_old),
         TEST(test_what_is_kept_boots),
         TEST(test_power_cuts),
     };

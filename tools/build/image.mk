@@ -15,13 +15,13 @@ slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
 $(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
 	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key)) $(addprefix --tree ,$(slot-tree)) \
 		$(if $(slot-starter),--starter $(slot-starter)$(comma)$(starter-base)$(comma)$(O)/parameters.bin$(comma)$(starter-parameters)$(comma)$(starter-kernel))
-$(O)/starter.bin: boot/starter/start.S boot/starter/starter.c boot/starter/starter.lds boot/tco.c boot/watchdog.h devices/watchdog/tco.h $(config-header)
+$(O)/starter.bin: boot/starter/start.S boot/starter/starter.c boot/starter/starter.lds boot/tco.c boot/watchdog.h devices/watchdog/tco.h lib/event_log.c lib/event_log.h lib/string.c $(config-header)
 	$(call say,STARTER,$(call shown,$@))
 	$(Q)$(TARGET_CC) -std=gnu2x -ffreestanding -nostdinc -isystem $(compiler-include) -isystem lib/freestanding $(arch-flags) -mgeneral-regs-only \
 		-mno-red-zone -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -Os $(prefix-map) $(warnings) \
 		-DKERNEL_FILE=$(starter-kernel) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
 		-Wl,--defsym=STARTER_BASE=$(starter-base) -Wl,--defsym=PARAMETERS_BASE=$(starter-parameters) -T boot/starter/starter.lds \
-		-I. -include $(config-header) -o $@.elf boot/starter/start.S boot/starter/starter.c boot/tco.c
+		-I. -include $(config-header) -o $@.elf boot/starter/start.S boot/starter/starter.c boot/tco.c lib/event_log.c lib/string.c
 	$(Q)$(TARGET_OBJCOPY) -O binary -j .parameters $@.elf $(@D)/parameters.bin
 	$(Q)$(TARGET_OBJCOPY) -O binary -j .starter $@.elf $@
 $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(slot-starter) $(O)/bulkhead.bin $(O)/bundle.itb $(slot-tree)

@@ -18,7 +18,7 @@ run-by-uboot := $(if $(filter x86,$(ARCH)),appliance $(O)/bulkhead.img $(O)/u-bo
 
 run: ## Build everything and start the appliance in QEMU, with the management shell on this terminal
 	$(Q)tools/dependencies.sh run $(ARCH) $(if $(UBOOT)$(UEFI)$(IMAGE)$(SECURE)$(TPM)$(filter bochs sbsa-ref,$(board)),test)
-	$(Q)$(MAKE) $(jobs) O=$(O) $(if $(UBOOT),$(run-by-uboot),appliance) $(if $(IMAGE)$(SECURE),$(O)/bulkhead.img $(O)/secure-boot/.made) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
+	$(Q)$(MAKE) $(if $(V),,-s) $(jobs) O=$(O) $(if $(UBOOT),$(run-by-uboot),appliance) $(if $(IMAGE)$(SECURE),$(O)/bulkhead.img) $(if $(SECURE),$(O)/secure-boot/.made) $(if $(UEFI),$(O)/boot.efi) $(if $(filter sbsa-ref,$(board)),$(O)/bulkhead.img firmware)
 	$(Q)UBOOT=$(UBOOT) UEFI=$(UEFI) IMAGE=$(IMAGE) SECURE=$(SECURE) TPM=$(TPM) ACCEL=$(ACCEL) tools/run.sh $(O) $(board) $(CPU) $(SMP) $(MEMORY) $(TLS_PORT)
 
 ARCHS ?= arm64 x86

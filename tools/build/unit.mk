@@ -26,7 +26,6 @@ $(O)/unit/$(1).d/$(patsubst /%,%,$(basename $(2))).o: $(2) $(config-header) $(O)
 	$$(call say,HOSTCC,$$(call shown,$$@))
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(HOST_CC) $(unit-flags) $(if $(filter /%,$(2)),-w) $(unit-$(1)-cflags) -MMD -MP -c -o $$@ $$<
-$(if $(filter /%,$(2)),$(2): | $(unit-ready) ;)
 -include $(O)/unit/$(1).d/$(patsubst /%,%,$(basename $(2))).d
 endif
 endef
@@ -37,6 +36,7 @@ $(O)/unit/$(1): $(foreach source,$(sort $(unit-$(1)-sources)),$(call unit-object
 	$(Q)$(HOST_CC) -fsanitize=address,undefined -o $$@ $$^ $(unit-$(1)-libs) -lcmocka
 endef
 $(foreach test,$(sort $(unit-tests) $(unit-programs)),$(eval $(call unit-program,$(test))))
+$(sort $(filter /%,$(foreach test,$(unit-tests) $(unit-programs),$(unit-$(test)-sources)))): | $(unit-ready) ;
 
 # As many run at once as make may; what one says comes in one piece when it ends.
 TESTS ?= $(sort $(unit-tests))

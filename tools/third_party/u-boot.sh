@@ -20,12 +20,12 @@ rm -rf "$work" "$directory"
 mkdir -p "$work"
 printf '  %-9s%s\n' BUILD "U-Boot for $board (once, about half a minute)"
 
-# The source is shared with other boards: a patch goes to a copy.
-if [ -e "$top/board/$board/u-boot.patch" ]; then
-    cp -r "$source_directory" "$work/source"
-    patch -s -d "$work/source" -p1 <"$top/board/$board/u-boot.patch"
-    source_directory=$work/source
-fi
+# The source is shared with other boards: the patches go to a copy (of links, which patch breaks for what it changes).
+cp -rl "$source_directory" "$work/source"
+source_directory=$work/source
+for changes in "$top/boot/u-boot/u-boot.patch" "$top/board/$board/u-boot.patch"; do
+    [ ! -e "$changes" ] || patch -s -d "$source_directory" -p1 <"$changes"
+done
 
 fragments=("$top/boot/u-boot/locked.config" "$top/board/$board/u-boot.config")
 # The script as one line: comments and empty lines out, a command a line.

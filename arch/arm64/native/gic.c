@@ -27,6 +27,7 @@ bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handl
     if (id < 16 || id >= interrupts || handler_count == HANDLERS || handler_of[id])
         return false;
     enabled = interrupt_mask();
+    handler->id = id;
     handlers[handler_count] = handler;
     handler_of[id] = (uint8_t)handler_count++;
     mmio_write32(frame + GIC_CLEAR_ENABLE + id / 32 * 4, bit);
@@ -43,5 +44,13 @@ bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handl
 INTERRUPT_CONTEXT void gic_handle(uint64_t id)
 {
     if (handler_of[id])
-        handlers[handler_of[id]]->handle(handlers[handler_of[id]]);
+        interrupt_handle(handlers[handler_of[id]]);
+}
+
+INTERRUPT_CONTEXT bool interrupt_enable(uint32_t id, bool enabled)
+{
+    if (id >= INTERRUPTS || !handler_of[id])
+        return false;
+    mmio_write32(gic_frame(id) + (enabled ? GIC_SET_ENABLE : GIC_CLEAR_ENABLE) + id / 32 * 4, 1u << id % 32);
+    return true;
 }

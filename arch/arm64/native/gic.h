@@ -21,7 +21,7 @@ void gic_found(uint64_t distributor);
 /* The handler of interrupt `id`. */
 INTERRUPT_CONTEXT void gic_handle(uint64_t id);
 /* gic_v2.c, gic_v3.c: where the six are; have a shared interrupt come to this CPU. */
-uint64_t gic_frame(uint32_t id);
+INTERRUPT_CONTEXT uint64_t gic_frame(uint32_t id);
 void gic_route(uint32_t id);
 
 #endif

@@ -30,7 +30,7 @@ void gic_init(void)
     mmio_write32(interface + GICC_CTLR, ENABLE);
 }
 
-uint64_t gic_frame(uint32_t id)
+INTERRUPT_CONTEXT uint64_t gic_frame(uint32_t id)
 {
     (void)id;
     return distributor;

@@ -69,7 +69,7 @@ void gic_init(void)
     __asm__ volatile("msr S3_0_C12_C12_7, %0\n\tisb" ::"r"(1ull)); /* ICC_IGRPEN1_EL1 */
 }
 
-uint64_t gic_frame(uint32_t id)
+INTERRUPT_CONTEXT uint64_t gic_frame(uint32_t id)
 {
     return id >= 32 ? distributor : redistributor + GICR_SGI_FRAME;
 }

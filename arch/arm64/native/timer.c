@@ -35,6 +35,7 @@ void counter_alarm(uint64_t count)
 void timer_init(void)
 {
     timer_handler.handle = timer_expired;
+    timer_handler.name = "timer";
     __asm__ volatile("msr cntv_ctl_el0, %0" ::"r"(TIMER_ENABLE | TIMER_MASK));
     interrupt_register(TIMER_INTERRUPT, true, &timer_handler);
 }

@@ -14,7 +14,8 @@
 #define MSR_X2APIC_LINT1 0x836
 #define LVT_MASKED 0x10000u
 
-/* Hyper-V's virtual APIC assist page (TLFS, 10.3.5), which the kernel gives: its bit 0 says that an EOI is not asked for. */
+/* Hyper-V's virtual APIC assist page (TLFS, 10.3.5), which the kernel gives: its bit 0 says that an EOI is not asked
+ * for. */
 #define CPUID_HYPERV_INTERFACE 0x40000001u
 #define HYPERV_INTERFACE 0x31237648u /* "Hv#1" */
 #define MSR_ASSIST_PAGE 0x40000073
@@ -28,20 +29,21 @@
 
 #define FIRST_VECTOR 32u
 #define HANDLERS 64u
+#define NO_LINE ~0u
 #define MESSAGE_LINES 24u /* lines from here on are messages: they have their vector and need no enabling */
 
 static uint64_t ioapic;
 static uint32_t pins;
-static struct interrupt_handler *handlers[HANDLERS]; /* by vector, from FIRST_VECTOR on */
+static struct interrupt_handler *handlers[HANDLERS];        /* by vector, from FIRST_VECTOR on */
 static uint8_t assist[4096] __attribute__((aligned(4096))); /* the kernel lays its own page over it */
 
-static uint32_t ioapic_read(uint32_t index)
+static INTERRUPT_CONTEXT uint32_t ioapic_read(uint32_t index)
 {
     mmio_write32(ioapic + IOAPIC_SELECT, index);
     return mmio_read32(ioapic + IOAPIC_WINDOW);
 }
 
-static void ioapic_write(uint32_t index, uint32_t value)
+static INTERRUPT_CONTEXT void ioapic_write(uint32_t index, uint32_t value)
 {
     mmio_write32(ioapic + IOAPIC_SELECT, index);
     mmio_write32(ioapic + IOAPIC_WINDOW, value);
@@ -75,6 +77,7 @@ bool interrupt_take(uint32_t vector, struct interrupt_handler *handler)
 {
     if (vector < FIRST_VECTOR || vector - FIRST_VECTOR >= HANDLERS || handlers[vector - FIRST_VECTOR])
         return false;
+    handler->id = NO_LINE;
     handlers[vector - FIRST_VECTOR] = handler;
     return true;
 }
@@ -89,8 +92,19 @@ bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handl
         return true;
     if (id >= pins)
         return false;
+    handler->id = id;
     ioapic_write(IOAPIC_REDIRECTION + 2 * id + 1, (uint32_t)msr_read(MSR_X2APIC_ID) << 24);
     ioapic_write(IOAPIC_REDIRECTION + 2 * id, vector | (level ? REDIRECTION_LEVEL : 0));
+    return true;
+}
+
+INTERRUPT_CONTEXT bool interrupt_enable(uint32_t id, bool enabled)
+{
+    uint32_t pin = IOAPIC_REDIRECTION + 2 * id;
+
+    if (id >= MESSAGE_LINES || id >= pins)
+        return false;
+    ioapic_write(pin, (ioapic_read(pin) & ~LVT_MASKED) | (enabled ? 0 : LVT_MASKED));
     return true;
 }
 
@@ -101,7 +115,7 @@ INTERRUPT_CONTEXT void interrupt_dispatch(uint64_t vector)
     if (vector == VECTOR_SPURIOUS)
         return;
     if (handler)
-        handler->handle(handler);
+        interrupt_handle(handler);
     if (__atomic_fetch_and(&assist[0], (uint8_t)~1u, __ATOMIC_RELAXED) & 1)
         return;
     msr_write(MSR_X2APIC_EOI, 0);

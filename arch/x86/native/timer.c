@@ -55,6 +55,7 @@ void timer_init(void)
 {
     frequency = tree_number(tree_path("/timer"), "timebase-frequency", 0);
     timer_handler.handle = timer_expired;
+    timer_handler.name = "timer";
     interrupt_take(VECTOR_TIMER, &timer_handler);
     if (cpuid(1).ecx & CPUID_1_ECX_TSC_DEADLINE) {
         msr_write(MSR_X2APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);

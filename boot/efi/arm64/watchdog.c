@@ -24,10 +24,11 @@ static void set(uintptr_t address, uint32_t value)
     *(volatile uint32_t *)address = value;
 }
 
-void start_watchdog(void)
+void start_watchdog(bool bare)
 {
     uint64_t counts;
 
+    (void)bare;
     __asm__ volatile("mrs %0, cntfrq_el0" : "=r"(counts));
     counts = counts * SECONDS / 2;
     for (uint32_t i = 0; i < sizeof(board_devices) / sizeof(*board_devices); i++) {

@@ -9,6 +9,10 @@ def check(context):
     add = context.errors.add
     if not 1 <= context.appliance.console_port <= 65535:
         add("appliance", "CONSOLE_PORT", context.appliance.console_port, "is no TCP port; 1 to 65535, usually 992")
+    trial, settle = context.appliance.trial_s, context.appliance.trial_settle_s
+    if settle >= trial:
+        add("appliance", "TRIAL_SETTLE_SECONDS", settle,
+            f"no trial would ever be confirmed within its TRIAL_SECONDS, {trial}; make it {trial - 1} or less")
     for partition in context.appliance.partitions:
         good = True
         for option, field, lowest, highest in LIMITS:
