@@ -85,6 +85,7 @@ bool interrupt_take(uint32_t vector, struct interrupt_handler *handler)
 bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handler)
 {
     uint32_t vector = VECTOR_LINES + id;
+    bool enabled;
 
     if (id >= HANDLERS || !interrupt_take(vector, handler))
         return false;
@@ -93,8 +94,10 @@ bool interrupt_register(uint32_t id, bool level, struct interrupt_handler *handl
     if (id >= pins)
         return false;
     handler->id = id;
+    enabled = interrupt_mask(); /* interrupt_enable() selects a register, too */
     ioapic_write(IOAPIC_REDIRECTION + 2 * id + 1, (uint32_t)msr_read(MSR_X2APIC_ID) << 24);
     ioapic_write(IOAPIC_REDIRECTION + 2 * id, vector | (level ? REDIRECTION_LEVEL : 0));
+    interrupt_restore(enabled);
     return true;
 }
 
