@@ -26,7 +26,6 @@ ARCHS ?= arm64 x86
 # The architectures' system tests run at once: much of their time is waiting.
 test: ## Run all tests: unit tests, then the system tests in QEMU and Bochs (ARCHS="arm64 x86")
 	$(Q)tools/dependencies.sh run test arm64 x86
-	$(Q)$(MAKE) $(jobs) O=$(O) unit
-	$(Q)$(MAKE) $(jobs) O=$(O) third-party linux
+	$(Q)$(MAKE) $(jobs) O=$(O) unit third-party linux
 	$(Q)echo '  TEST     tests/system: builds each configuration that it needs, and runs it in QEMU or Bochs'
 	$(Q)O=$(O) $(PYTHON) tests/system/sessions.py $(ARCHS) -- -v -p no:cacheprovider --durations=25 $(PYTEST_FLAGS)

@@ -40,12 +40,14 @@ $(sort $(filter /%,$(foreach test,$(unit-tests) $(unit-programs),$(unit-$(test)-
 
 # As many run at once as make may; what one says comes in one piece when it ends.
 TESTS ?= $(sort $(unit-tests))
+unit-patience := 1200
 unit-runs := $(addprefix $(O)/unit/,$(addsuffix .run,$(TESTS)))
 .PHONY: unit $(unit-runs)
 $(unit-runs): $(O)/unit/%.run: $(O)/unit/%
 	$(Q)rm -f $(O)/unit/$*.passed; \
 	ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-		timeout 300 $< >$(O)/unit/$*.log 2>&1 && touch $(O)/unit/$*.passed; \
+		timeout $(unit-patience) $< >$(O)/unit/$*.log 2>&1 && touch $(O)/unit/$*.passed; \
+	[ $$? != 124 ] || echo 'it did not end in $(unit-patience) seconds' >>$(O)/unit/$*.log; \
 	flock $(O)/unit sh -c 'printf "  %-9s%s\n" UNIT "$*"; cat $(O)/unit/$*.log'
 
 unit: $(unit-runs) ## Build and run the unit tests (TESTS="a b" picks some)
