@@ -162,7 +162,7 @@ def test_a_disk_of_larger_blocks_is_not_read(uboot, machine, tmp_path, monkeypat
         handle.write(end)
     monkeypatch.undo()
     board = Board(uboot, machine, [], tmp_path)
-    board.arguments += ["-drive", f"if=none,id=large,file={disk},format=raw", "-device", "nvme,serial=1,drive=large,logical_block_size=4096"]
+    board.arguments += ["-drive", f"if=none,id=large,file={disk},format=raw", "-device", "nvme,serial=1,drive=large,logical_block_size=4096,physical_block_size=4096"]
     with board as serial:
         serial.expect("Bulkhead: slot a\r", PATIENCE)
         serial.expect("Bulkhead: slot a holds no kernel", PATIENCE)
