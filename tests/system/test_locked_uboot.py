@@ -5,11 +5,9 @@ The slots here are of a few bytes, so that one start of QEMU tries eight of them
 import hashlib
 import os
 import re
-import struct
 import subprocess
 import sys
 import time
-import uuid
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance, Drain, Line, connect, end_with_us
@@ -17,7 +15,7 @@ from test_image import image, make_image, make_in, partitions, stored_state, why
 from test_power import CONFIGURATION, confirmed, contents
 
 sys.path.insert(0, str(TOP))
-from tools.image import container, control_tree, gpt, state  # noqa: E402
+from tools.image import container, control_tree, state  # noqa: E402
 
 ON_ARM64 = pytest.mark.arch("arm64")  # what is the same boot.cmd on x86-64
 
@@ -143,30 +141,6 @@ def test_each_byte_counts(uboot, machine, key, tmp_path, every):
     for number in range(0, len(slots), 8):
         chosen = slots[number:number + 8]
         refused(uboot, machine, chosen + chosen[:1] * (len(chosen) % 2), tmp_path / f"board{number}")
-
-
-@ON_ARM64
-def test_a_disk_of_larger_blocks_is_not_read(uboot, machine, tmp_path, monkeypatch):
-    """240 MiB by its header are 480 Ki blocks of 512 bytes; so many of 4096 bytes would be read over U-Boot itself."""
-    block, disk = 4096, tmp_path / "large"
-    table = gpt.ENTRIES * gpt.ENTRY.size // block
-    for name, value in (("SECTOR", block), ("TABLE_SECTORS", table), ("FIRST_USABLE", 2 + table), ("BACKUP_SECTORS", 1 + table)):
-        monkeypatch.setattr(gpt, name, value)
-    entries = [gpt.Entry("boot-a", gpt.BOOT_SLOT, uuid.uuid4(), 256, 600_000), gpt.Entry("state", gpt.STATE, uuid.uuid4(), 700_000, 1024)]
-    start, end = gpt.tables(uuid.uuid4(), 1 << 20, entries)
-    with open(disk, "wb") as handle:
-        handle.write(start[:512].ljust(block, b"\0") + start[512:])
-        handle.seek(256 * block)
-        handle.write(struct.pack(">10I", 0xd00dfeed, 240 << 20, 0x38, 0x48, 0x28, 17, 16, 0, 16, 16))
-        handle.seek((block << 20) - len(end))
-        handle.write(end)
-    monkeypatch.undo()
-    board = Board(uboot, machine, [], tmp_path)
-    board.arguments += ["-drive", f"if=none,id=large,file={disk},format=raw", "-device", "nvme,serial=1,drive=large,logical_block_size=4096,physical_block_size=4096"]
-    with board as serial:
-        serial.expect("Bulkhead: slot a\r", PATIENCE)
-        serial.expect("Bulkhead: slot a holds no kernel", PATIENCE)
-        serial.expect("Bulkhead: no slot boots", PATIENCE)
 
 
 def record(disk, slots, last="_a"):
