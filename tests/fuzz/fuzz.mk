@@ -36,7 +36,7 @@ fuzz-gem-cflags := -include tests/unit/host_module.h
 fuzz-targets += bundle
 fuzz-bundle-sources := tests/fuzz/fuzz_bundle.c core/bundle.c $(addprefix $(LIBFDT_DIR)/,fdt.c fdt_ro.c)
 # libfdt loads words where the tree says that there are some; the kernel's CPUs do that at any address.
-fuzz-bundle-cflags := -I$(LIBFDT_DIR) -idirafter arch/arm64/include -fno-sanitize=alignment
+fuzz-bundle-cflags := -I$(LIBFDT_DIR) -fno-sanitize=alignment
 
 fuzz-targets += blk
 fuzz-blk-sources := tests/fuzz/fuzz_blk.c tests/unit/fake_disk.c tests/unit/fake_front.c $(storage-under-test) \
@@ -94,11 +94,11 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ ?= $(sort $(fuzz-targets))
 fuzz-flags := -std=gnu2x -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
-	-fno-sanitize-recover=all $(include-flags) -Iarch/host/include -include $(config-header)
+	-fno-sanitize-recover=all $(include-flags) -Iarch/host/include -idirafter arch/arm64/include -include $(config-header)
 
 fuzz-object = $(O)/fuzz/$(1).d/$(patsubst /%,%,$(basename $(2))).o
 define fuzz-compile
-$(call fuzz-object,$(1),$(2)): $(2) $(config-header) | $(unit-ready)
+$(call fuzz-object,$(1),$(2)): $(2) $(config-header) | $(unit-ready) $(O)/generated/version.h
 	$$(call say,FUZZCC,$$(call shown,$$@))
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(FUZZ_CC) $(fuzz-flags) $(if $(filter /%,$(2)),-w,-Wall -Wextra -Werror) $(fuzz-$(1)-cflags) -MMD -MP -c -o $$@ $$<

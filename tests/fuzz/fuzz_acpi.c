@@ -42,19 +42,23 @@ static void make_root(void)
     root[8] = checksum(root, 20);
 }
 
+/* What of `from`, which lies at `at`, is in the memory. */
+static void place(uint8_t *memory, uint64_t base, uint64_t size, const uint8_t *from, uint64_t at, uint64_t length)
+{
+    uint64_t begin = at > base ? at : base, end = at + length < base + size ? at + length : base + size;
+
+    if (begin < end)
+        memcpy(memory + (begin - base), from + (begin - at), end - begin);
+}
+
 /* Of exactly that size: a byte more is ASan's. */
 const uint8_t *firmware_memory(uint64_t base, uint64_t size)
 {
     uint8_t *memory = calloc(1, size);
 
-    for (uint64_t i = 0; i < size; i++) {
-        uint64_t address = base + i;
-
-        if ((mode & 1) && address >= ROOT && address < ROOT + sizeof(root))
-            memory[i] = root[address - ROOT];
-        else if (address >= TABLES && address - TABLES < input_size)
-            memory[i] = input[address - TABLES];
-    }
+    place(memory, base, size, input, TABLES, input_size);
+    if (mode & 1)
+        place(memory, base, size, root, ROOT, sizeof(root));
     if ((mode & 4) && base >= TABLES && size > 36)
         memory[9] = (uint8_t)(memory[9] + checksum(memory, size));
     if (mapping_count == MAPPINGS_MAX)

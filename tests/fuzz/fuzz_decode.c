@@ -70,7 +70,6 @@ static void check_walk(const uint8_t *data, size_t size)
     for (size_t at = 24, to = 0; at + 9 <= size && to < 512;
          at += 9, to++) /* entries at places of the input's choice */
         memcpy(memory + (data[at + 8] * 512u + to * 8) % MEMORY_SIZE / 8 * 8, data + at, 8);
-    guest_translate(&vcpu, &state, linear);
     if (guest_fetch(&vcpu, &state, linear, bytes, sizeof(bytes)) > sizeof(bytes))
         abort();
     free(memory);
