@@ -123,7 +123,10 @@ void secure_boot_begin(void *device)
 {
     (void)device;
 }
-void start_watchdog(void) {}
+void start_watchdog(bool bare)
+{
+    (void)bare;
+}
 void measure_slot(const struct bytes *kernel, const struct bytes *bundle, const struct bytes *state)
 {
     (void)kernel, (void)bundle, (void)state;
