@@ -77,8 +77,9 @@ def test_guests_get_seeds_of_their_own(pair, machine):
         log = guest.run("dmesg")
         assert machine.arch != "arm64" or "KASLR enabled" in log  # x86's says nothing
         assert re.search(r"\[ +0\.0+\] random: crng init done", log)
-    places = {guest.run("grep ' _text$' /proc/kallsyms").split()[0] for guest in guests}
-    assert len(places) == 2
+    # x86-64 has less than 500 virtual and 256 physical places for a kernel, chosen apart: one of them alone is the same now and then.
+    places = {guest.run("grep ' _text$' /proc/kallsyms; grep 'Kernel code' /proc/iomem") for guest in guests}
+    assert len(places) == 2, places
 
 
 def test_register_reads_do_not_exit(pair):
