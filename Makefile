@@ -25,7 +25,7 @@ shown = $(patsubst $(O)/%,%,$(patsubst $(CACHE)/%,%,$(1)))
 first-goals := $(filter %_defconfig menuconfig olddefconfig clean distclean,$(MAKECMDGOALS))
 ifneq ($(and $(first-goals),$(filter-out $(first-goals),$(MAKECMDGOALS))),)
 .PHONY: one-by-one $(MAKECMDGOALS)
-$(MAKECMDGOALS): one-by-one ;
+$(MAKECMDGOALS): one-by-one ; @:
 one-by-one:
 	$(Q)for goal in $(MAKECMDGOALS); do $(MAKE) "$$goal"; done
 else

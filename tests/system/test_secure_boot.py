@@ -60,8 +60,7 @@ def flip(path, offset):
 
 def start(out, disk, firmware, variables, folder, extra=()):
     code = FIRMWARE[firmware][0]
-    model = {"cpu": "EPYC,+x2apic"} if firmware == "smm" else {}
-    return Appliance(out, loader="none", disk=disk, folder=folder, **model, extra=[
+    return Appliance(out, loader="none", disk=disk, folder=folder, extra=[
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}", "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
         *(SMM if firmware == "smm" else []), *extra])
 

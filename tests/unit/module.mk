@@ -69,14 +69,19 @@ unit-efi_loader-libs := -lfdt
 unit-efi_loader-cflags := $(unit-bundle-cflags) -include libfdt.h
 $(O)/unit/efi_loader.d/tests/unit/test_efi_loader.o: $(O)/unit/bundles/test_key.c
 
-# Updates, with the check of their signature.
-unit-tests += update
-unit-update-sources := tests/unit/test_update.c tests/unit/fake_disk.c tests/unit/kept_p256.c tests/unit/sha256.c \
+# Updates, with the check of their signature; trials; power cuts.
+unit-tests += update trial update_power
+two-slots-sources := tests/unit/fake_disk.c tests/unit/kept_p256.c tests/unit/sha256.c \
 	mgmt/trial.c $(addprefix storage/,update.c manifest.c state_partition.c state.c state_format.c slots.c gpt.c gpt_read.c)
-unit-update-cflags := -O2 -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Ilib/sha256 -I$(MBEDTLS_DIR)/include \
+two-slots-cflags := -O2 -Ilib/p256/stubs -I$(MBEDTLS_DIR)/3rdparty/p256-m/p256-m -Ilib/sha256 -I$(MBEDTLS_DIR)/include \
 	-I$(MBEDTLS_DIR)/library -I$(O)/unit/updates -Wno-unused-function -include tests/unit/host_module.h \
 	-DUPDATES='"$(O)/unit/updates/"' -DMBEDTLS_CONFIG_FILE='"mbedtls_config_generic.h"'
-$(O)/unit/update.d/tests/unit/test_update.o: $(O)/unit/updates/test_key.c
+define two-slots-test
+unit-$(1)-sources := tests/unit/test_$(1).c $(two-slots-sources)
+unit-$(1)-cflags := $(two-slots-cflags)
+$(O)/unit/$(1).d/tests/unit/test_$(1).o: $(O)/unit/updates/test_key.c
+endef
+$(foreach test,update trial update_power,$(eval $(call two-slots-test,$(test))))
 $(O)/unit/updates/test_key.c: tests/unit/make_updates.sh tools/sign_bundle.py tools/image/manifest.py
 	$(call say,UPDATES,$(call shown,$(@D)))
 	$(Q)tests/unit/make_updates.sh $(@D)

@@ -41,7 +41,7 @@ config-header := $(O)/generated/config.h
 # what they make is linked again.
 define flags-file
 $(if $(building),$(shell mkdir -p $(O)/flags; \
-	printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $(O)/flags/$(1) || printf '%s\n' '$(subst ','\'',$(2))' > $(O)/flags/$(1)))
+	printf '%s\n' '$(subst ','\'',$(2))' 2>/dev/null | cmp -s - $(O)/flags/$(1) || printf '%s\n' '$(subst ','\'',$(2))' > $(O)/flags/$(1)))
 endef
 
 # $(call compile-rules,NAME,FLAGS,PREREQUISITES): objects below $(O)/NAME from sources of this tree, in C and assembly.

@@ -30,6 +30,7 @@ config-from-file:
 	$(Q)mkdir -p $(O) && { cmp -s $(KCONFIG_SOURCE) $(O)/.config || cp $(KCONFIG_SOURCE) $(O)/.config; }
 
 config: $(O)/generated/.resolved ## Check the configuration and show it as a table and a picture (partitions.txt, flow.svg)
+	$(if $(MAKE_RESTARTS),@: shown just now,$(Q)cat $(O)/partitions.txt)
 
 $(O)/.config:
 	@echo "  CONFIG   no .config in $(O): starting from configs/$(subst -,_,$(board))_defconfig"
