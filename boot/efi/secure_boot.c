@@ -46,6 +46,10 @@ static void enroll_all(void *device)
         say("Bulkhead: Secure Boot: the keys in EFI/keys cannot be enrolled\r\n");
         return;
     }
+    if (read_flag(u"SetupMode") == 1) { /* resets would have no end */
+        say("Bulkhead: Secure Boot: the keys of EFI/keys were written, but the firmware is still in Setup Mode\r\n");
+        return;
+    }
     say("Bulkhead: Secure Boot: the keys of EFI/keys are enrolled; resetting\r\n");
     system_table->runtime->reset_system(EFI_RESET_COLD, 0, 0, NULL);
 }

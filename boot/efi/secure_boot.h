@@ -10,8 +10,9 @@
 extern const bool secure_boot_key_is_development;
 #pragma GCC visibility pop
 
-/* Says whether the firmware checks what it starts. Firmware that is in Setup Mode gets the keys of the folder EFI/keys on
- * the partition `device`, if a file "enroll" is among them; then the machine is reset. */
+/* Says whether the firmware checks what it starts. Firmware that is in Setup Mode gets the keys of the folder EFI/keys
+ * on the partition `device`, if a file "enroll" is among them; then the machine is reset, unless it stays in that mode.
+ */
 void secure_boot_begin(void *device);
 
 #endif

@@ -44,6 +44,8 @@ static bool ask(struct nvme *nvme, const struct nvme_command *command)
     uint64_t end = time_ns() + NVME_ADMIN_LIMIT_NS;
     struct nvme_completion done;
 
+    if (nvme->state != NVME_READY)
+        return false;
     nvme_queue_put(&nvme->admin, command);
     nvme_queue_ring(&nvme->admin);
     while (!nvme_queue_take(&nvme->admin, &done))
@@ -190,7 +192,7 @@ static void find_disks(struct nvme *nvme)
         return;
     for (uint32_t i = 0; i < NVME_DISKS_MAX; i++)
         ids[i] = field32(nvme->page, 4 * i);
-    for (uint32_t i = 0; i < NVME_DISKS_MAX && ids[i]; i++) {
+    for (uint32_t i = 0; i < NVME_DISKS_MAX && ids[i] && nvme->state == NVME_READY; i++) {
         struct nvme_disk *disk = &nvme->disk[nvme->disk_count];
 
         if (!identify(nvme, ids[i], CNS_NAMESPACE) || !read_namespace(nvme, disk, &can)) {

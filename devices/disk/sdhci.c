@@ -27,6 +27,8 @@
 #define TRANSFER_MAX (128u << 10)
 #define PIECES_A_TURN 8u /* of the loop: blocks, and the short things between them */
 #define TRIES 3u
+#define REMOVALS_MAX 16u         /* in a row, */
+#define REMOVAL_NS 1000000000ull /* each sooner than this after the card came up */
 #define STEP_NS 1000000ull
 #define RESET_LIMIT_NS 1000000000ull /* and until it is sure whether there is a card */
 #define CLOCK_LIMIT_NS 150000000ull
@@ -184,6 +186,8 @@ struct sdhci {
     bool sent;         /* the step's command */
     uint32_t failures; /* of bringing it up, in a row */
     bool known;        /* `card` was brought up before */
+    uint64_t ready_ns; /* when, the last time */
+    uint32_t removals; /* soon after that, in a row */
     struct card card, found;
     struct disk_request *request; /* under way */
     enum phase phase;
@@ -431,6 +435,7 @@ static void ready(struct sdhci *host)
     }
     host->card = *found;
     host->failures = 0;
+    host->ready_ns = time_ns();
     if (!host->known)
         host->disk = (struct disk){
             .sectors = found->sectors,
@@ -542,6 +547,16 @@ static void trouble(struct sdhci *host, const char *why, bool again)
                      request->operation == DISK_READ ? "read" : "written", why);
         disk_finish(&host->disk, request, DISK_IO_ERROR);
     }
+}
+
+/* It may come back; one that comes and goes all the time is none. */
+static void removed(struct sdhci *host)
+{
+    host->removals = time_ns() - host->ready_ns < REMOVAL_NS ? host->removals + 1 : 0;
+    if (host->removals > REMOVALS_MAX)
+        give_up(host, "the card comes and goes");
+    else
+        trouble(host, "the card was taken out", true);
 }
 
 static bool is_read(const struct sdhci *host)
@@ -688,7 +703,7 @@ static void serve(struct loop_source *source)
     if (host->state == GONE)
         disk_finish_all(&host->disk, &host->waiting, DISK_GONE);
     else if (host->state == READY && (!has_card(host) || get(host, R_STATUS) & STATUS_REMOVED))
-        trouble(host, "the card was taken out", true);
+        removed(host);
     while (host->state == READY && pieces < PIECES_A_TURN && (host->request ? advance(host) : start_next(host)))
         pieces++;
     if (host->state != READY)

@@ -29,6 +29,9 @@ fuzz-targets += sdhci
 fuzz-sdhci-sources := tests/fuzz/fuzz_sdhci.c tests/unit/fake_pci.c devices/disk/sdhci.c lib/segment.c
 fuzz-sdhci-cflags := -include tests/unit/host_module.h
 
+fuzz-targets += nvme
+fuzz-nvme-sources := tests/fuzz/fuzz_nvme.c tests/unit/fake_pci.c $(nvme-y:.o=.c) lib/segment.c
+
 fuzz-targets += gem
 fuzz-gem-sources := tests/fuzz/fuzz_gem.c tests/unit/fake_pci.c lib/segment.c
 fuzz-gem-cflags := -include tests/unit/host_module.h

@@ -99,7 +99,7 @@ def borrow_objects(out):
         path.write_text(text.replace(f"{other}/", f"{out}/").replace(f"{other}=", f"{out}="))
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         sources = re.findall(r"[^\s\\]+\.[chS](?!\S)", text) if path.suffix == ".d" else []
-        if any(symbols_in(source) & changed for source in sources if not Path(source).is_relative_to(other)):
+        if any(not (TOP / source).exists() or symbols_in(source) & changed for source in sources if not Path(source).is_relative_to(other)):
             path.with_suffix(".o").unlink(missing_ok=True)
 
 
@@ -114,7 +114,7 @@ def build(name, changes=(), configuration=None):
 
 
 def build_in(out, name, changes, configuration):
-    is_new = not (out / "kernel").exists()
+    begun = out / ".begun"  # a loan that was interrupted begins again
     log = out / "build.log"
     base = (TOP / f"configs/{configuration or MACHINE.configuration}_defconfig").read_text()
     wanted = base + "CONFIG_P0_HEARTBEAT_MS=20000\n" + "".join(change + "\n" for change in changes)  # emulated, a slow one
@@ -128,9 +128,10 @@ def build_in(out, name, changes, configuration):
 
         (out / "wanted.config").write_text(wanted)
         make(f"KCONFIG_SOURCE={out}/wanted.config", "config-from-file")
-        if is_new:
+        if not begun.exists():
             make("config")
             borrow_objects(out)
+            begun.touch()
         make("-j2", "appliance")
 
 

@@ -59,7 +59,7 @@ MACHINES = {
         ("-global", "virtio-mmio.force-legacy=false"), hardware=(("e1000e", "nvme"), ("igb", "ahci")),
         ahci="ahci0.0", ahci_options=("-device", "ich9-ahci,id=ahci0")),
     "q35": Machine(
-        "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
+        "x86", "q35", "qemu-system-x86_64", ("-M", "q35"), "max", ("max", "EPYC,+x2apic,-sha-ni"), "-pci", ",disable-legacy=on", "x86_64-linux-gnu-",
         "LOC", "RES|CAL", "IO-APIC", "serial", "", "wdat|WDAT", b"\x0f\x0b\x0f\x0b", b"\xeb\xfe", "max,-rdrand,-rdseed", 0x1200000,
         hardware=(("e1000e", "nvme"), ("igb", "ahci"))),
 }

@@ -203,6 +203,11 @@ def test_what_does_not_fit_is_refused(tmp_path):
     assert "do not fit into a boot slot of 2 MiB; raise IMAGE_SLOT_MIB to 4 or more" in done.stderr
     done = make_image(tmp_path / "x.img", SLOT, bytes(20 * MIB), changes=["CONFIG_IMAGE_ESP_MIB=34"], check=False)
     assert "has no room" in done.stderr and "IMAGE_ESP_MIB" in done.stderr
+    slot = tmp_path / "slot"
+    slot.write_bytes(SLOT)
+    done = run("/usr/bin/python3", "-B", "-m", "tools.image.container", "--seal", slot, "--most", f"{len(SLOT) - 1:x}", cwd=TOP)
+    assert f"this board's U-Boot takes at most {len(SLOT) - 1}" in done.stderr and slot.read_bytes() == SLOT
+    assert run("/usr/bin/python3", "-B", "-m", "tools.image.container", "--seal", slot, "--most", f"{len(SLOT):x}", cwd=TOP).returncode == 0
 
 
 class Device(Machine):

@@ -5,9 +5,11 @@ The slots here are of a few bytes, so that one start of QEMU tries eight of them
 import hashlib
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
+import uuid
 
 import pytest
 from appliance import PATIENCE, TOP, Appliance, Drain, Line, connect, end_with_us
@@ -15,7 +17,7 @@ from test_image import image, make_image, make_in, partitions, stored_state, why
 from test_power import CONFIGURATION, confirmed, contents
 
 sys.path.insert(0, str(TOP))
-from tools.image import container, control_tree, state  # noqa: E402
+from tools.image import container, control_tree, gpt, state  # noqa: E402
 
 ON_ARM64 = pytest.mark.arch("arm64")  # what is the same boot.cmd on x86-64
 
@@ -141,6 +143,27 @@ def test_each_byte_counts(uboot, machine, key, tmp_path, every):
     for number in range(0, len(slots), 8):
         chosen = slots[number:number + 8]
         refused(uboot, machine, chosen + chosen[:1] * (len(chosen) % 2), tmp_path / f"board{number}")
+
+
+@ON_ARM64
+def test_large_blocks(uboot, machine, tmp_path, monkeypatch):
+    """A disk whose blocks have 4096 bytes, and a slot that would then reach from its place in RAM beyond U-Boot's own."""
+    board, disk = Board(uboot, machine, [], tmp_path), tmp_path / "large"
+    for name, value in (("SECTOR", 4096), ("FIRST_USABLE", 6), ("BACKUP_SECTORS", 5)):
+        monkeypatch.setattr(gpt, name, value)
+    places = [gpt.Entry(name, gpt.BOOT_SLOT, uuid.UUID(int=n + 1), first, sectors)
+              for n, (name, first, sectors) in enumerate((("boot-a", 256, 600_000), ("boot-b", 600_256, 256), ("state", 600_512, 1024)))]
+    start, end = gpt.tables(uuid.UUID(int=9), 1 << 20, places)
+    with open(disk, "wb") as handle:
+        handle.truncate(4096 << 20)
+        for at, data in ((0, start[:512]), (4096, start[512:]), ((4096 << 20) - len(end), end), (256 * 4096, struct.pack(">10I", 0xD00DFEED, 0x0FFFFF00, 56, 72, 40, 17, 16, 0, 16, 16))):
+            handle.seek(at)
+            handle.write(data)
+    board.arguments += ["-drive", f"if=none,id=large,file={disk},format=raw", "-device", "nvme,serial=1,drive=large,logical_block_size=4096,physical_block_size=4096"]
+    with board as serial:
+        serial.expect("Bulkhead: slot a holds no kernel", PATIENCE)
+        serial.expect("Bulkhead: slot b holds no kernel", PATIENCE)
+        serial.expect("Bulkhead: no slot boots", PATIENCE)
 
 
 def record(disk, slots, last="_a"):

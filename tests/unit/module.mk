@@ -69,6 +69,10 @@ unit-efi_loader-libs := -lfdt
 unit-efi_loader-cflags := $(unit-bundle-cflags) -include libfdt.h
 $(O)/unit/efi_loader.d/tests/unit/test_efi_loader.o: $(O)/unit/bundles/test_key.c
 
+unit-tests += secure_boot
+unit-secure_boot-sources := tests/unit/test_secure_boot.c boot/efi/secure_boot.c
+unit-secure_boot-cflags := -Ilib/sha256
+
 # Updates, with the check of their signature; trials; power cuts.
 unit-tests += update trial update_power
 two-slots-sources := tests/unit/fake_disk.c tests/unit/kept_p256.c tests/unit/sha256.c \

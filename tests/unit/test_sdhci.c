@@ -33,6 +33,7 @@ static struct {
     uint32_t power_ups, busy;    /* answers until the card is ready */
     uint32_t state, bits_v2, structure, status_bits, stop_bits, errors, errors_at, error_times;
     bool inserted, protect_pin, app, old, byte_addressed, keeps_reset, unstable, mute, stalls, ends_early, broken_cd;
+    bool flickers;    /* the card, says its controller */
     bool slow, later; /* each block takes its time: ready() ends it */
     uint32_t identity, commands[64], interrupts, reads;
     uint8_t *store;
@@ -260,7 +261,7 @@ uint32_t model_read(uint32_t offset)
     case 0x2c:
         return c.clock;
     case 0x30:
-        return c.status;
+        return c.status | (c.flickers ? 0x80 : 0);
     case 0x34:
         return c.status_enable;
     case 0x38:
@@ -737,6 +738,29 @@ static void test_a_card_that_is_taken_out(void **state)
     assert_int_equal(do_one(&test, DISK_READ, 1, 1), DISK_GONE);
 }
 
+/* Whenever it has come up it is said to be gone: that is not waited for without end. Once in a while it may be. */
+static void test_a_card_that_comes_and_goes(void **state)
+{
+    struct test_request test = {0};
+    uint8_t memory[512];
+
+    (void)state;
+    start();
+    one_segment(&test, memory, 512);
+    for (uint32_t i = 0; i < 50; i++) {
+        take_out();
+        c.inserted = true;
+        fake_pass(2000000000);
+        assert_int_equal(do_one(&test, DISK_READ, 3, 1), DISK_OK);
+        fake_pass(2000000000);
+    }
+    c.flickers = true;
+    give(&test, DISK_READ, 1, 1);
+    fake_pass(10000000000u);
+    assert_true(test.done && test.result == DISK_GONE);
+    assert_int_equal(fake_log_lines, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -751,6 +775,7 @@ int main(void)
         cmocka_unit_test_setup(test_errors_that_stay, set_up),
         cmocka_unit_test_setup(test_a_controller_that_breaks, set_up),
         cmocka_unit_test_setup(test_a_card_that_is_taken_out, set_up),
+        cmocka_unit_test_setup(test_a_card_that_comes_and_goes, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@ slot-starter := $(if $(u-boot-defconfig),$(if $(filter x86,$(ARCH)),$(O)/starter
 starter-base := 0x2000000
 starter-parameters := 0x2010000
 starter-kernel := 0x2100000
+# What U-Boot has room for; on x86 UEFI starts the image as well, and has room for more.
+slot-most := $(if $(filter arm64,$(ARCH)),$(shell sed -n 's/^setenv slot_max //p' $(wildcard board/$(board)/u-boot.cmd) /dev/null))
 slot-unsigned := $(if $(u-boot-defconfig),$(if $(slot-key),,yes))
 $(O)/generated/boot.its: $(O)/generated/.resolved $(if $(u-boot-defconfig),$(slot-known-key)) tools/image/container.py tools/image/control_tree.py
 	$(Q)$(PYTHON) -m tools.image.container --config $(O)/.config --output $(O) $(if $(u-boot-defconfig),--key $(slot-known-key)) $(addprefix --tree ,$(slot-tree)) \
@@ -31,7 +33,7 @@ $(O)/boot.itb: $(O)/generated/boot.its $(slot-key) $(slot-starter) $(O)/bulkhead
 	$(Q)$(PYTHON) -m tools.image.container --place $@.its $@.new $(O)/bundle.itb
 	$(Q)mkimage -f $@.its $(if $(slot-key),-G $(slot-key) -r) $@.new >$@.log || { cat $@.log; exit 1; }
 	$(Q)$(if $(slot-unsigned),printf '  %-9s%s\n' UNSIGNED 'boot.itb: sign it and make image again (docs/verified-boot.md)', \
-		$(PYTHON) -m tools.image.container --seal $@.new)
+		$(PYTHON) -m tools.image.container --seal $@.new $(addprefix --most ,$(slot-most)))
 	$(Q)mv $@.new $@
 
 # What is in a slot, signed; with a key that is elsewhere, what is to be signed there.

@@ -5,12 +5,13 @@ private) it has a place for its signature. --starter: what U-Boot on x86 enters 
 the kernel's file (boot/starter/starter.c).
 python3 -m tools.image.container --place SOURCE FIT BUNDLE: changes SOURCE so that the bundle begins at a page of the FIT, once it is made
 again: no loader has to copy it.
-python3 -m tools.image.container --seal FIT: appends the SHA-256 of the whole FIT, since a signature leaves out its header and
-what the signature itself is wrapped in."""
+python3 -m tools.image.container --seal FIT [--most HEX]: appends the SHA-256 of the whole FIT, since a signature leaves out its header
+and what the signature itself is wrapped in. Refuses one of more bytes than U-Boot has room for."""
 
 import argparse
 import hashlib
 import os
+import sys
 
 from tools.resolver.errors import Errors
 from tools.resolver.kconfig import Config
@@ -129,13 +130,18 @@ def main():
     parser.add_argument("--starter")
     parser.add_argument("--place", nargs=3)
     parser.add_argument("--seal")
+    parser.add_argument("--most")
     arguments = parser.parse_args()
     if arguments.place:
         place(*arguments.place)
         return
     if arguments.seal:
         with open(arguments.seal, "r+b") as handle:
-            handle.write(hashlib.sha256(handle.read()).digest())
+            fit = handle.read()
+            if arguments.most and len(fit) > int(arguments.most, 16):
+                sys.exit(f"boot.itb: kernel and bundle have {len(fit)} bytes, and this board's U-Boot takes at most {int(arguments.most, 16)}: "
+                         "leave out images of the bundle, or make them smaller")
+            handle.write(hashlib.sha256(fit).digest())
         return
     config = Config(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")), arguments.config, Errors())
     arch = "arm64" if config.on("ARCH_ARM64") else "x86"
