@@ -2,15 +2,23 @@
 /* What follows a start (mgmt/trial.h): trials and their end, an operator's word, slots that the loader refused. */
 #include "two_slots.h"
 
+/* The second version is installed, and its first start begins. */
+static void start_trial(bool healthy)
+{
+    uint32_t taken;
+
+    assert_string_equal(send(&second, second.size), "");
+    assert_ptr_equal(boot(&taken), &second);
+    start(&second, healthy);
+}
+
 static void test_a_trial_that_is_not_healthy(void **test)
 {
     struct slots slots;
     uint32_t taken;
 
     (void)test;
-    assert_string_equal(send(&second, second.size), "");
-    assert_ptr_equal(boot(&taken), &second);
-    start(&second, false);
+    start_trial(false);
     settle_down();
     assert_true(rebooted && trial_state() == TRIAL_OVER && now > 1060000000000ull);
     assert_non_null(strstr(
@@ -114,13 +122,9 @@ static void test_why_a_slot_was_refused(void **test)
 
 static void test_an_operator_confirms(void **test)
 {
-    uint32_t taken;
-
     (void)test;
     assert_false(trial_confirm());
-    assert_string_equal(send(&second, second.size), "");
-    boot(&taken);
-    start(&second, false);
+    start_trial(false);
     while (trial_state() != TRIAL_ON)
         turn();
     assert_string_equal(update_begin(on_change, NULL),
@@ -138,9 +142,7 @@ static void test_what_is_rolled_back_is_not_confirmed(void **test)
     uint32_t taken;
 
     (void)test;
-    assert_string_equal(send(&second, second.size), "");
-    assert_ptr_equal(boot(&taken), &second);
-    start(&second, true);
+    start_trial(true);
     while (trial_state() != TRIAL_ON)
         turn();
     slots = record();
@@ -201,12 +203,8 @@ static void test_a_last_resort_is_tried(void **test)
 
 static void test_a_version_that_is_too_old_goes_back(void **test)
 {
-    uint32_t taken;
-
     (void)test;
-    assert_string_equal(send(&second, second.size), "");
-    boot(&taken);
-    start(&second, true);
+    start_trial(true);
     settle_down();
     assert_int_equal(update_version_minimum(), 5);
     start(&first, true); /* slot B as the record says; but what runs is A's */
@@ -222,9 +220,7 @@ static void test_a_trial_that_is_too_old(void **test)
     uint32_t taken;
 
     (void)test;
-    assert_string_equal(send(&second, second.size), "");
-    boot(&taken);
-    start(&second, true);
+    start_trial(true);
     settle_down();
     slots = record();
     slots_trial(&slots, 0);
