@@ -40,11 +40,11 @@ static const char *slot_state(const struct slots *slots, uint32_t index)
 
     if (slot->corrupted)
         return "refused by the loader";
-    if (slot->successful && slot->tries > 0 && !slot->corrupted)
+    if (slot->successful && slot->tries > 0)
         return "confirmed";
     if (runs && trial_state() == TRIAL_ON)
         return "on trial";
-    if (slot->tries > 0 && !slot->corrupted)
+    if (slot->tries > 0)
         return "waits for its trial boot";
     return "does not boot";
 }

@@ -25,6 +25,18 @@ static void cut_power(enum cut cut)
 
 static uint32_t cuts, old_boots, new_boots;
 
+/* A start, and all that follows it. NULL: the power went before there was anything to start. */
+static const struct file *start_what_boots(uint32_t *taken)
+{
+    const struct file *running = boot(taken);
+
+    if (running != NULL) {
+        start(running, true);
+        settle_down();
+    }
+    return running;
+}
+
 /* Boots until nothing changes any more; `second_budget`: the first of these boots is cut off as well. */
 static void boots_for_good(uint64_t second_budget, enum cut cut)
 {
@@ -33,20 +45,15 @@ static void boots_for_good(uint64_t second_budget, enum cut cut)
 
     power();
     budget = second_budget;
-    running = boot(&taken);
-    if (running != NULL) {
-        start(running, true);
-        settle_down();
-    }
+    start_what_boots(&taken);
     if (off) {
         cuts++;
         cut_power(cut);
     }
     for (uint32_t i = 0; i < 2; i++) {
         power();
-        running = boot(&taken);
-        start(running, true);
-        settle_down();
+        running = start_what_boots(&taken);
+        assert_non_null(running);
         assert_false(rebooted);
         assert_int_equal(update_running(), taken);
         fake_disk_power_cut(fake);
@@ -58,7 +65,6 @@ static void boots_for_good(uint64_t second_budget, enum cut cut)
 /* Everything from the update's first request to the confirmation, cut off after `requests` of them. True: it was. */
 static bool cut_after(uint64_t requests, enum cut cut, uint64_t second_budget)
 {
-    const struct file *running;
     uint32_t taken;
 
     new_disk(SLOT_SECTORS);
@@ -68,11 +74,7 @@ static bool cut_after(uint64_t requests, enum cut cut, uint64_t second_budget)
     budget = requests;
     if (send(&second, second.size) != NULL) {
         fake_disk_power_cut(fake); /* the reboot: all that counts was flushed */
-        running = boot(&taken);
-        if (running != NULL) {
-            start(running, true);
-            settle_down();
-        }
+        start_what_boots(&taken);
     }
     if (off) {
         cuts++;
